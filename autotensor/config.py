@@ -1,0 +1,93 @@
+"""Every switch of the engine: one default, one environment variable, one context manager.
+
+=============  =========================  =========  ========================================================
+switch         environment                default    meaning
+=============  =========================  =========  ========================================================
+compile        ``AUTOTENSOR_COMPILE``     on         off: compiled functions run through the interpreter
+fuse           ``AUTOTENSOR_FUSE``        on         off: no generated kernels, one step per operation
+numba          ``AUTOTENSOR_NUMBA``       on         off: NumPy implementations only, numba is never entered
+nan_guard      ``AUTOTENSOR_NAN_GUARD``   off        on: the first NaN or infinity raises, naming op and line
+debug          ``AUTOTENSOR_DEBUG``       0          1 compile events, 2 time per step, 3 generated source,
+                                                     4 graphs before and after each pass (checked)
+cache_dir      ``AUTOTENSOR_CACHE_DIR``   see below  folder of generated kernels
+=============  =========================  =========  ========================================================
+
+``cache_dir`` is ``$XDG_CACHE_HOME/autotensor`` or ``~/.cache/autotensor`` by default.
+
+    >>> from autotensor import config
+    >>> with config.use(fuse=False):
+    ...     config.fuse
+    False
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_FALSE = {"0", "false", "off", "no", ""}
+
+
+def _flag(name: str, default: bool) -> bool:
+    text = os.environ.get(name)
+    return default if text is None else text.strip().lower() not in _FALSE
+
+
+def _level(name: str) -> int:
+    text = os.environ.get(name, "0").strip() or "0"
+    if not text.isdigit():
+        raise ValueError(f"[config] {name} must be a whole number; got {text!r}. Try {name}=1.")
+    return int(text)
+
+
+def _default_cache_dir() -> str:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.environ.get("AUTOTENSOR_CACHE_DIR") or os.path.join(base, "autotensor")
+
+
+compile: bool = _flag("AUTOTENSOR_COMPILE", True)
+fuse: bool = _flag("AUTOTENSOR_FUSE", True)
+numba: bool = _flag("AUTOTENSOR_NUMBA", True)
+nan_guard: bool = _flag("AUTOTENSOR_NAN_GUARD", False)
+debug: int = _level("AUTOTENSOR_DEBUG")
+cache_dir: str = _default_cache_dir()
+generation: int = 0  # counts changes, so that compiled functions notice them with one comparison
+
+_TYPES: dict[str, type] = {
+    "compile": bool,
+    "fuse": bool,
+    "numba": bool,
+    "nan_guard": bool,
+    "debug": int,
+    "cache_dir": str,
+}
+
+
+def snapshot() -> dict[str, Any]:
+    """Return the present value of every switch."""
+    return {name: globals()[name] for name in _TYPES}
+
+
+def set(**switches: Any) -> None:
+    """Set switches for the whole process: ``config.set(fuse=False, debug=1)``."""
+    for name, value in switches.items():
+        if name not in _TYPES:
+            raise ValueError(f"[config] unknown switch {name!r}; there are {', '.join(_TYPES)}. Check the spelling.")
+        if not isinstance(value, _TYPES[name]):
+            kind = _TYPES[name].__name__
+            raise TypeError(f"[config] {name} takes {kind}; got {value!r}. See the table in autotensor.config.")
+        globals()[name] = value
+    globals()["generation"] += 1
+
+
+@contextmanager
+def use(**switches: Any) -> Iterator[None]:
+    """Set switches for a ``with`` block and put the old values back."""
+    before = snapshot()
+    set(**switches)
+    try:
+        yield
+    finally:
+        set(**before)

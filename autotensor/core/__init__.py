@@ -1,0 +1,1 @@
+"""What a tensor and an operation are. Names no concrete operation."""

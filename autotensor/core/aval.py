@@ -1,0 +1,110 @@
+"""Abstract values: what is known of a tensor before it has data, its shape and dtype.
+
+A dimension that is not known yet is ``None``. The rank is always known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autotensor.errors import ShapeError
+
+Dim = int | None
+Shape = tuple[Dim, ...]
+
+
+class Aval:
+    """Shape (with ``None`` for unknown dimensions) and dtype of a tensor."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: Iterable[Dim], dtype: Any):
+        self.shape: Shape = tuple(shape)
+        self.dtype: np.dtype = np.dtype(dtype)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def known(self) -> bool:
+        """True when no dimension is None."""
+        return None not in self.shape
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Aval) and self.shape == other.shape and self.dtype == other.dtype
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __repr__(self) -> str:
+        dims = ", ".join("?" if d is None else str(d) for d in self.shape)
+        return f"{self.dtype}[{dims}]"
+
+
+# An operand of a shape rule: an abstract value, or a Python number, which takes the dtype of its partners.
+Operand = Aval | bool | int | float
+
+
+def shape_of(x: Operand) -> Shape:
+    """Shape of an operand; a Python number has shape ()."""
+    return x.shape if isinstance(x, Aval) else ()
+
+
+def result_dtype(*operands: Operand) -> np.dtype:
+    """Promoted dtype by NumPy 2's rules (NEP 50): Python numbers adapt to the arrays beside them."""
+    return np.result_type(*[x.dtype if isinstance(x, Aval) else x for x in operands])
+
+
+def float_dtype(*operands: Operand) -> np.dtype:
+    """Promoted dtype of a function that always gives floats, like ``exp``: integers become what NumPy makes them."""
+    dtype = result_dtype(*operands)
+    if dtype.kind in "fc":
+        return dtype
+    return np.dtype(np.float16 if dtype.itemsize == 1 else np.float32 if dtype.itemsize == 2 else np.float64)
+
+
+def broadcast_shapes(op: str, *shapes: Sequence[Dim]) -> Shape:
+    """Broadcast shapes by NumPy's rules; an unknown dimension beside a known one other than 1 is taken to fit."""
+    rank = max((len(s) for s in shapes), default=0)
+    out: list[Dim] = []
+    for k in range(-rank, 0):
+        dim: Dim = 1
+        for shape in shapes:
+            d = shape[k] if len(shape) >= -k else 1
+            if d == 1 or d == dim:
+                continue
+            if dim == 1:
+                dim = d
+            elif dim is None:
+                dim = d
+            elif d is not None:
+                text = " and ".join(str(tuple(s)).replace("None", "?") for s in shapes)
+                raise ShapeError(
+                    f"[{op}] shapes {text} do not broadcast: {dim} against {d} in axis {k}. "
+                    "Dimensions must be equal or 1; reshape or expand_dims one of them?"
+                )
+        out.append(dim)
+    return tuple(out)
+
+
+def normalize_axis(op: str, axis: int, ndim: int) -> int:
+    """Axis as a number from 0 to ndim - 1."""
+    if not -ndim <= axis < ndim:
+        hint = "A scalar has no axes." if ndim == 0 else f"Use {-ndim} to {ndim - 1}."
+        raise ShapeError(f"[{op}] axis {axis} does not exist in a tensor of rank {ndim}. {hint}")
+    return axis % ndim
+
+
+def normalize_axes(op: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """Axes as a sorted tuple from 0 to ndim - 1; ``None`` means all."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    out = tuple(sorted(normalize_axis(op, int(a), ndim) for a in axes))
+    if len(set(out)) != len(out):
+        raise ShapeError(f"[{op}] axes must differ; got {tuple(axes)}. Name each axis once.")
+    return out

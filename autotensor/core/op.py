@@ -1,0 +1,296 @@
+"""What an operation is, the registry of all of them, and ``apply``, the one door through which each of them passes.
+
+Recording, tracing, error context and the NaN guard live here and nowhere else. An operation is one block in its
+family's file under ``autotensor.ops``: implementation, shape rule, gradient and, if elementwise, scalar expression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autotensor import config
+from autotensor.core.aval import Aval
+from autotensor.core.state import state
+from autotensor.core.tensor import NUMBER_TYPES, TENSOR_TYPES, Node, Tensor, Variable, _new, symbol, to_array, user_line
+from autotensor.errors import AutotensorError, DTypeError, NanError
+
+Vjp = Callable[..., Sequence[Any]]
+
+
+class Op:
+    """One operation. Calling it is ``apply(op, *tensors, **params)``.
+
+    impl(*arrays, **params): NumPy arrays (and Python numbers) in, array or tuple of arrays out. Never writes its inputs.
+    infer(*operands, **params): Aval or tuple of Avals from Avals and Python numbers; raises ShapeError, DTypeError.
+    vjp(needs, g, out, *inputs, **params): gradients of the inputs, written with operations; None where there is none.
+        For several outputs ``g`` and ``out`` are tuples, and entries of ``g`` may be None.
+    expr: scalar expression of an elementwise operation with ``{0}``, ``{1}``... for its operands, for the code
+        generator; ``{name}`` stands for a parameter. A dictionary by dtype kind where kinds differ.
+    into(out, *arrays, **params): writes the result into ``out``; for steps with planned buffers.
+    kernel(*arrays, **params): faster twin of ``impl`` (Numba); must agree with it.
+    fallback(*tensors, **params): the same said with ordinary operations: meaning, oracle and, where ``vjp`` is None,
+        the source of derivatives.
+    lower(out_avals, inputs, params): called by the compiler when shapes are known; returns a simpler equivalent made
+        with other operations, or None.
+    reduces: name of the scalar accumulation ("sum", "max", "min", "prod") of a reduction with ``axis`` and
+        ``keepdims``, for the code generator.
+    pure: False for operations that give another result at each evaluation; never merged or folded.
+    view: True when the result may share memory with the first input.
+    reshapes: True for a view that keeps the elements in their C order (reshape, squeeze, expand_dims).
+    """
+
+    __slots__ = (
+        "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name", "pure", "reduces",
+        "reshapes", "view", "vjp",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        impl: Callable[..., Any],
+        infer: Callable[..., Any],
+        vjp: Vjp | None = None,
+        expr: str | dict[str, str] | None = None,
+        into: Callable[..., Any] | None = None,
+        kernel: Callable[..., Any] | None = None,
+        fallback: Callable[..., Any] | None = None,
+        lower: Callable[..., Any] | None = None,
+        reduces: str | None = None,
+        pure: bool = True,
+        view: bool = False,
+        reshapes: bool = False,
+        n_out: int = 1,
+        doc: str | None = None,
+    ):
+        self.name = name
+        self.impl = impl
+        self.infer = infer
+        self.vjp = vjp
+        self.expr = expr
+        self.into = into
+        self.kernel = kernel
+        self.fallback = fallback
+        self.lower = lower
+        self.reduces = reduces
+        self.pure = pure
+        self.view = view or reshapes
+        self.reshapes = reshapes
+        self.n_out = n_out
+        self.doc = doc
+
+    @property
+    def elementwise(self) -> bool:
+        return self.expr is not None
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        return apply(self, *inputs, **params)
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}>"
+
+    def __reduce__(self) -> Any:
+        return lookup, (self.name,)
+
+
+OPS: dict[str, Op] = {}
+
+
+def lookup(name: str) -> Op:
+    """The registered operation of that name."""
+    return OPS[name]
+
+
+def register(op: Op) -> Op:
+    if op.name in OPS:
+        raise ValueError(f"[register] an operation named {op.name!r} exists already. Choose another name.")
+    OPS[op.name] = op
+    return op
+
+
+def defop(name: str, **parts: Any) -> Callable[[Vjp], Op]:
+    """Register an operation; decorates its VJP::
+
+        @defop("tanh", impl=np.tanh, infer=same_shape, expr="tanh({0})")
+        def tanh(needs, g, out, x):
+            return (g * (1 - out * out),)
+    """
+
+    def decorate(vjp: Vjp) -> Op:
+        return register(Op(name, vjp=vjp, doc=vjp.__doc__, **parts))
+
+    return decorate
+
+
+def defop_no_grad(name: str, **parts: Any) -> Op:
+    """Register an operation without a gradient rule: integer-valued, or differentiated through its fallback."""
+    return register(Op(name, **parts))
+
+
+def apply(op: Op, *inputs: Any, **params: Any) -> Any:
+    """Run ``op``: compute where there is data, record where gradients or graphs may need it.
+
+    Inputs are tensors, Python numbers (weak: they take the dtype of their partners) or anything NumPy can make an
+    array of; parameters are static and hashable. Returns a Tensor, or a tuple of them.
+    """
+    if state.trace is not None:
+        inputs = state.trace.resolve(inputs)
+    arrays = []
+    tracked = False
+    symbolic = False
+    plain = True
+    written = False
+    for x in inputs:
+        kind = type(x)
+        if kind in TENSOR_TYPES:
+            data = x.data
+            if data is None:
+                symbolic = True
+            arrays.append(data)
+            if x.tracked:
+                tracked = True
+                if x.deferred:
+                    symbolic = True
+            if x.version:
+                written = True
+        elif kind in NUMBER_TYPES:
+            arrays.append(x)
+        else:
+            plain = False
+            break
+    if not plain:
+        return apply(op, *[_operand(op, x) for x in inputs], **params)
+    if state.deferred and not symbolic:
+        symbolic = not op.pure or any([type(x) is Variable for x in inputs])
+    if symbolic:
+        return _apply_symbolic(op, inputs, params)
+    try:
+        result = op.impl(*arrays, **params)
+    except AutotensorError:
+        raise
+    except Exception as error:
+        raise _explained(op, inputs, params, error) from error
+    if config.nan_guard:
+        _check_finite(op, result, inputs)
+    if tracked and state.tracking:
+        node = Node(op, inputs, params)
+        if written:
+            node.versions = tuple([x.version if type(x) in TENSOR_TYPES else 0 for x in inputs])
+        if config.debug or config.nan_guard:
+            node.where = user_line()
+    else:
+        node = None
+    if op.n_out == 1:
+        if type(result) is not np.ndarray:
+            result = np.asarray(result)
+        if op.view and type(inputs[0]) is Variable and np.may_share_memory(result, arrays[0]):
+            result = result.copy()  # the Variable's buffer is rewritten in place
+        out = _new(Tensor)
+        out.data = result
+        if node is not None:
+            out.node = node
+            out.tracked = True
+        return out
+    if op.view and type(inputs[0]) is Variable:
+        result = [r.copy() for r in result]
+    values = tuple([np.asarray(r) for r in result])
+    outs = []
+    for i, value in enumerate(values):
+        out = _new(Tensor)
+        out.data = value
+        if node is not None:
+            out.node = node
+            out.index = i
+            out.tracked = True
+        outs.append(out)
+    if node is not None:
+        node.values = values
+    return tuple(outs)
+
+
+def _operand(op: Op, x: Any) -> Any:
+    kind = type(x)
+    if kind in TENSOR_TYPES or kind in NUMBER_TYPES:
+        return x
+    if isinstance(x, Tensor):
+        TENSOR_TYPES.add(kind)  # a subclass, met for the first time
+        return x
+    if isinstance(x, np.generic) and not isinstance(x, np.complexfloating):
+        return x.item()  # NumPy scalars are weak like Python's: `x * np.sqrt(2)` keeps float32
+    tensor = getattr(x, "__autotensor__", None)
+    if tensor is not None:
+        return tensor()
+    try:
+        return Tensor(x)
+    except AutotensorError as error:
+        raise type(error)(f"[{op.name}] operand of type {type(x).__name__} is no tensor: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise DTypeError(
+            f"[{op.name}] expected tensors, arrays or numbers; got {type(x).__name__}. Convert it with at.asarray()?"
+        ) from error
+
+
+def operand_aval(x: Any) -> Any:
+    """What a shape rule sees of an input: its Aval, or the Python number itself."""
+    return x.aval if isinstance(x, Tensor) else x
+
+
+def _apply_symbolic(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    avals = op.infer(*[operand_aval(x) for x in inputs], **params)
+    node = Node(op, inputs, params)
+    if any(isinstance(x, Tensor) and x.version and type(x) is not Variable for x in inputs):
+        node.inputs = tuple([_frozen(x) for x in inputs])
+    node.where = user_line()  # building a graph is not the hot path, and its errors surface far from here
+    if op.n_out == 1:
+        node.avals = (avals,)
+        return symbol(avals, node)
+    node.avals = tuple(avals)
+    return tuple([symbol(aval, node, i) for i, aval in enumerate(node.avals)])
+
+
+def _frozen(x: Any) -> Any:
+    """A constant that later in-place writes to ``x`` do not reach."""
+    if not isinstance(x, Tensor) or type(x) is Variable or x.data is None or not x.version:
+        return x
+    out = _new(Tensor)
+    out.data = x.data
+    out.node, out.index, out.tracked = x.node, x.index, x.tracked
+    return out
+
+
+def _explained(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:
+    """The error of an operation in the house's words: the shape rule's if it objects, else NumPy's with context."""
+    try:
+        op.infer(*[operand_aval(x) for x in inputs], **params)
+    except AutotensorError as better:
+        return better
+    except Exception:  # the rule met the same bad argument: NumPy's own message says more
+        pass
+    shown = ", ".join(repr(operand_aval(x)) for x in inputs)
+    kind: type[Exception] = type(error)
+    try:
+        return kind(f"[{op.name}] {error}; got ({shown}). Check shapes, dtypes and arguments.")
+    except TypeError:
+        return error
+
+
+def _check_finite(op: Op, result: Any, inputs: tuple[Any, ...]) -> None:
+    for value in result if op.n_out > 1 else (result,):
+        if getattr(value, "dtype", np.dtype(bool)).kind == "f" and not np.isfinite(value).all():
+            bad = "NaN" if np.isnan(value).any() else "infinity"
+            shown = ", ".join(repr(operand_aval(x)) for x in inputs)
+            raise NanError(
+                f"[{op.name}] first {bad} came out of {op.name}({shown}) at {user_line()}. "
+                "Look at the operands there: a log or division of 0, or a step that is too large?"
+            )
+
+
+def aval_like(shape: Any, dtype: Any) -> Aval:
+    """Aval from a shape and a dtype; a helper for shape rules."""
+    return Aval(shape, dtype)
+
+
+__all__ = ["OPS", "Op", "apply", "aval_like", "defop", "defop_no_grad", "lookup", "operand_aval", "register", "to_array"]

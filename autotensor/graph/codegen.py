@@ -1,0 +1,738 @@
+"""Source of fused kernels: loops over a group's domain, written for Numba and readable by people.
+
+A kernel's text depends on the structure of its group only (operations, dtypes, which axes an operand varies along),
+never on sizes: those are arguments. So a hundred layers of one kind share a kernel, and the disk cache finds it again.
+Generated files lie in ``config.cache_dir``, named by the hash of their text, with the graph as comments.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autotensor import config
+from autotensor.core.tensor import Node, Tensor
+from autotensor.errors import GraphError
+from autotensor.kernels import counter_rng, scalar
+
+if TYPE_CHECKING:
+    from autotensor.graph.fuse import Group
+
+FULL, ROW, TERMINAL = "full", "row", "terminal"
+
+# Beyond this many elements a row is summed in float64: float32 sums over long rows lose digits.
+_LONG = 4096
+
+# Functions of the expression language, by dtype: float32 has vectorisable helpers, float64 follows libm.
+_F32 = {
+    name: f"{name}_f32"
+    for name in "exp expm1 log log1p tanh sigmoid softplus erf sin cos pow sqrt rsqrt".split()
+}
+_F64 = {name: f"np.{name}" for name in "exp expm1 log log1p tanh sin cos sqrt".split()} | {
+    "sigmoid": "sigmoid_f64",
+    "softplus": "softplus_f64",
+    "erf": "math.erf",
+    "pow": "np.power",
+}
+_ANY = {
+    **{name: f"np.{name}" for name in "tan sinh cosh arcsin arccos arctan arcsinh arccosh arctanh arctan2".split()},
+    **{name: f"np.{name}" for name in "floor ceil trunc hypot".split()},
+    "round": "np.rint",
+    "abs": "abs",
+    "isnan": "np.isnan",
+    "isinf": "np.isinf",
+    "isfinite": "np.isfinite",
+}
+# Written out as expressions: branch-free, NaN-propagating where NumPy is.
+_MACROS = {
+    "select": "({1} if {0} else {2})",
+    "maximum": "({0} if ({0} >= {1}) | ({0} != {0}) else {1})",
+    "minimum": "({0} if ({0} <= {1}) | ({0} != {0}) else {1})",
+    "sign": "(ZERO if {0} == ZERO else (ONE if {0} > ZERO else (-ONE if {0} < ZERO else {0})))",
+    "logical_and": "(({0} != 0) & ({1} != 0))",
+    "logical_or": "(({0} != 0) | ({1} != 0))",
+    "logical_not": "({0} == 0)",
+}
+_HELPERS = set(_F32.values()) | {"sigmoid_f64", "softplus_f64"}
+_RANDOM = {"f4": "uniform_f32", "f8": "uniform_f64"}
+
+
+class Member:
+    """An operation inside a group, with the level of its value."""
+
+    __slots__ = ("level", "node", "stored")
+
+    def __init__(self, node: Node, level: str):
+        self.node = node
+        self.level = level
+        self.stored = False
+
+
+def _dtype(x: Any) -> np.dtype | None:
+    return x.dtype if isinstance(x, Tensor) else None
+
+
+def compute_dtype(node: Node) -> np.dtype:
+    """Dtype in which an elementwise operation computes: the promoted one of its inputs."""
+    assert node.avals is not None
+    out = node.avals[0].dtype
+    operands = [x.dtype if isinstance(x, Tensor) else x for x in node.inputs]
+    if out.kind == "b" and operands:
+        return np.result_type(*operands)
+    return out
+
+
+def expression(node: Node) -> str | None:
+    """The operation's scalar expression for its dtypes, or None if it has none for them."""
+    expr = node.op.expr
+    if isinstance(expr, dict):
+        kind = np.result_type(*[x.dtype if isinstance(x, Tensor) else x for x in node.inputs]).kind
+        expr = expr.get("i" if kind == "u" and "u" not in expr else kind)
+    if expr is None:
+        return None
+    if "{index}" in expr:
+        assert node.avals is not None
+        return expr if node.avals[0].dtype.str[1:] in _RANDOM else None
+    dtype = compute_dtype(node)
+    if dtype.kind in "iub" and any(name + "(" in expr for name in (*_F32, *_F64)):
+        return None  # integer operands of a function that gives floats: NumPy's own rules apply
+    return expr
+
+
+def _type_name(dtype: np.dtype) -> str:
+    return "np.bool_" if dtype.kind == "b" else f"np.{dtype.name}"
+
+
+def _number(value: Any, dtype: np.dtype) -> str:
+    if dtype.kind == "f":
+        value = float(value)
+        if value != value or value in (float("inf"), float("-inf")):
+            return f"{_type_name(dtype)}({'np.nan' if value != value else ('np.inf' if value > 0 else '-np.inf')})"
+        return f"{_type_name(dtype)}({value!r})"
+    if dtype.kind == "b":
+        return repr(bool(value))
+    return f"{_type_name(dtype)}({int(value)!r})"
+
+
+class _Typed(ast.NodeTransformer):
+    """Give constants a dtype and functions their names; a bare literal would promote float32 to float64."""
+
+    def __init__(self, dtype: np.dtype, out: np.dtype, raw: dict[str, str], used: set[str]):
+        self.dtype = dtype
+        self.out = out
+        self.raw = raw  # operand name -> its text without a cast, for conditions
+        self.used = used
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        return ast.parse(_number(node.value, self.dtype), mode="eval").body
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        assert isinstance(node.func, ast.Name)
+        name = node.func.id
+        if name == "c":
+            return self.visit(node.args[0])
+        if name == "cast":
+            inner = node.args[0]
+            text = self.raw.get(inner.id) if isinstance(inner, ast.Name) else None
+            value = ast.unparse(self.visit(inner)) if text is None else text
+            return _parse(f"({value} != 0)" if self.out.kind == "b" else f"{_type_name(self.out)}({value})")
+        if name == "uniform":
+            helper = _RANDOM[self.out.str[1:]]
+            self.used.add(helper)
+            return _parse(f"{helper}({ast.unparse(node.args[0])}, {self.raw['_0']})")
+        conditions = 1 if name == "select" else 2 if name.startswith("logical") else 0
+        parts = []
+        for k, arg in enumerate(node.args):
+            if k < conditions and isinstance(arg, ast.Name) and arg.id in self.raw:
+                parts.append(self.raw[arg.id])
+            else:
+                parts.append(ast.unparse(self.visit(arg)))
+        if name in _MACROS:
+            text = _MACROS[name].format(*[f"({p})" for p in parts])
+            text = text.replace("ZERO", _number(0, self.dtype)).replace("ONE", _number(1, self.dtype))
+            return _parse(text)
+        table = _F32 if self.dtype == np.float32 else _F64
+        function = table.get(name) or _ANY.get(name)
+        if function is None:
+            raise GraphError(f"[fuse] unknown function {name!r} in a scalar expression. Add it to graph.codegen.")
+        if function in _HELPERS:
+            self.used.add(function)
+        return _parse(f"{function}({', '.join(parts)})")
+
+
+def _parse(text: str) -> ast.AST:
+    return ast.parse(text, mode="eval").body
+
+
+def _scalar_code(node: Node, operands: list[str], index: str, used: set[str]) -> str:
+    """Source of one elementwise operation on scalars named ``operands`` (numbers are literals already)."""
+    assert node.avals is not None
+    expr = expression(node)
+    assert expr is not None
+    dtype, out = compute_dtype(node), node.avals[0].dtype
+    raw: dict[str, str] = {}
+    typed: dict[str, str] = {}
+    for k, (x, text) in enumerate(zip(node.inputs, operands, strict=True)):
+        name = f"_{k}"
+        if isinstance(x, Tensor):
+            raw[name] = text
+            typed[name] = text if x.dtype == dtype else f"{_type_name(dtype)}({text})"
+        else:
+            raw[name] = typed[name] = _number(x, dtype)
+    body = expr.format(*[f"_{k}" for k in range(len(operands))], index="_index", **node.params)
+    tree = _Typed(dtype, out, raw, used).visit(ast.parse(body, mode="eval").body)
+    text = _Names({**typed, "_index": index}).visit(tree)
+    code = ast.unparse(text)
+    # Integers widen to int64 in Numba, and booleans to integers: cast back after each operation.
+    if out.kind in "iu" or (out.kind == "f" and dtype != out):
+        code = f"{_type_name(out)}({code})"
+    return code
+
+
+class _Names(ast.NodeTransformer):
+    def __init__(self, names: dict[str, str]):
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        text = self.names.get(node.id)
+        return _parse(text) if text is not None else node
+
+
+_IDENTITY = {"sum": 0, "prod": 1, "max": -np.inf, "min": np.inf}
+
+
+def _identity(kind: str, dtype: np.dtype) -> str:
+    if kind in ("max", "min") and dtype.kind in "iu":
+        info = np.iinfo(dtype)
+        return _number(info.min if kind == "max" else info.max, dtype)
+    if kind in ("max", "min") and dtype.kind == "b":
+        return repr(kind == "min")
+    return _number(_IDENTITY[kind], dtype)
+
+
+def _combine(kind: str, acc: str, value: str) -> str:
+    if kind == "sum":
+        return f"{acc} + {value}"
+    if kind == "prod":
+        return f"{acc} * {value}"
+    sign = ">=" if kind == "max" else "<="
+    return f"{acc} if ({acc} {sign} {value}) | ({acc} != {acc}) else {value}"
+
+
+class _Emitter:
+    """Writes the kernel of one group."""
+
+    def __init__(self, group: Group, same: dict[int, int]):
+        self.group = group
+        self.same = same
+        self.members = list(group.members.values())
+        self.used: set[str] = set()
+        self.lines: list[str] = []
+        self.rows = group.has_rows
+        self.rank = len(group.domain)
+        self.names: dict[Any, str] = {}
+        self.scratch: list[np.dtype] = []
+        self._axes()
+
+    # -- axes: which ones each array varies along, collapsed ----------------------------------------------------------
+
+    def _vary(self, shape: Sequence[Any], level: str) -> tuple[bool, ...]:
+        """For each axis of the domain, does an operand of this shape vary along it?"""
+        domain = self.group.domain
+        if level == ROW and len(shape) < self.rank and tuple(shape) == domain[:-1]:
+            shape = (*shape, 1)
+        padded = (1,) * (self.rank - len(shape)) + tuple(shape)
+        return tuple([n != 1 for n in padded])
+
+    def _operand_vary(self, x: Tensor, member: Member) -> tuple[bool, ...]:
+        """Axes of an outside operand, as the member reads it."""
+        node = member.node
+        assert node.avals is not None
+        if member.level == ROW and node.op.reduces is None and len(node.avals[0].shape) < self.rank:
+            padded = (1,) * (self.rank - 1 - len(x.shape)) + tuple(x.shape) + (1,)
+            return tuple([n != 1 for n in padded])
+        return self._vary(x.shape, FULL)
+
+    def _kept(self, member: Member) -> tuple[bool, ...]:
+        """Axes along which a terminal reduction's result varies."""
+        node = member.node
+        axes = node.params["axis"]
+        source = node.inputs[0]
+        if self.group.level_of(source) == ROW:
+            return (False,) * self.rank
+        return tuple([k not in axes and n != 1 for k, n in enumerate(source.shape)])
+
+    def _axes(self) -> None:
+        group = self.group
+        self.reads: dict[Any, dict[tuple[bool, ...], None]] = {}  # per input: the axes it is read along
+        vectors: set[tuple[bool, ...]] = set()
+        for member in self.members:
+            for x in member.node.inputs:
+                if isinstance(x, Tensor) and group.level_of(x) is None:
+                    vary = self._operand_vary(x, member)
+                    self.reads.setdefault(_name_key(x), {})[vary] = None
+                    vectors.add(vary)
+            if member.level == TERMINAL:
+                vectors.add(self._kept(member))
+            elif member.stored or member.level == FULL:
+                full = tuple([n != 1 for n in group.domain])
+                vectors.add((*full[:-1], False) if member.level == ROW else full)
+        keep = [k for k, n in enumerate(group.domain) if n != 1 or (self.rows and k == self.rank - 1)]
+        merged: list[list[int]] = []
+        for k in keep:
+            last = self.rows and k == self.rank - 1
+            if merged and not last and all(v[k] == v[merged[-1][0]] for v in vectors):
+                merged[-1].append(k)
+            else:
+                merged.append([k])
+        if not merged:
+            merged = [[]]
+        self.merged = merged
+        self.sizes = tuple([int(np.prod([group.domain[k] for k in axes])) for axes in merged])
+        self.depth = len(merged)
+
+    def _collapse(self, vary: tuple[bool, ...]) -> tuple[bool, ...]:
+        return tuple([bool(axes) and any(vary[k] for k in axes) for axes in self.merged])
+
+    # -- text -----------------------------------------------------------------------------------------------------------
+
+    def put(self, indent: int, text: str) -> None:
+        self.lines.append("    " * indent + text)
+
+    def _strides(self, vary: tuple[bool, ...]) -> list[str]:
+        """Stride of each collapsed axis as text, for an array that is contiguous over the axes it varies along."""
+        strides = []
+        for k in range(self.depth):
+            later = [f"n{j}" for j in range(k + 1, self.depth) if vary[j]]
+            strides.append(" * ".join(later) if later else "1")
+        return strides
+
+    def _offset_name(self, vary: tuple[bool, ...], level: int) -> str:
+        return "o" + "".join("ab"[v] for v in vary) + str(level)
+
+    def _offsets(self, indent: int, level: int) -> None:
+        """Offsets of all axis patterns after the loop variable of ``level`` is known."""
+        for vary in sorted(self.patterns):
+            if not vary[level]:
+                continue
+            before = self._base(vary, level)
+            term = f"i{level}" if self._strides(vary)[level] == "1" else f"i{level} * ({self._strides(vary)[level]})"
+            text = f"{before} + {term}" if before != "0" else term
+            self.put(indent, f"{self._offset_name(vary, level)} = {text}")
+
+    def _base(self, vary: tuple[bool, ...], level: int) -> str:
+        """Offset accumulated by the loops outside ``level``."""
+        for k in range(level - 1, -1, -1):
+            if vary[k]:
+                return self._offset_name(vary, k)
+        return "0"
+
+    def _at(self, array: str, vary: tuple[bool, ...], level: int) -> str:
+        """Element of a flat array at the present loop variables up to ``level``."""
+        base = self._base(vary, level + 1)
+        if base == "0":
+            return f"{array}[0]"
+        if self.depth == 1:
+            return f"{array}[i0]"
+        return f"{array}[np.uint64({base})]"  # unsigned: no test for negative indices in the loop
+
+    def _last(self, vary: tuple[bool, ...]) -> int:
+        """Innermost loop that the pattern depends on; -1 for none."""
+        return max([k for k, v in enumerate(vary) if v], default=-1)
+
+    # -- the kernel ---------------------------------------------------------------------------------------------------
+
+    def source(self) -> str:
+        group = self.group
+        self.arguments = [f"x{k}" for k in range(len(group.inputs))]
+        self.input_name = {_name_key(x): f"x{k}" for k, x in enumerate(group.inputs)}
+        self.output_name: dict[int, str] = {}
+        for k, out in enumerate(group.outputs):
+            name = self.arguments[self.same[k]] if k in self.same else f"y{k}"
+            self.output_name[id(out.node)] = name
+            if k not in self.same:
+                self.arguments.append(name)
+        self.patterns: set[tuple[bool, ...]] = set()
+        self.full = tuple([bool(axes) for axes in self.merged])
+        self.row = (*self.full[:-1], False)
+        for reads in self.reads.values():
+            self.patterns |= {self._collapse(v) for v in reads}
+        for member in self.members:
+            if member.level == TERMINAL:
+                self.patterns.add(self._collapse(self._kept(member)))
+        self.patterns |= {self.full, self.row}
+        for k, member in enumerate(self.members):
+            self.names[id(member.node)] = f"v{k}"
+        self.terminals = [m for m in self.members if m.level == TERMINAL]
+        if self.rows:
+            self._stages()
+        self._before_loops()
+        if self.rows:
+            self._row_kernel()
+        else:
+            self._nest(0, 1)
+        self._after_loops()
+        return self._text()
+
+    def _text(self) -> str:
+        helpers = sorted(self.used & _HELPERS)
+        random = sorted(self.used & set(_RANDOM.values()))
+        parts = [scalar.PRELUDE]
+        if helpers:
+            parts.append(scalar.source_of(helpers))
+        if random:
+            parts.append(counter_rng.source_of(random))
+        arguments = self.arguments + [f"t{k}" for k in range(len(self.scratch))] + [f"n{k}" for k in range(self.depth)]
+        head = ["@jit", f"def kernel({', '.join(arguments)}):", *self._comments()]
+        return "\n\n".join(parts) + "\n\n" + "\n".join(head + self.lines) + "\n"
+
+    def _comments(self) -> list[str]:
+        lines = []
+        for member in self.members:
+            shown = []
+            for x in member.node.inputs:
+                if not isinstance(x, Tensor):
+                    shown.append(repr(x))
+                else:
+                    inside = self.names.get(id(x.node)) if self.group.level_of(x) else None
+                    shown.append(inside or f"{self.input_name[_name_key(x)]}:{x.dtype}")
+            name = self.names[id(member.node)]
+            lines.append(f"    # {name} = {member.node.op.name}({', '.join(shown)})  {member.level}")
+        return lines
+
+    def _acc_dtype(self, member: Member) -> np.dtype:
+        assert member.node.avals is not None
+        return member.node.avals[0].dtype
+
+    def _before_loops(self) -> None:
+        """Scalars are read once; accumulators start at their identity."""
+        for key, reads in self.reads.items():
+            for vary in reads:
+                if self._last(self._collapse(vary)) == -1:
+                    self.put(1, f"{self._loaded(key, vary)} = {self.input_name[key]}[0]")
+        for member in self.terminals:
+            kept = self._collapse(self._kept(member))
+            dtype, kind = self._acc_dtype(member), member.node.op.reduces
+            assert kind is not None
+            name = self.names[id(member.node)]
+            if self._last(kept) == -1:
+                wide = np.dtype(np.float64) if dtype == np.float32 else dtype
+                self.put(1, f"{name} = {_identity(kind, wide)}")
+            else:
+                out = self.output_name[id(member.node)]
+                self.put(1, f"for i in range({out}.size):")
+                self.put(2, f"{out}[i] = {_identity(kind, dtype)}")
+
+    def _loaded(self, key: Any, vary: tuple[bool, ...]) -> str:
+        """Name of the scalar holding the current element of an input."""
+        many = len(self.reads[key]) > 1
+        mark = "_" + "".join("ab"[v] for v in self._collapse(vary)) if many else ""
+        return f"e{self.input_name[key][1:]}{mark}"
+
+    def _after_loops(self) -> None:
+        for member in self.terminals:
+            if self._last(self._collapse(self._kept(member))) == -1:
+                name = self.names[id(member.node)]
+                self.put(1, f"{self.output_name[id(member.node)]}[0] = {name}")
+
+    def _loads(self, indent: int, level: int, wanted: set[Any] | None = None) -> None:
+        for key, reads in self.reads.items():
+            if wanted is not None and key not in wanted:
+                continue
+            for vary in reads:
+                collapsed = self._collapse(vary)
+                if self._last(collapsed) == level:
+                    self.put(
+                        indent,
+                        f"{self._loaded(key, vary)} = {self._at(self.input_name[key], collapsed, level)}",
+                    )
+
+    def _operand(self, x: Any, member: Member) -> str:
+        if not isinstance(x, Tensor):
+            return ""
+        if self.group.level_of(x) is not None:
+            return self.names[id(x.node)]
+        return self._loaded(_name_key(x), self._operand_vary(x, member))
+
+    def _compute(self, indent: int, member: Member, index: str) -> None:
+        node = member.node
+        name = self.names[id(node)]
+        if node.op.view:
+            self.put(indent, f"{name} = {self._operand(node.inputs[0], member)}")
+            return
+        operands = [self._operand(x, member) for x in node.inputs]
+        self.put(indent, f"{name} = {_scalar_code(node, operands, f'np.uint64({index})', self.used)}")
+
+    def _nest(self, level: int, indent: int) -> None:
+        """Loops of a group without rows."""
+        inner = level == self.depth - 1
+        partial = [m for m in self.terminals if inner and self._is_partial(m)]
+        for member in partial:
+            kind = member.node.op.reduces
+            assert kind is not None
+            self.put(indent, f"s{self.names[id(member.node)]} = {_identity(kind, self._partial_dtype(member))}")
+        if self.merged == [[]]:
+            body = indent
+            self.put(indent, "i0 = 0")
+        else:
+            self.put(indent, f"for i{level} in range(n{level}):")
+            body = indent + 1
+        if self.depth > 1:
+            self._offsets(body, level)
+        self._loads(body, level) if self.merged != [[]] else None
+        if not inner:
+            self._nest(level + 1, body)
+            return
+        index = self._base(self.full, level + 1) if self.depth > 1 else "i0"
+        for member in self.members:
+            if member.level == FULL:
+                self._compute(body, member, index)
+                if member.stored:
+                    target = self._at(self.output_name[id(member.node)], self.full, level)
+                    self.put(body, f"{target} = {self.names[id(member.node)]}")
+            else:
+                self._accumulate(body, member, level)
+        for member in partial:
+            self._fold(indent, member, level - 1)
+
+    def _is_partial(self, member: Member) -> bool:
+        """Accumulate the inner loop in a scalar: its result does not vary along the innermost axis."""
+        return not self._collapse(self._kept(member))[-1] and self.merged != [[]]
+
+    def _partial_dtype(self, member: Member) -> np.dtype:
+        dtype = self._acc_dtype(member)
+        return np.dtype(np.float64) if dtype == np.float32 and self.sizes[-1] > _LONG else dtype
+
+    def _accumulate(self, indent: int, member: Member, level: int) -> None:
+        kind = member.node.op.reduces
+        assert kind is not None
+        value = self._cast_operand(member)
+        name = self.names[id(member.node)]
+        if self._is_partial(member):
+            target = f"s{name}"
+        elif self._last(self._collapse(self._kept(member))) == -1:
+            target = name
+        else:
+            target = self._at(self.output_name[id(member.node)], self._collapse(self._kept(member)), level)
+        self.put(indent, f"{target} = {_combine(kind, target, value)}")
+
+    def _cast_operand(self, member: Member) -> str:
+        """The reduced value in the dtype of the result (a sum of booleans counts, of int8 widens)."""
+        x = member.node.inputs[0]
+        text = self._operand(x, member)
+        dtype = self._acc_dtype(member)
+        return text if x.dtype == dtype else f"{_type_name(dtype)}({text})"
+
+    def _fold(self, indent: int, member: Member, level: int) -> None:
+        """Add an inner loop's scalar to the result."""
+        kind = member.node.op.reduces
+        assert kind is not None
+        name = self.names[id(member.node)]
+        kept = self._collapse(self._kept(member))
+        if self._last(kept) == -1:
+            target = name
+        else:
+            target = self._at(self.output_name[id(member.node)], kept, level)
+        self.put(indent, f"{target} = {_combine(kind, target, 's' + name)}")
+
+    # -- kernels with row values: stages of loops over one row ----------------------------------------------------------
+
+    def _stages(self) -> None:
+        """Stage of each value: FULL values are computed in the loop of their stage, ROW values before it."""
+        self.stage: dict[int, int] = {}
+        for member in self.members:
+            inputs = [x for x in member.node.inputs if self.group.level_of(x) is not None]
+            stage = max([self.stage[id(x.node)] for x in inputs], default=0)
+            if member.node.op.reduces is not None and member.level == ROW:
+                stage += 1
+            self.stage[id(member.node)] = stage
+        self.last_stage = max(self.stage.values())
+
+    def _row_kernel(self) -> None:
+        inner = self.depth - 1
+        indent = 1
+        for level in range(inner):
+            self.put(indent, f"for i{level} in range(n{level}):")
+            indent += 1
+            self._offsets(indent, level)
+            self._loads(indent, level)
+        self.spilled: dict[int, str] = {}
+        for stage in range(self.last_stage + 1):
+            for member in self.members:
+                is_reduction = member.node.op.reduces is not None
+                if member.level == ROW and self.stage[id(member.node)] == stage and not is_reduction:
+                    self._compute(indent, member, self._base(self.row, inner))
+            self._row_loop(indent, stage, inner)
+        for member in self.members:
+            if member.level == ROW and member.stored:
+                target = self._at(self.output_name[id(member.node)], self.row, inner - 1)
+                value = self.names[id(member.node)]
+                if self._acc_dtype(member).kind == "f" and member.node.op.reduces is not None:
+                    value = f"{_type_name(self._acc_dtype(member))}({value})"
+                self.put(indent, f"{target} = {value}")
+            elif member.level == TERMINAL and self.group.level_of(member.node.inputs[0]) == ROW:
+                kind = member.node.op.reduces
+                assert kind is not None
+                name = self.names[id(member.node)]
+                self.put(indent, f"{name} = {_combine(kind, name, self._cast_operand(member))}")
+
+    def _row_loop(self, indent: int, stage: int, inner: int) -> None:
+        group = self.group
+        computed = [m for m in self.members if m.level == FULL and self.stage[id(m.node)] == stage]
+        reduced = [
+            m
+            for m in self.members
+            if m.node.op.reduces is not None and self._reduced_stage(m) == stage
+        ]
+        if not computed and not reduced:
+            return
+        for member in reduced:
+            self._start_row(indent, member)
+        body = indent + 1
+        self.put(indent, f"for i{inner} in range(n{inner}):")
+        self._offsets(body, inner)
+        readers = [*computed, *reduced]
+        keys = {
+            _name_key(x) for m in readers for x in m.node.inputs if isinstance(x, Tensor) and group.level_of(x) is None
+        }
+        self._loads(body, inner, keys)
+        here = {id(m.node) for m in computed}
+        for member in readers:
+            for x in member.node.inputs:
+                if group.level_of(x) == FULL and id(x.node) not in here:
+                    self._reload(body, x)
+                    here.add(id(x.node))
+        index = self._base(self.full, inner + 1)
+        for member in computed:
+            self._compute(body, member, index)
+            name = self.names[id(member.node)]
+            if member.stored:
+                self.put(body, f"{self._at(self.output_name[id(member.node)], self.full, inner)} = {name}")
+            elif self._needed_later(member, stage):
+                self._spill(body, member)
+        for member in reduced:
+            if member.level == ROW:
+                self._row_step(body, member)
+            else:
+                self._accumulate(body, member, inner)
+        for member in reduced:
+            if member.level == TERMINAL and self._is_partial(member):
+                self._fold(indent, member, inner - 1)
+
+    def _reduced_stage(self, member: Member) -> int:
+        """Stage in whose loop a reduction of FULL or outside values accumulates; -1 for totals of row values."""
+        x = member.node.inputs[0]
+        level = self.group.level_of(x)
+        if level == ROW:
+            return -1
+        return self.stage[id(x.node)] if level == FULL else 0
+
+    def _start_row(self, indent: int, member: Member) -> None:
+        kind = member.node.op.reduces
+        assert kind is not None
+        name = self.names[id(member.node)]
+        if kind in ("argmax", "argmin"):
+            self.put(indent, f"{name} = np.int64(0)")
+            self.put(indent, f"b{name} = {_identity(kind[3:], member.node.inputs[0].dtype)}")
+        elif member.level == ROW:
+            self.put(indent, f"{name} = {_identity(kind, self._partial_dtype(member))}")
+        elif self._is_partial(member):
+            self.put(indent, f"s{name} = {_identity(kind, self._partial_dtype(member))}")
+
+    def _row_step(self, indent: int, member: Member) -> None:
+        kind = member.node.op.reduces
+        assert kind is not None
+        name = self.names[id(member.node)]
+        if kind not in ("argmax", "argmin"):
+            self.put(indent, f"{name} = {_combine(kind, name, self._cast_operand(member))}")
+            return
+        value = self._operand(member.node.inputs[0], member)
+        sign = ">" if kind == "argmax" else "<"
+        i = f"i{self.depth - 1}"
+        # The first element is taken as it is; NaN wins over all, and the first NaN over later ones.
+        self.put(indent, f"if ({value} {sign} b{name}) | (({value} != {value}) & (b{name} == b{name})) | ({i} == 0):")
+        self.put(indent + 1, f"b{name} = {value}")
+        self.put(indent + 1, f"{name} = np.int64({i})")
+
+    def _needed_later(self, member: Member, stage: int) -> bool:
+        for other in self.members:
+            if any(isinstance(x, Tensor) and x.node is member.node for x in other.node.inputs):
+                when = self._reduced_stage(other) if other.node.op.reduces is not None else self.stage[id(other.node)]
+                if when > stage:
+                    return True
+        return False
+
+    def _spill(self, indent: int, member: Member) -> None:
+        name = f"t{len(self.scratch)}"
+        self.scratch.append(self._acc_dtype(member))
+        self.spilled[id(member.node)] = name
+        self.put(indent, f"{name}[i{self.depth - 1}] = {self.names[id(member.node)]}")
+
+    def _reload(self, indent: int, x: Tensor) -> None:
+        key = id(x.node)
+        inner = self.depth - 1
+        if key in self.spilled:
+            source = f"{self.spilled[key]}[i{inner}]"
+        else:
+            source = self._at(self.output_name[key], self.full, inner)
+        self.put(indent, f"{self.names[key]} = {source}")
+
+
+def _name_key(x: Tensor) -> Any:
+    return (id(x.node), x.index) if x.node is not None else id(x)
+
+
+def emit(group: Group, same: dict[int, int]) -> tuple[Callable[..., Any], tuple[int, ...], list[np.ndarray]]:
+    """Kernel of a group, its sizes, and scratch rows. ``same`` maps outputs to the inputs they overwrite."""
+    emitter = _Emitter(group, same)
+    text = emitter.source()
+    if config.debug >= 3:
+        print(text[text.index("@jit\ndef kernel") :])
+    scratch = [np.empty(group.domain[-1], dtype) for dtype in emitter.scratch]
+    return load(text), emitter.sizes, scratch
+
+
+@lru_cache(maxsize=None)
+def load(text: str) -> Callable[..., Any]:
+    """Compile kernel source, through a file in the cache folder so that Numba's disk cache finds it again."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:20]
+    name = f"autotensor_kernel_{digest}"
+    path = _store(os.path.join(config.cache_dir, "kernels", f"{name}.py"), text)
+    if path is None:
+        scope: dict[str, Any] = {"__name__": name}
+        exec(compile(text, f"<{name}>", "exec"), scope)
+        return scope["kernel"]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module.kernel
+
+
+def _store(path: str, text: str) -> str | None:
+    """Write the file unless it is there already (a new time stamp would void Numba's cache); None if impossible."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            if stream.read() == text:
+                return path
+    except (OSError, UnicodeDecodeError):
+        pass
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(temporary, path)
+        return path
+    except OSError:
+        return None

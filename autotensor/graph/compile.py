@@ -1,0 +1,319 @@
+"""``function`` and ``@compile``: the entries to the compiler."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from autotensor import config
+from autotensor.core.aval import Aval
+from autotensor.core.state import state, tracing
+from autotensor.core.tensor import Tensor, Variable, as_tensor, symbol, to_array, wrap
+from autotensor.errors import AutotensorError, DTypeError, GraphError
+from autotensor.graph.check import check
+from autotensor.graph.interpret import interpret
+from autotensor.graph.plan import Plan
+from autotensor.graph.show import show
+from autotensor.graph.specialise import specialise
+
+log = logging.getLogger("autotensor")
+
+# Plans own their buffers: a function called with ever new shapes keeps this many.
+_MAX_PLANS = 16
+
+
+class Function:
+    """A compiled graph: call it with arrays in the order of ``inputs``; get arrays in the order of ``outputs``.
+
+    A plan is made at the first call of each signature (shapes, values of static inputs, switches). Variables are read
+    at call time; updates are computed from the values before the call. Returned arrays belong to the caller.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Tensor | Sequence[Tensor],
+        updates: Any = (),
+        givens: Mapping[Tensor, Any] | None = None,
+        static: Sequence[Tensor] = (),
+        name: str | None = None,
+    ):
+        self.name = name or "function"
+        self.inputs = list(inputs)
+        self.single = isinstance(outputs, Tensor)
+        self.outputs = [as_tensor(x) for x in ([outputs] if isinstance(outputs, Tensor) else outputs)]
+        self.updates = _as_updates(updates)
+        self.givens = {key: as_tensor(value) for key, value in (givens or {}).items()}
+        for x in self.inputs:
+            if not isinstance(x, Tensor) or isinstance(x, Variable) or x.data is not None:
+                shown = type(x).__name__ if not isinstance(x, Tensor) else repr(x)
+                raise GraphError(
+                    f"[{self.name}] inputs must be placeholders or symbolic tensors; got {shown}. "
+                    "Variables are read at call time and need not be listed."
+                )
+        self._static = [i for i, x in enumerate(self.inputs) if any(x is s for s in static)]
+        self._plans: OrderedDict[Any, Plan] = OrderedDict()
+        self._last: Plan | None = None
+        self._generation = -1
+        self._lock = threading.Lock()
+
+    def __call__(self, *args: Any) -> Any:
+        plan = self._last
+        if plan is not None and self._generation == config.generation:
+            try:
+                if tuple([a.shape for a in args]) == plan.shapes:
+                    with self._lock:
+                        result = plan.run(*args)
+                    return result[0] if self.single else result
+            except AttributeError:
+                pass  # lists or numbers: converted below
+            except TypeError as error:
+                self._refuse_dtype(args, error)
+                raise
+        return self._slow_call(args)
+
+    def _refuse_dtype(self, args: Sequence[Any], error: TypeError) -> None:
+        for x, value in zip(self.inputs, args, strict=True):
+            dtype = getattr(value, "dtype", None)
+            if dtype is not None and not np.can_cast(dtype, x.dtype, "same_kind"):
+                raise DTypeError(
+                    f"[{self.name}] input {x.name or x.aval} takes {x.dtype}; got {dtype}. Convert it with astype()?"
+                ) from error
+
+    def _slow_call(self, args: Sequence[Any]) -> Any:
+        if len(args) != len(self.inputs):
+            names = ", ".join(x.name or repr(x.aval) for x in self.inputs)
+            raise GraphError(
+                f"[{self.name}] expected {len(self.inputs)} arrays ({names}); got {len(args)}. One for each input."
+            )
+        arrays = [self._argument(x, value) for x, value in zip(self.inputs, args, strict=True)]
+        if config.nan_guard or not config.compile:
+            result = self._interpreted(arrays)
+        else:
+            key = (
+                tuple([a.shape for a in arrays]),
+                tuple([arrays[i].tobytes() for i in self._static]),
+                (config.fuse, config.numba, config.debug),
+            )
+            with self._lock:
+                plan = self._plans.get(key)
+                if plan is None:
+                    plan = self._plans[key] = self._compiled(arrays)
+                    while len(self._plans) > _MAX_PLANS:
+                        self._plans.popitem(last=False)
+                self._plans.move_to_end(key)
+                if not self._static:
+                    self._last, self._generation = plan, config.generation
+                result = plan.run(*[a for i, a in enumerate(arrays) if i not in self._static])
+        return result[0] if self.single else result
+
+    def _argument(self, x: Tensor, value: Any) -> np.ndarray:
+        try:
+            array = to_array(value)
+        except AutotensorError as error:
+            raise type(error)(f"[{self.name}] input {x.name or x.aval}: {error}") from None
+        shape = x.shape
+        if len(shape) != array.ndim or any(d is not None and d != n for d, n in zip(shape, array.shape, strict=True)):
+            want = str(shape).replace("None", "?")
+            raise GraphError(
+                f"[{self.name}] input {x.name or ''} takes shape {want}; got {array.shape}. Reshape the array?"
+            )
+        if not np.can_cast(array.dtype, x.dtype, "same_kind"):
+            raise DTypeError(
+                f"[{self.name}] input {x.name or x.aval} takes {x.dtype}; got {array.dtype}. Convert it with astype()?"
+            )
+        return array
+
+    def _interpreted(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        values: dict[int, np.ndarray] = {}
+        for x, a in zip(self.inputs, arrays, strict=True):
+            values[id(x)] = np.array(a, dtype=x.dtype)
+        givens = list(self.givens.items())
+        for (key, _), value in zip(givens, interpret([v for _, v in givens], dict(values)), strict=True):
+            values[id(key)] = value
+        found = interpret([*self.outputs, *[new for _, new in self.updates]], values)
+        result = [np.array(value) for value in found[: len(self.outputs)]]
+        fresh = [np.array(value) for value in found[len(self.outputs) :]]
+        for (variable, _), value in zip(self.updates, fresh, strict=True):
+            variable.assign(value)
+        return result
+
+    def _compiled(self, arrays: Sequence[np.ndarray]) -> Plan:
+        inputs: list[Tensor] = []
+        leaves: dict[int, Tensor] = {}
+        for i, (x, a) in enumerate(zip(self.inputs, arrays, strict=True)):
+            if i in self._static:
+                leaves[id(x)] = wrap(a.astype(x.dtype))
+                continue
+            concrete = symbol(Aval(a.shape, x.dtype), name=x.name)
+            leaves[id(x)] = concrete
+            inputs.append(concrete)
+        for key, value in self.givens.items():
+            leaves[id(key)] = leaves.get(id(value), value)
+        roots = [*self.outputs, *[new for _, new in self.updates]]
+        if config.debug >= 4:
+            check(roots)
+            show(roots)
+        concrete_roots = specialise(roots, leaves)
+        if config.debug >= 4:
+            check(concrete_roots, concrete=True)
+            show(concrete_roots)
+        n = len(self.outputs)
+        pairs = [(variable, new) for (variable, _), new in zip(self.updates, concrete_roots[n:], strict=True)]
+        plan = Plan(inputs, concrete_roots[:n], pairs)
+        if config.debug >= 1:
+            steps = len(plan.calls)
+            print(f"[compile] {self.name} {plan.shapes}: {steps} steps, {plan.allocated / 1e6:.2f} MB of buffers")
+        if config.debug >= 3:
+            print(plan.source)
+        return plan
+
+
+def function(
+    inputs: Sequence[Tensor],
+    outputs: Tensor | Sequence[Tensor],
+    updates: Any = (),
+    givens: Mapping[Tensor, Any] | None = None,
+    static: Sequence[Tensor] = (),
+    name: str | None = None,
+) -> Function:
+    """Compile a symbolic graph to a callable from arrays to arrays.
+
+    inputs: placeholders, or any symbolic tensors (the graph is cut there).
+    outputs: one tensor (the call returns one array) or a sequence (the call returns a list).
+    updates: pairs ``(Variable, new value)``, or a mapping; computed from the values before the call.
+    givens: tensors replaced by a constant or another tensor, such as ``{learning_phase: 1}``.
+    static: inputs whose value is part of the signature: a plan is specialised on it.
+    """
+    return Function(inputs, outputs, updates, givens, static, name)
+
+
+def _as_updates(updates: Any) -> list[tuple[Variable, Tensor]]:
+    pairs: Iterable[Any] = updates.items() if isinstance(updates, Mapping) else updates
+    result: list[tuple[Variable, Tensor]] = []
+    seen: set[int] = set()
+    for variable, new in pairs:
+        if not isinstance(variable, Variable):
+            raise GraphError(f"[function] an update changes a Variable; got {type(variable).__name__}. Swap the pair?")
+        new = as_tensor(new)
+        if id(variable) in seen:
+            raise GraphError(f"[function] two updates of {variable.name or variable.aval}. Combine them into one.")
+        seen.add(id(variable))
+        known = [(a, b) for a, b in zip(variable.shape, new.shape, strict=False) if b is not None]
+        if len(variable.shape) != len(new.shape) or any(a != b for a, b in known):
+            raise GraphError(
+                f"[function] the update of {variable.name or 'a Variable'} has shape {new.shape}; the Variable has "
+                f"{variable.shape}. Reduce or reshape the new value?"
+            )
+        result.append((variable, new))
+    return result
+
+
+def evaluate(tensor: Tensor | Sequence[Tensor]) -> Any:
+    """Value of a tensor (or list) now: Variables are read, random operations are drawn anew."""
+    if isinstance(tensor, Tensor):
+        return np.array(interpret([tensor], {})[0])
+    return [np.array(value) for value in interpret(list(tensor), {})]
+
+
+class _Trace:
+    """Assignments met while an eager step runs on placeholders."""
+
+    def __init__(self) -> None:
+        self.pending: dict[int, tuple[Variable, Tensor]] = {}
+
+    def resolve(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not self.pending:
+            return inputs
+        return tuple([self.pending[id(x)][1] if id(x) in self.pending else x for x in inputs])
+
+    def assign(self, variable: Variable, value: Tensor) -> None:
+        if id(value) in self.pending:
+            value = self.pending[id(value)][1]
+        if value.shape != variable.shape:
+            raise GraphError(
+                f"[assign] variable {variable.name or ''} has shape {variable.shape}; the value has {value.shape}. "
+                "The shape of a Variable never changes."
+            )
+        self.pending[id(variable)] = variable, value
+
+
+class Compiled:
+    """What ``@compile`` makes of a function: one compiled step per signature of its arguments."""
+
+    def __init__(self, fn: Callable[..., Any]):
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.steps: OrderedDict[Any, tuple[Function, Any]] = OrderedDict()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if state.trace is not None or not config.compile:
+            return self.fn(*args, **kwargs)
+        leaves: list[Any] = []
+        structure = _flatten((args, kwargs), leaves)
+        key = structure, tuple([(a.shape, a.dtype.str) for a in leaves]), config.generation
+        found = self.steps.get(key)
+        if found is None:
+            found = self.steps[key] = self._trace(structure, leaves)
+            while len(self.steps) > _MAX_PLANS:
+                self.steps.popitem(last=False)
+        step, results = found
+        values = step(*leaves)
+        return _unflatten(results, iter([wrap(v) for v in values]))
+
+    def _trace(self, structure: Any, leaves: Sequence[np.ndarray]) -> tuple[Function, Any]:
+        inputs = [symbol(Aval(a.shape, a.dtype), name=f"argument {i}") for i, a in enumerate(leaves)]
+        trace = _Trace()
+        with tracing(trace):
+            args, kwargs = _unflatten(structure, iter(inputs))
+            result = self.fn(*args, **kwargs)
+            outputs: list[Any] = []
+            results = _flatten(result, outputs, keep=True)
+        outputs = list(trace.resolve(tuple(outputs)))
+        updates = list(trace.pending.values())
+        return Function(inputs, outputs, updates, name=getattr(self.fn, "__name__", "step")), results
+
+
+_LEAF = object()
+
+
+def _flatten(tree: Any, leaves: list[Any], keep: bool = False) -> Any:
+    """Hashable structure of nested tuples, lists and dictionaries; arrays and tensors go to ``leaves``."""
+    if isinstance(tree, Tensor) and not (isinstance(tree, Variable) and not keep):
+        leaves.append(tree if keep else tree.numpy())
+        return _LEAF
+    if isinstance(tree, np.ndarray) or (keep and isinstance(tree, (bool, int, float, np.generic))):
+        leaves.append(as_tensor(tree) if keep else to_array(tree))
+        return _LEAF
+    if isinstance(tree, (tuple, list)):
+        return type(tree).__name__, tuple([_flatten(x, leaves, keep) for x in tree])
+    if isinstance(tree, dict):
+        return "dict", tuple([(k, _flatten(x, leaves, keep)) for k, x in tree.items()])
+    return "static", tree
+
+
+def _unflatten(structure: Any, leaves: Any) -> Any:
+    if structure is _LEAF:
+        return next(leaves)
+    kind, parts = structure
+    if kind == "static":
+        return parts
+    if kind == "dict":
+        return {k: _unflatten(x, leaves) for k, x in parts}
+    items = [_unflatten(x, leaves) for x in parts]
+    return items if kind == "list" else tuple(items)
+
+
+def compile(fn: Callable[..., Any]) -> Compiled:  # the name users know
+    """Compile an eager step: run once on placeholders per signature, then replayed as one flat plan.
+
+    Tensor and array arguments (also in tuples, lists and dictionaries) are inputs; everything else is static and must
+    be hashable. ``Variable.assign`` becomes an update. Python side effects happen only while tracing.
+    """
+    return Compiled(fn)

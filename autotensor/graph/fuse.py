@@ -1,0 +1,351 @@
+"""Fusion: which operations run together in one generated kernel.
+
+A group is a set of elementwise operations and reductions over one iteration space, its ``domain``. A value in it is
+
+- ``FULL``: one element for each point of the domain;
+- ``ROW``: one element for each row (all axes but the last): the result of a reduction over the last axis and what is
+  computed from it; it may be used by FULL values of the same kernel (softmax, normalisation, a loss by rows);
+- ``TERMINAL``: any other reduction, an output only.
+
+What is known of an operation are its properties: ``expr``, ``reduces``, ``view``, ``reshapes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from autotensor.core.aval import Aval
+from autotensor.core.op import operand_aval
+from autotensor.core.tensor import Node, Tensor, Variable
+from autotensor.graph.codegen import FULL, ROW, TERMINAL, Member, emit, expression
+
+Shape = tuple[int, ...]
+
+# Numba takes these; float16 is storage only.
+_DTYPES = {np.dtype(t) for t in "? i1 i2 i4 i8 u1 u2 u4 u8 f4 f8".split()}
+# Bounds on compile time and on the number of arguments of one kernel.
+_MAX_NODES = 120
+_MAX_ARRAYS = 40
+_ROW_REDUCTIONS = {"sum", "max", "min", "prod", "argmax", "argmin"}
+_TERMINAL_REDUCTIONS = {"sum", "max", "min", "prod"}
+
+
+class Group:
+    """Operations that run as one kernel."""
+
+    def __init__(self, domain: Shape):
+        self.domain = domain
+        self.members: dict[int, Member] = {}  # by id of node, in order
+        self.inputs: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+        self.out_avals: list[Aval] = []
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [m.node for m in self.members.values()]
+
+    @property
+    def label(self) -> str:
+        names = [m.node.op.name for m in self.members.values()]
+        return "+".join(names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"])
+
+    @property
+    def has_rows(self) -> bool:
+        return any(m.level == ROW for m in self.members.values())
+
+    def level_of(self, x: Any) -> str | None:
+        """Level of a value computed here; None if it comes from outside."""
+        if isinstance(x, Tensor) and x.node is not None:
+            member = self.members.get(id(x.node))
+            return member.level if member else None
+        return None
+
+    def admits(self, node: Node) -> str | None:
+        """Level that the node would have as a member, or None when it does not fit."""
+        level = self._level(node)
+        if level is None:
+            return None
+        return level if all(self._readable(node, x, level) for x in node.inputs) else None
+
+    def _level(self, node: Node) -> str | None:
+        assert node.avals is not None
+        shape = node.avals[0].shape
+        if _reduction(node):
+            source = node.inputs[0]
+            axes = node.params["axis"]
+            inner = self.level_of(source)
+            if inner == TERMINAL:
+                return None
+            if inner == ROW:
+                # Only a total over all rows: row values have lost the place of their axes.
+                total = len(axes) == len(source.shape) and node.op.reduces in _TERMINAL_REDUCTIONS
+                return TERMINAL if total else None
+            if source.shape != self.domain:
+                return None
+            if axes == (len(self.domain) - 1,) and node.op.reduces in _ROW_REDUCTIONS:
+                return ROW
+            return TERMINAL if node.op.reduces in _TERMINAL_REDUCTIONS else None
+        if node.op.view:  # a reshape of a row value, which stays the same value
+            is_row = self.level_of(node.inputs[0]) == ROW and self._row_shaped(shape)
+            return ROW if is_row else None
+        if shape == self.domain:
+            return FULL
+        if self._row_shaped(shape) and any(self.level_of(x) == ROW for x in node.inputs):
+            return ROW
+        return None
+
+    def _row_shaped(self, shape: Any) -> bool:
+        return len(self.domain) > 0 and shape in (self.domain[:-1], (*self.domain[:-1], 1))
+
+    def _readable(self, node: Node, x: Any, level: str) -> bool:
+        """May a member of ``level`` read ``x`` in this kernel?"""
+        inner = self.level_of(x)
+        if inner is None:
+            return True
+        if inner == TERMINAL:
+            return False
+        if _reduction(node) or node.op.view:
+            return True
+        if level == FULL:
+            if inner == FULL:
+                return x.shape == self.domain
+            return x.shape == (*self.domain[:-1], 1)
+        return inner == ROW and x.shape == node.avals[0].shape  # type: ignore[index]
+
+    def add(self, node: Node, level: str) -> None:
+        self.members[id(node)] = Member(node, level)
+
+    def external(self) -> list[Tensor]:
+        """Tensors read from outside, each once."""
+        found: dict[Any, Tensor] = {}
+        for member in self.members.values():
+            for x in member.node.inputs:
+                if isinstance(x, Tensor) and not (x.node is not None and id(x.node) in self.members):
+                    found.setdefault((id(x.node), x.index) if x.node is not None else id(x), x)
+        return list(found.values())
+
+    def close(self, users: dict[tuple[int, int], set[int]], kept: set[tuple[int, int]]) -> None:
+        """Settle inputs and outputs once membership is final."""
+        self.inputs = self.external()
+        inside = set(self.members)
+        for member in self.members.values():
+            key = id(member.node), 0
+            if key in kept or users.get(key, set()) - inside:
+                member.stored = True
+                assert member.node.avals is not None
+                self.outputs.append(_output(member.node))
+                self.out_avals.append(member.node.avals[0])
+
+    def may_overwrite(self, variable: Variable, new: Tensor) -> bool:
+        """Can the kernel write ``new`` over the Variable it reads? Yes if each element is read where it is written."""
+        if all(x is not variable for x in self.inputs):
+            return True
+        if self.has_rows or self.level_of(new) != FULL:
+            return False
+        readers = [m for m in self.members.values() if any(x is variable for x in m.node.inputs)]
+        return variable.shape == self.domain and all(m.level == FULL for m in readers)
+
+    def calls(
+        self, arrays: Sequence[np.ndarray], outs: Sequence[np.ndarray], contiguous: Callable[[np.ndarray], np.ndarray]
+    ) -> list[tuple[str, Callable[..., Any], tuple[Any, ...]]]:
+        """The kernel call for these buffers. An output that is an input's own buffer is written in place."""
+        same = {
+            k: j
+            for k, out in enumerate(outs)
+            for j, array in enumerate(arrays)
+            if array.ctypes.data == out.ctypes.data and out.size and array.shape == out.shape
+        }
+        kernel, sizes, scratch = emit(self, same)
+        args = [contiguous(a) for a in arrays]
+        args += [out.reshape(-1) for k, out in enumerate(outs) if k not in same]
+        return [(self.label, kernel, (*args, *scratch, *sizes))]
+
+
+def _output(node: Node) -> Tensor:
+    assert node.avals is not None
+    out = Tensor.__new__(Tensor)
+    out._aval = node.avals[0]
+    out.node = node
+    out.tracked = True
+    return out
+
+
+def _reduction(node: Node) -> bool:
+    return node.op.reduces is not None
+
+
+def _fusible(node: Node) -> bool:
+    op = node.op
+    if op.n_out != 1 or not op.pure or node.avals is None:
+        return False
+    avals = [operand_aval(x) for x in node.inputs if isinstance(x, Tensor)] + [node.avals[0]]
+    if any(a.dtype not in _DTYPES or 0 in a.shape for a in avals):
+        return False
+    if op.reduces is not None:
+        axes = node.params.get("axis")
+        if not isinstance(axes, tuple) or op.reduces not in _ROW_REDUCTIONS:
+            return False
+        arg = op.reduces in ("argmax", "argmin")
+        return arg or avals[0].dtype == avals[-1].dtype or avals[-1].dtype.kind == "f"
+    return expression(node) is not None
+
+
+class _Reach:
+    """Which units a unit depends on, kept up to date while units merge; bit sets as Python integers."""
+
+    def __init__(self) -> None:
+        self.before: dict[int, int] = {}  # unit -> bit set of the units it depends on
+        self.direct: dict[int, set[int]] = {}
+
+    def start(self, unit: int, deps: set[int]) -> None:
+        self.direct[unit] = set(deps)
+        bits = 0
+        for d in deps:
+            bits |= self.before[d] | (1 << d)
+        self.before[unit] = bits
+
+    def may_join(self, group: int, deps: set[int]) -> bool:
+        """May a new node with these dependencies enter the group without making a cycle?"""
+        return all(d == group or not self.before[d] >> group & 1 for d in deps)
+
+    def join(self, group: int, deps: set[int]) -> None:
+        self.direct[group] |= deps - {group}
+        self._extend(group, deps - {group})
+
+    def may_merge(self, a: int, b: int) -> bool:
+        """No path between the two through a third unit."""
+        for x, y in ((a, b), (b, a)):
+            if any(d != x and (self.before[d] >> x & 1) for d in self.direct[y]):
+                return False
+        return True
+
+    def merge(self, a: int, b: int) -> None:
+        """Unit b becomes part of a."""
+        deps = (self.direct[a] | self.direct[b]) - {a, b}
+        for unit, direct in self.direct.items():
+            if b in direct and unit != a:
+                direct.discard(b)
+                direct.add(a)
+        self.direct[a] = deps
+        del self.direct[b]
+        bits = (self.before[a] | self.before[b]) & ~(1 << a) & ~(1 << b)
+        del self.before[b]
+        for unit, old in self.before.items():
+            if unit != a and (old >> a & 1 or old >> b & 1):
+                self.before[unit] = (old & ~(1 << b)) | bits | (1 << a)
+        self.before[a] = bits
+
+    def _extend(self, group: int, deps: set[int]) -> None:
+        bits = 0
+        for d in deps:
+            bits |= self.before[d] | (1 << d)
+        if bits | self.before[group] == self.before[group]:
+            return
+        self.before[group] |= bits
+        for unit, old in self.before.items():
+            if old >> group & 1:
+                self.before[unit] = old | self.before[group]
+
+
+def fuse(nodes: Sequence[Node], roots: Sequence[Tensor]) -> list[Node | Group]:
+    """Units of execution: groups, and the nodes that stay alone."""
+    reach = _Reach()
+    owner: dict[int, int] = {}
+    groups: dict[int, Group] = {}
+    units: dict[int, Node] = {}
+
+    for number, node in enumerate(nodes):
+        deps = {owner[id(x.node)] for x in node.inputs if isinstance(x, Tensor) and x.node is not None}
+        fusible = _fusible(node)
+        home = None
+        if fusible or (node.op.view and node.op.reshapes):
+            for u in sorted((d for d in deps if d in groups), reverse=True):
+                level = groups[u].admits(node)
+                if level and len(groups[u].members) < _MAX_NODES and reach.may_join(u, deps):
+                    groups[u].add(node, level)
+                    reach.join(u, deps)
+                    owner[id(node)] = home = u
+                    break
+        if home is None and fusible:
+            group = Group(node.inputs[0].shape if _reduction(node) else node.avals[0].shape)  # type: ignore[index]
+            level = group.admits(node)
+            if level:
+                group.add(node, level)
+                groups[number] = group
+                owner[id(node)] = home = number
+                reach.start(number, deps)
+        if home is None:
+            units[number] = node
+            owner[id(node)] = number
+            reach.start(number, deps)
+            continue
+        for other in sorted(deps & set(groups), reverse=True):
+            if other != home and other in groups:
+                home = _try_merge(groups, reach, owner, other, home)
+
+    _merge_siblings(groups, reach, owner)
+    users: dict[tuple[int, int], set[int]] = {}
+    for node in nodes:
+        for x in node.inputs:
+            if isinstance(x, Tensor) and x.node is not None:
+                users.setdefault((id(x.node), x.index), set()).add(id(node))
+    kept = {(id(x.node), x.index) for x in roots if x.node is not None}
+    for group in groups.values():
+        group.close(users, kept)
+    return [*units.values(), *groups.values()]
+
+
+def _try_merge(groups: dict[int, Group], reach: _Reach, owner: dict[int, int], a: int, b: int) -> int:
+    """Merge two groups if that is legal; returns the group in which b's members are now."""
+    first, second = groups[a], groups[b]
+    if reach.before[a] >> b & 1:
+        first, second, a, b = second, first, b, a
+    if first.domain != second.domain or len(first.members) + len(second.members) > _MAX_NODES:
+        return b
+    if not reach.may_merge(a, b):
+        return b
+    merged = Group(first.domain)
+    for member in [*first.members.values(), *second.members.values()]:
+        level = merged.admits(member.node)
+        if level is None:
+            return b
+        merged.add(member.node, level)
+    if len(merged.external()) + len(merged.members) > _MAX_ARRAYS + _MAX_NODES or len(merged.external()) > _MAX_ARRAYS:
+        return b
+    groups[a] = merged
+    del groups[b]
+    reach.merge(a, b)
+    for node in merged.nodes:
+        owner[id(node)] = a
+    return a
+
+
+def _merge_siblings(groups: dict[int, Group], reach: _Reach, owner: dict[int, int]) -> None:
+    """Merge groups over one domain that read the same array, and all groups of scalars: fewer passes over memory."""
+    by_input: dict[Any, list[int]] = {}
+    for u, group in groups.items():
+        if group.domain == ():
+            by_input.setdefault("scalars", []).append(u)
+        for x in group.external():
+            if x.shape == group.domain and x.shape != ():
+                by_input.setdefault((id(x.node), x.index) if x.node is not None else id(x), []).append(u)
+    moved: dict[int, int] = {}
+
+    def now(u: int) -> int:
+        while u in moved:
+            u = moved[u]
+        return u
+
+    for members in by_input.values():
+        for u, v in zip(members, members[1:], strict=False):
+            a, b = now(u), now(v)
+            if a == b or groups[a].domain != groups[b].domain:
+                continue
+            home = _try_merge(groups, reach, owner, a, b)
+            if b not in groups:
+                moved[b] = home
+            elif a not in groups:
+                moved[a] = home

@@ -1,0 +1,41 @@
+"""The oracle of all compiled forms: evaluate a graph node by node with NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autotensor import config
+from autotensor.core.grad import topological
+from autotensor.core.tensor import Tensor
+from autotensor.errors import GraphError, NanError
+
+
+def interpret(outputs: Sequence[Tensor], values: dict[int, np.ndarray]) -> list[np.ndarray]:
+    """Values of ``outputs``, given the arrays of some tensors by id; Variables are read now."""
+    done: dict[tuple[int, int], np.ndarray] = {}
+
+    def read(x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        if id(x) in values:
+            return values[id(x)]
+        if x.node is not None:
+            return done[id(x.node), x.index]
+        if x.data is None:
+            raise GraphError(f"[function] placeholder {x.name or x.aval!r} has no value. Add it to inputs.")
+        return x.data
+
+    for node, _ in topological(outputs, set(values)):
+        result = node.op.impl(*[read(x) for x in node.inputs], **node.params)
+        for i, value in enumerate(result if node.op.n_out > 1 else (result,)):
+            value = done[id(node), i] = np.asarray(value)
+            if config.nan_guard and value.dtype.kind == "f" and not np.isfinite(value).all():
+                bad = "NaN" if np.isnan(value).any() else "infinity"
+                raise NanError(
+                    f"[{node.op.name}] first {bad} came out of {node.op.name} {value.shape}, written at {node.where}. "
+                    "Look at the operands there: a log or division of 0, or a step that is too large?"
+                )
+    return [read(x) for x in outputs]

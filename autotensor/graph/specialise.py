@@ -1,0 +1,129 @@
+"""Replay a graph on concrete shapes: substitution, constant folding, common subexpressions, lowering. Pure.
+
+The result is a graph again (tensors with recipes) in which every shape is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autotensor.core.grad import topological
+from autotensor.core.op import operand_aval
+from autotensor.core.state import state
+from autotensor.core.tensor import Node, Tensor, Variable, symbol, wrap
+from autotensor.errors import GraphError
+
+# A constant is not folded when that would make an array much larger than what it is made of (a broadcast zero).
+_FOLD_LIMIT = 1024
+_SMALL = 16
+
+
+def is_constant(x: Any) -> bool:
+    """A Python number, or a tensor whose value cannot change."""
+    return not isinstance(x, Tensor) or (x.data is not None and x.node is None and not isinstance(x, Variable))
+
+
+class _Specialiser:
+    def __init__(self, leaves: dict[int, Tensor]):
+        self.leaves = leaves
+        self.done: dict[tuple[int, int], Tensor] = {}
+        self.merged: dict[Any, tuple[Tensor, ...]] = {}
+        self.alive: list[Any] = []  # ids are keys: nothing may be freed, or an id could come back
+
+    def tensor(self, x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        leaf = self.leaves.get(id(x))
+        if leaf is not None:
+            return leaf
+        if x.node is None:
+            if x.data is None:
+                known = x.name or x.aval
+                raise GraphError(
+                    f"[function] the outputs depend on placeholder {known!r}, which is not among the inputs. "
+                    "Add it to inputs, or give it a value in givens."
+                )
+            return x
+        return self.done[id(x.node), x.index]
+
+    def run(self, outputs: Sequence[Tensor], stop: set[int]) -> None:
+        for node, _ in topological(outputs, stop):
+            if (id(node), 0) not in self.done:
+                self.node(node)
+
+    def node(self, node: Node) -> None:
+        self.alive.append(node)
+        inputs = tuple([self.tensor(x) for x in node.inputs])
+        for i, out in enumerate(self.outputs(node, inputs)):
+            self.done[id(node), i] = out
+
+    def outputs(self, node: Node, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        op = node.op
+        avals = op.infer(*[operand_aval(x) for x in inputs], **node.params)
+        key = None
+        if op.pure:
+            key = (op.name, tuple([_key(x) for x in inputs]), tuple(sorted(node.params.items())))
+            found = self.merged.get(key)
+            if found is not None:
+                return found
+            folded = self.folded(node, inputs, avals)
+            if folded is not None:
+                self.merged[key] = folded
+                return folded
+        outs: tuple[Tensor, ...] | None = None
+        if op.lower is not None:
+            lowered = op.lower(avals, inputs, node.params)
+            if lowered is not None:
+                parts = lowered if isinstance(lowered, tuple) else (lowered,)
+                self.alive.append(parts)
+                stop = {id(x) for x in inputs}
+                for x in inputs:  # what is already in the new graph stands for itself
+                    if isinstance(x, Tensor) and x.node is not None:
+                        self.done[id(x.node), x.index] = x
+                self.run([p for p in parts if id(p) not in stop], stop)
+                outs = tuple([p if id(p) in stop else self.tensor(p) for p in parts])
+        if outs is None:
+            fresh = Node(op, inputs, node.params)
+            fresh.where = node.where
+            fresh.avals = avals if op.n_out > 1 else (avals,)
+            outs = tuple([symbol(aval, fresh, i) for i, aval in enumerate(fresh.avals)])
+            for i, out in enumerate(outs):
+                self.done[id(fresh), i] = out
+        if key is not None:
+            self.merged[key] = outs
+        self.alive.append((inputs, outs))
+        return outs
+
+    def folded(self, node: Node, inputs: tuple[Any, ...], avals: Any) -> tuple[Tensor, ...] | None:
+        if not all(is_constant(x) for x in inputs):
+            return None
+        shapes = [a.shape for a in (avals if node.op.n_out > 1 else (avals,))]
+        size = sum(int(np.prod(s)) for s in shapes if None not in s)
+        if size > max(_FOLD_LIMIT, sum(x.data.size for x in inputs if isinstance(x, Tensor) and x.data is not None)):
+            return None
+        result = node.op.impl(*[x.data if isinstance(x, Tensor) else x for x in inputs], **node.params)
+        parts = result if node.op.n_out > 1 else (result,)
+        return tuple([wrap(np.asarray(p)) for p in parts])
+
+
+def _key(x: Any) -> Any:
+    if not isinstance(x, Tensor):
+        return type(x), repr(x)
+    if is_constant(x) and x.data is not None and x.data.size <= _SMALL:
+        return x.data.shape, x.data.dtype.str, x.data.tobytes()
+    return id(x)
+
+
+def specialise(outputs: Sequence[Tensor], leaves: dict[int, Tensor]) -> list[Tensor]:
+    """Rebuild ``outputs`` with the tensors of ``leaves`` (by id of the original) in the place of the originals."""
+    work = _Specialiser(leaves)
+    before = state.deferred, state.trace, state.tracking
+    state.deferred, state.trace, state.tracking = True, None, True
+    try:
+        work.run(outputs, set(leaves))
+        return [work.tensor(x) for x in outputs]
+    finally:
+        state.deferred, state.trace, state.tracking = before

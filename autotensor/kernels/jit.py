@@ -1,0 +1,203 @@
+"""The house compiler: the only module that imports Numba.
+
+`jit` compiles a kernel (arrays in, arrays out), `scalar` a helper that is inlined into kernels. Both keep the
+disk cache honest and quiet, see `CACHE_EVENTS`. No kernel lives here.
+
+With `NUMBA_DISABLE_JIT=1` both leave plain Python functions, which ignore NumPy's floating-point and overflow
+warnings as compiled code does.
+"""
+
+import functools
+import hashlib
+import inspect
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from types import CodeType, FunctionType
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.caching import FunctionCache
+from numba.core.compiler import Compiler
+
+prange = numba.prange
+"""Loop over `range(n)` by threads, in a function compiled with `parallel=True`."""
+
+DISABLED: bool = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
+"""True when Numba was told not to compile (`NUMBA_DISABLE_JIT=1`)."""
+
+# Reductions vectorise only with reassoc. Never nnan or ninf: they let LLVM drop NaNs and infinities.
+KERNEL_FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp"})
+# Helpers reduce arguments in two steps, (x - n*hi) - n*lo; reassoc would fold the steps into one. The flags
+# belong to the helper's instructions and stay with them when the helper is inlined into a kernel.
+SCALAR_FASTMATH = frozenset({"contract"})
+
+CACHE_EVENTS: Counter[str] = Counter()
+"""How often the disk cache did what: "loaded", "missed", "saved", "unwritable", "load failed", "save failed".
+
+"unwritable" counts functions without any place for a cache; they are compiled anew in each process.
+"""
+
+
+class _NoAliasCompiler(Compiler):
+    """Numba's compiler, promising LLVM that the array arguments do not overlap.
+
+    Numba has the flag but no decorator option for it. Without it LLVM guards each loop with overlap tests and
+    gives up vectorising when a kernel has many arrays.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.state.flags.noalias = True
+
+
+class _Cache(FunctionCache):
+    """Numba's disk cache, keyed by options and called helpers too; a broken disk is counted, not raised."""
+
+    def __init__(self, py_func: FunctionType, options: str) -> None:
+        super().__init__(py_func)
+        self._options = options
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple:
+        return (*super()._index_key(sig, codegen), self._options, fingerprint(self._py_func))
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            data = super().load_overload(sig, target_context)
+        except Exception:  # a truncated file can raise anything; the answer is always to compile again
+            CACHE_EVENTS["load failed"] += 1
+            return None
+        CACHE_EVENTS["missed" if data is None else "loaded"] += 1
+        return data
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            CACHE_EVENTS["save failed"] += 1
+        else:
+            CACHE_EVENTS["saved"] += 1
+
+
+def jit(
+    fn: Callable | None = None,
+    *,
+    parallel: bool = False,
+    fastmath: Iterable[str] = KERNEL_FASTMATH,
+    inline: bool = False,
+    noalias: bool = True,
+) -> Any:
+    """Compile a kernel at its first call, per argument types; later processes load it from the disk cache.
+
+    The result releases the GIL and divides by zero as NumPy does (inf and NaN, no exception).
+
+    parallel: run its `prange` loops on threads.
+    fastmath: LLVM's flags; NaN and infinity survive the default ones, the order of a sum does not.
+    inline:   always inline into the calling kernel, and keep no cache of its own; for helpers, see `scalar`.
+    noalias:  a promise that no array argument which is written overlaps another argument. Set it False for a
+              kernel that may be given the same buffer twice.
+
+    Usable bare (`@jit`) or with options (`@jit(parallel=True)`).
+    """
+    if fn is None:
+        return functools.partial(jit, parallel=parallel, fastmath=fastmath, inline=inline, noalias=noalias)
+    if DISABLED:
+        return _plain(fn)
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
+    if parallel:
+        options["parallel"] = True
+    if inline:
+        options["forceinline"] = True
+    elif noalias:
+        options["pipeline_class"] = _NoAliasCompiler
+    dispatcher = numba.njit(**options)(fn)
+    if not inline:
+        _enable_cache(dispatcher, f"{parallel} {sorted(fastmath)} {noalias}")
+    return dispatcher
+
+
+scalar = jit(inline=True, fastmath=SCALAR_FASTMATH)
+"""Decorator for a helper of kernels: scalars in, a scalar out, inlined, operations in the order written."""
+
+
+def source_of(names: Iterable[str], namespace: Mapping[str, Any]) -> str:
+    """Source text of the named helpers of `namespace` and of all helpers they call, callees first.
+
+    The text includes the decorators; it needs `math`, `numpy as np` and the decorators' names. Helpers appear
+    in the order of their definition, so equal sets of names give equal text.
+    """
+    wanted: dict[str, FunctionType] = {}
+    stack = list(names)
+    while stack:
+        name = stack.pop()
+        if name in wanted:
+            continue
+        fn = _python_function(namespace.get(name))
+        if fn is None:
+            known = ", ".join(sorted(n for n, v in namespace.items() if _is_helper(v)))
+            raise ValueError(f"[source_of] expected the name of a helper; got {name!r}. Known: {known}.")
+        wanted[name] = fn
+        stack += [n for n in fn.__code__.co_names if _is_helper(namespace.get(n))]
+    in_order = sorted(wanted.values(), key=lambda fn: fn.__code__.co_firstlineno)
+    return "\n\n".join(textwrap.dedent(inspect.getsource(fn)) for fn in in_order)
+
+
+def fingerprint(fn: Callable) -> str:
+    """Hash of a function's bytecode, its constants, and those of all functions it reaches by global names.
+
+    It changes when a called helper changes, in whatever file, so it tells a stale cache entry from a good
+    one. Functions reached as attributes of a module are not seen.
+    """
+    digest = hashlib.sha256()
+    seen: set[CodeType] = set()
+    root = _python_function(fn)
+    stack: list[tuple[CodeType, dict[str, Any]]] = [(root.__code__, root.__globals__)] if root else []
+    while stack:
+        code, scope = stack.pop()
+        if code in seen:
+            continue
+        seen.add(code)
+        digest.update(code.co_code)
+        for const in code.co_consts:
+            if isinstance(const, CodeType):
+                stack.append((const, scope))
+            else:
+                digest.update(repr(const).encode())
+        for name in code.co_names:
+            digest.update(name.encode())
+            value = scope.get(name)
+            callee = _python_function(value)
+            if callee is not None:
+                stack.append((callee.__code__, callee.__globals__))
+            elif isinstance(value, (bool, int, float, complex, str, tuple, np.generic)):
+                digest.update(repr(value).encode())
+    return digest.hexdigest()
+
+
+def _enable_cache(dispatcher: Any, options: str) -> None:
+    try:
+        dispatcher._cache = _Cache(dispatcher.py_func, options)
+    except RuntimeError:  # Numba found no writable directory, or no file behind the function
+        CACHE_EVENTS["unwritable"] += 1
+
+
+def _plain(fn: Callable) -> Callable:
+    @functools.wraps(fn)
+    def quiet(*args: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return fn(*args)
+
+    return quiet
+
+
+def _python_function(value: Any) -> FunctionType | None:
+    """The Python function behind a compiled, wrapped or plain function; None for anything else."""
+    value = getattr(value, "py_func", value)
+    value = inspect.unwrap(value) if isinstance(value, FunctionType) else value
+    return value if isinstance(value, FunctionType) else None
+
+
+def _is_helper(value: Any) -> bool:
+    """Is it a function that `jit` or `scalar` has decorated?"""
+    return hasattr(value, "py_func") or (DISABLED and hasattr(value, "__wrapped__"))

@@ -1,0 +1,130 @@
+"""Softmax and log-softmax: NumPy along any axis, and Numba for float32 rows.
+
+On 128 x 10 float32 the compiled rows take {T_SMALL}, NumPy 22 us; on 1024 x 1000 {T_LARGE}, against 3 ms. float64 stays
+with NumPy: its vectorised ``exp`` is faster than a loop of libm calls.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autotensor import config
+from autotensor.kernels.jit import jit
+from autotensor.kernels.scalar import exp_f32, log_f32
+
+
+def as_float(x: Any) -> np.ndarray:
+    """The array in the precision its exponentials are computed in: float32 for float16, NumPy's choice otherwise."""
+    x = np.asarray(x)
+    if x.dtype.kind == "f":
+        return x.astype(np.float32) if x.dtype == np.float16 else x
+    return x.astype(np.float32 if x.dtype.itemsize <= 2 else np.float64)
+
+
+def result_type(x: np.ndarray) -> np.dtype:
+    """What ``np.exp`` would return for x."""
+    if x.dtype.kind == "f":
+        return x.dtype
+    return np.dtype(np.float16 if x.dtype.itemsize == 1 else np.float32 if x.dtype.itemsize == 2 else np.float64)
+
+
+def shifted(x: np.ndarray, axis: int) -> np.ndarray:
+    """x minus its maximum along the axis, a new array."""
+    return x - x.max(axis=axis, keepdims=True) if x.size else x.copy()
+
+
+def softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    """e**x / sum(e**x) along ``axis``."""
+    e = shifted(as_float(x), axis)
+    np.exp(e, out=e)
+    e /= e.sum(axis=axis, keepdims=True)
+    return e.astype(result_type(np.asarray(x)), copy=False)
+
+
+def log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    """x - log(sum(e**x)) along ``axis``."""
+    z = shifted(as_float(x), axis)
+    z -= np.log(np.exp(z).sum(axis=axis, keepdims=True))
+    return z.astype(result_type(np.asarray(x)), copy=False)
+
+
+@jit
+def softmax_rows(x, out):
+    """Softmax of each row of x (n, k), float32, k > 0, written to out."""
+    k = x.shape[1]
+    for i in range(x.shape[0]):
+        top = x[i, 0]
+        bad = np.float32(0.0)
+        for j in range(k):
+            v = x[i, j]
+            top = v if v > top else top
+            bad += v - v  # NaN if any element is NaN or infinite
+        top = top + bad if bad != bad else top
+        total = np.float32(0.0)
+        for j in range(k):
+            e = exp_f32(x[i, j] - top)
+            out[i, j] = e
+            total += e
+        scale = np.float32(1.0) / total
+        for j in range(k):
+            out[i, j] *= scale
+
+
+@jit
+def log_softmax_rows(x, out):
+    """Log-softmax of each row of x (n, k), float32, k > 0, written to out."""
+    k = x.shape[1]
+    for i in range(x.shape[0]):
+        top = x[i, 0]
+        for j in range(k):
+            v = x[i, j]
+            top = v if v > top else top
+        total = np.float32(0.0)
+        for j in range(k):
+            total += exp_f32(x[i, j] - top)
+        log_total = log_f32(total)
+        for j in range(k):
+            out[i, j] = (x[i, j] - top) - log_total
+
+
+def has_rows(x: Any, axis: int) -> bool:
+    """True where the compiled rows apply."""
+    return bool(config.numba and x.dtype == np.float32 and axis in (-1, x.ndim - 1) and x.size and x.flags.c_contiguous)
+
+
+def softmax_into(out: np.ndarray, x: np.ndarray, axis: int) -> None:
+    """``softmax`` written to ``out``."""
+    if has_rows(x, axis):
+        k = x.shape[-1]
+        softmax_rows(x.reshape(-1, k), out.reshape(-1, k))
+    else:
+        out[...] = softmax(x, axis)
+
+
+def log_softmax_into(out: np.ndarray, x: np.ndarray, axis: int) -> None:
+    """``log_softmax`` written to ``out``."""
+    if has_rows(x, axis):
+        k = x.shape[-1]
+        log_softmax_rows(x.reshape(-1, k), out.reshape(-1, k))
+    else:
+        out[...] = log_softmax(x, axis)
+
+
+def softmax_fast(x: np.ndarray, axis: int) -> np.ndarray:
+    """``softmax``, compiled where that is faster."""
+    if not has_rows(x, axis):
+        return softmax(x, axis)
+    out = np.empty_like(x)
+    softmax_into(out, x, axis)
+    return out
+
+
+def log_softmax_fast(x: np.ndarray, axis: int) -> np.ndarray:
+    """``log_softmax``, compiled where that is faster."""
+    if not has_rows(x, axis):
+        return log_softmax(x, axis)
+    out = np.empty_like(x)
+    log_softmax_into(out, x, axis)
+    return out

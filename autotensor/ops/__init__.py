@@ -1,0 +1,1 @@
+"""The operations, by family. Each is one block: implementation, shape rule, gradient, scalar expression."""

@@ -1,0 +1,214 @@
+"""Activation functions and softmax.
+
+The hot ones are operations of their own; the others are compositions, which the compiler fuses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autotensor import config
+from autotensor.core.aval import Aval, Operand, float_dtype, normalize_axis, result_dtype, shape_of
+from autotensor.core.op import defop
+from autotensor.core.tensor import Tensor, as_tensor
+from autotensor.kernels import softmax as kernels
+from autotensor.ops.autodiff import stop_gradient
+from autotensor.ops.elementwise import (
+    clip,
+    divide,
+    erf,
+    exp,
+    expm1,
+    floating,
+    greater,
+    log,
+    minimum,
+    multiply,
+    subtract,
+    tanh,
+    where,
+)
+from autotensor.ops.elementwise import abs as abs_
+from autotensor.ops.reduce import max as max_
+from autotensor.ops.reduce import sum as sum_
+
+# -- rectifiers ---------------------------------------------------------------------------------------------------
+
+
+def _infer_relu(x: Operand) -> Aval:
+    return Aval(shape_of(x), result_dtype(x, 0))
+
+
+@defop(
+    "relu",
+    impl=lambda x: np.maximum(x, 0),
+    infer=_infer_relu,
+    expr={"f": "maximum({0}, c(0.0))", "i": "maximum({0}, 0)"},
+    into=lambda out, x: np.maximum(x, 0, out),
+)
+def relu_op(needs, g, out, x):
+    """max(x, 0), with gradient 0 at 0."""
+    return (where(greater(out, 0), g, 0.0),)
+
+
+def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
+    """Rectified linear unit; by default max(x, 0).
+
+    x where x > threshold, else negative_slope * (x - threshold); never above max_value. The form of ``K.relu`` in
+    Keras 2.3.1, which calls the slope ``alpha``.
+    """
+    if negative_slope == 0.0 and threshold == 0.0:
+        y = relu_op(x)
+    else:
+        below = multiply(subtract(x, threshold), negative_slope) if negative_slope != 0.0 else 0.0
+        y = where(greater(x, threshold), x, below)
+    return y if max_value is None else minimum(y, max_value)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
+    """x where x > 0, else negative_slope * x."""
+    return where(greater(x, 0), x, multiply(x, negative_slope))
+
+
+def _elu_impl(x: Any, alpha: float) -> Any:
+    y = np.expm1(np.minimum(x, 0))  # no overflow where the other branch is taken
+    return np.where(np.greater(x, 0), x, np.multiply(y, alpha)).astype(y.dtype, copy=False)
+
+
+@defop("elu", impl=_elu_impl, infer=floating("elu"), expr={"f": "select({0} > c(0.0), {0}, c({alpha}) * expm1({0}))"})
+def elu_op(needs, g, out, x, alpha):
+    """x where x > 0, else alpha * (e**x - 1)."""
+    return (g * where(greater(x, 0), 1.0, out + alpha),)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """Exponential linear unit: x where x > 0, else alpha * (e**x - 1). Clevert et al., 2015."""
+    return elu_op(x, alpha=float(alpha))
+
+
+# Klambauer et al., "Self-normalizing neural networks", 2017.
+_SELU_ALPHA = 1.6732632423543772
+_SELU_SCALE = 1.0507009873554805
+
+
+def selu(x: Any) -> Tensor:
+    """Scaled exponential linear unit: 1.0507 * elu(x, 1.6733). Klambauer et al., 2017."""
+    return multiply(elu(x, _SELU_ALPHA), _SELU_SCALE)
+
+
+# -- sigmoid and its kin ------------------------------------------------------------------------------------------
+
+
+def _sigmoid_impl(x: Any) -> np.ndarray:
+    e = np.exp(-np.abs(x)) if np.asarray(x).dtype.kind != "b" else np.exp(np.negative(x, dtype=np.float16))
+    return np.where(np.greater_equal(x, 0), 1, e) / (1 + e)
+
+
+@defop("sigmoid", impl=_sigmoid_impl, infer=floating("sigmoid"), expr={"f": "sigmoid({0})"})
+def sigmoid(needs, g, out, x):
+    """1 / (1 + e**-x), without overflow."""
+    return (g * (out * (1.0 - out)),)
+
+
+def hard_sigmoid(x: Any) -> Tensor:
+    """0.2 * x + 0.5, cut to 0..1: the piecewise linear sigmoid of Keras 0.x to 2.x (Keras 3 has another)."""
+    return clip(multiply(x, 0.2) + 0.5, 0.0, 1.0)
+
+
+def _softplus_impl(x: Any) -> Any:
+    x = np.asarray(x)
+    if x.dtype.kind == "b":
+        x = x.astype(np.float16)
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+@defop("softplus", impl=_softplus_impl, infer=floating("softplus"), expr={"f": "softplus({0})"})
+def softplus(needs, g, out, x):
+    """log(1 + e**x), without overflow."""
+    return (g * sigmoid(x),)
+
+
+def softsign(x: Any) -> Tensor:
+    """x / (1 + |x|)."""
+    return divide(x, abs_(x) + 1.0)
+
+
+def silu(x: Any) -> Tensor:
+    """x * sigmoid(x), also known as swish."""
+    return multiply(x, sigmoid(x))
+
+
+def gelu(x: Any, approximate: bool = False) -> Tensor:
+    """x * Phi(x) with the normal distribution's Phi; ``approximate`` by tanh. Hendrycks and Gimpel, 2016."""
+    if approximate:
+        x = x if isinstance(x, Tensor) else as_tensor(x)
+        inner = (x + x * x * x * 0.044715) * 0.7978845608028654  # sqrt(2 / pi)
+        return x * 0.5 * (tanh(inner) + 1.0)
+    return multiply(x, 0.5) * (erf(multiply(x, 0.7071067811865476)) + 1.0)  # 1 / sqrt(2)
+
+
+# -- softmax ------------------------------------------------------------------------------------------------------
+
+
+def _infer_softmax(op: str) -> Any:
+    def infer(x: Operand, axis: int) -> Aval:
+        normalize_axis(op, axis, len(shape_of(x)))
+        return Aval(shape_of(x), float_dtype(x))
+
+    return infer
+
+
+def _softmax_fallback(x: Tensor, axis: int) -> Tensor:
+    e = exp(x - stop_gradient(max_(x, axis=axis, keepdims=True)))
+    return e / sum_(e, axis=axis, keepdims=True)
+
+
+@defop(
+    "softmax",
+    impl=kernels.softmax,
+    infer=_infer_softmax("softmax"),
+    into=kernels.softmax_into,
+    kernel=kernels.softmax_fast,
+    fallback=_softmax_fallback,
+)
+def softmax_op(needs, g, out, x, axis):
+    """e**x / sum(e**x)."""
+    return ((g - sum_(g * out, axis=axis, keepdims=True)) * out,)
+
+
+def softmax(x: Any, axis: int = -1) -> Tensor:
+    """e**x / sum(e**x) along ``axis``: positive numbers with sum 1. No overflow for large x."""
+    x = x if isinstance(x, Tensor) else as_tensor(x)
+    return softmax_op(x, axis=normalize_axis("softmax", axis, x.ndim))
+
+
+def _log_softmax_fallback(x: Tensor, axis: int) -> Tensor:
+    z = x - stop_gradient(max_(x, axis=axis, keepdims=True))
+    return z - log(sum_(exp(z), axis=axis, keepdims=True))
+
+
+@defop(
+    "log_softmax",
+    impl=kernels.log_softmax,
+    infer=_infer_softmax("log_softmax"),
+    into=kernels.log_softmax_into,
+    kernel=kernels.log_softmax_fast,
+    fallback=_log_softmax_fallback,
+)
+def log_softmax_op(needs, g, out, x, axis):
+    """x - log(sum(e**x))."""
+    return (g - sum_(g, axis=axis, keepdims=True) * exp(out),)
+
+
+def log_softmax(x: Any, axis: int = -1) -> Tensor:
+    """Logarithm of ``softmax``, exact also where that is too small for a float."""
+    x = x if isinstance(x, Tensor) else as_tensor(x)
+    return log_softmax_op(x, axis=normalize_axis("log_softmax", axis, x.ndim))
+
+
+__all__ = [
+    "elu", "gelu", "hard_sigmoid", "leaky_relu", "log_softmax", "relu", "selu", "sigmoid", "silu", "softmax",
+    "softplus", "softsign",
+]  # fmt: skip

@@ -1,0 +1,748 @@
+"""Elementwise operations: arithmetic, comparison, logic, exponentials, trigonometry, rounding, selection.
+
+Each carries a scalar expression for the code generator where that has NumPy's meaning. Its language: ``{0}`` is the
+first operand, ``c(0.5)`` a constant in the dtype of the operation, and functions have the plain names of
+``graph.codegen``. A dictionary gives expressions by the kind of the promoted inputs; kinds left out run through NumPy.
+
+Conventions where a function has a kink: ``abs`` and ``sign`` use 0 at 0; of two equal operands ``maximum`` and
+``minimum`` give the gradient to the first; ``clip`` passes it at the bounds. Functions that are constant by pieces
+(``floor``, ``round``, ``sign``...) have the gradient 0.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from autotensor.core.aval import Aval, Operand, broadcast_shapes, float_dtype, result_dtype, shape_of
+from autotensor.core.op import defop, defop_no_grad
+from autotensor.core.tensor import Tensor, as_tensor
+from autotensor.errors import DTypeError
+from autotensor.ops.like import unbroadcast, zeros_like
+
+__all__ = [
+    "add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "mod", "pow", "power",
+    "negative", "positive", "abs", "absolute", "sign", "square", "sqrt", "cbrt", "reciprocal", "rsqrt", "hypot",
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+    "logical_and", "logical_or", "logical_xor", "logical_not",
+    "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "bitwise_invert", "invert",
+    "left_shift", "right_shift", "bitwise_left_shift", "bitwise_right_shift",
+    "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "logaddexp",
+    "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "asin", "acos", "atan", "atan2",
+    "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "asinh", "acosh", "atanh",
+    "deg2rad", "rad2deg", "radians", "degrees",
+    "floor", "ceil", "trunc", "round",
+    "erf", "erfc", "erfinv", "isnan", "isinf", "isfinite",
+    "where", "minimum", "maximum", "clip", "astype", "copy",
+]  # fmt: skip
+
+
+def promoting(name: str) -> Any:
+    """Shape rule: operands broadcast, dtypes promote."""
+
+    def infer(*operands: Operand, **params: Any) -> Aval:
+        return Aval(broadcast_shapes(name, *[shape_of(x) for x in operands]), result_dtype(*operands))
+
+    return infer
+
+
+def floating(name: str) -> Any:
+    """Shape rule: operands broadcast, the result is floating."""
+
+    def infer(*operands: Operand, **params: Any) -> Aval:
+        return Aval(broadcast_shapes(name, *[shape_of(x) for x in operands]), float_dtype(*operands))
+
+    return infer
+
+
+def boolean(name: str) -> Any:
+    """Shape rule: operands broadcast, the result is bool."""
+
+    def infer(*operands: Operand, **params: Any) -> Aval:
+        return Aval(broadcast_shapes(name, *[shape_of(x) for x in operands]), np.bool_)
+
+    return infer
+
+
+def following(name: str, ufunc: np.ufunc) -> Any:
+    """Shape rule: operands broadcast, the dtype is what NumPy's ufunc gives for these operands."""
+
+    def infer(*operands: Operand, **params: Any) -> Aval:
+        shape = broadcast_shapes(name, *[shape_of(x) for x in operands])
+        kinds = [x.dtype if isinstance(x, Aval) else np.dtype(bool) if type(x) is bool else type(x) for x in operands]
+        try:
+            dtype = ufunc.resolve_dtypes((*kinds, None))[-1]  # type: ignore[arg-type]
+        except TypeError:
+            given = " and ".join(str(k) if isinstance(k, np.dtype) else k.__name__ for k in kinds)
+            hint = "Use logical_xor or logical_not?" if "bool" in given else "Convert with astype()?"
+            raise DTypeError(f"[{name}] expected dtypes it is defined for; got {given}. {hint}") from None
+        return Aval(shape, dtype)
+
+    return infer
+
+
+def ufunc(name: str, function: np.ufunc) -> dict[str, Any]:
+    """Implementation, shape rule and in-place form of an operation that is a NumPy ufunc."""
+    return {
+        "impl": function,
+        "infer": following(name, function),
+        "into": lambda out, *xs: function(*xs, out=out),
+    }
+
+
+def numeric(expr: str) -> dict[str, str]:
+    """The same scalar expression for floats and integers; bools follow rules of their own."""
+    return {"f": expr, "i": expr, "u": expr}
+
+
+# -- arithmetic --------------------------------------------------------------------------------------------------------
+
+
+@defop("add", **ufunc("add", np.add), expr=numeric("({0} + {1})"))
+def add(needs, g, out, x, y):
+    """x + y."""
+    return unbroadcast(g, x) if needs[0] else None, unbroadcast(g, y) if needs[1] else None
+
+
+@defop("subtract", **ufunc("subtract", np.subtract), expr=numeric("({0} - {1})"))
+def subtract(needs, g, out, x, y):
+    """x - y."""
+    return unbroadcast(g, x) if needs[0] else None, unbroadcast(-g, y) if needs[1] else None
+
+
+@defop("multiply", **ufunc("multiply", np.multiply), expr=numeric("({0} * {1})"))
+def multiply(needs, g, out, x, y):
+    """x * y."""
+    return unbroadcast(g * y, x) if needs[0] else None, unbroadcast(g * x, y) if needs[1] else None
+
+
+@defop("divide", **ufunc("divide", np.divide), expr={"f": "({0} / {1})"})
+def divide(needs, g, out, x, y):
+    """x / y; floating also for integers."""
+    gx = g / y
+    return unbroadcast(gx, x) if needs[0] else None, unbroadcast(-gx * out, y) if needs[1] else None
+
+
+@defop("floor_divide", **ufunc("floor_divide", np.floor_divide))
+def floor_divide(needs, g, out, x, y):
+    """Largest integer not above x / y. Its gradient is 0."""
+    return zeros_like(x) if needs[0] else None, zeros_like(y) if needs[1] else None
+
+
+@defop("remainder", **ufunc("remainder", np.remainder))
+def remainder(needs, g, out, x, y):
+    """x - floor(x / y) * y, with the sign of y."""
+    return (
+        unbroadcast(g, x) if needs[0] else None,
+        unbroadcast(-g * floor_divide(x, y), y) if needs[1] else None,
+    )
+
+
+def _lower_pow(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    x, n = inputs
+    if isinstance(n, Tensor) or not isinstance(x, Tensor) or x.dtype.kind != "f":
+        return None
+    if n == 2:
+        return square(x)
+    if n == 1:
+        return positive(x)
+    if n == 3:
+        return x * x * x
+    return sqrt(x) if n == 0.5 else None
+
+
+def _pow_impl(x: Any, y: Any) -> Any:
+    # As ndarray ** does: squares and roots are several times as fast as the general power.
+    if type(y) is not np.ndarray and x.dtype.kind == "f":
+        if y == 2:
+            return np.square(x)
+        if y == 0.5:
+            return np.sqrt(x)
+    return np.power(x, y)
+
+
+@defop(
+    "pow",
+    impl=_pow_impl,
+    infer=following("pow", np.power),
+    into=lambda out, x, y: np.power(x, y, out=out),
+    expr={"f": "pow({0}, {1})"},
+    lower=_lower_pow,
+)
+def pow(needs, g, out, x, y):
+    """x ** y. The derivative by y is taken as 0 where x is 0, and is NaN where x is negative."""
+    gx = gy = None
+    if needs[0]:
+        gx = unbroadcast(g * _pow_slope(x, y), x)
+    if needs[1]:
+        if isinstance(x, Tensor):
+            log_x = log(where(equal(x, 0), 1, x))
+        else:
+            log_x = math.log(x) if x > 0 else 0.0 if x == 0 else math.nan
+        gy = unbroadcast(g * out * log_x, y)
+    return gx, gy
+
+
+def _pow_slope(x: Any, y: Any) -> Any:
+    """y * x ** (y - 1), without the NaN of 0 * infinity at 0 ** 0."""
+    if isinstance(y, Tensor):
+        nothing = logical_and(equal(x, 0), equal(y, 0))
+        return y * pow(x, where(nothing, 1, y - 1))
+    if y == 0:
+        return zeros_like(x)
+    if y == 1:
+        return 1
+    return x * 2 if y == 2 else pow(x, y - 1) * y
+
+
+@defop("negative", **ufunc("negative", np.negative), expr=numeric("(-{0})"))
+def negative(needs, g, out, x):
+    """-x."""
+    return (-g,)
+
+
+@defop("positive", **ufunc("positive", np.positive), expr=numeric("(+{0})"))
+def positive(needs, g, out, x):
+    """+x."""
+    return (g,)
+
+
+@defop("abs", **ufunc("abs", np.absolute), expr=numeric("abs({0})"))
+def abs(needs, g, out, x):
+    """Absolute value; gradient 0 at 0."""
+    return (g * sign(x),)
+
+
+@defop("sign", **ufunc("sign", np.sign), expr=numeric("sign({0})"))
+def sign(needs, g, out, x):
+    """-1, 0 or 1; NaN stays. Its gradient is 0."""
+    return (zeros_like(x),)
+
+
+@defop("square", **ufunc("square", np.square), expr=numeric("({0} * {0})"))
+def square(needs, g, out, x):
+    """x * x."""
+    return (g * (x * 2),)
+
+
+@defop("sqrt", **ufunc("sqrt", np.sqrt), expr={"f": "sqrt({0})"})
+def sqrt(needs, g, out, x):
+    """Square root; NaN below 0, infinite slope at 0."""
+    return (g * 0.5 / out,)
+
+
+@defop("cbrt", **ufunc("cbrt", np.cbrt))
+def cbrt(needs, g, out, x):
+    """Cube root, also of negative numbers."""
+    return (g / (out * out * 3),)
+
+
+@defop("reciprocal", **ufunc("reciprocal", np.reciprocal), expr={"f": "(c(1.0) / {0})"})
+def reciprocal(needs, g, out, x):
+    """1 / x; of integers the integer part, as in NumPy."""
+    return (-g * out * out,)
+
+
+def _rsqrt_impl(x: Any) -> Any:
+    return np.reciprocal(np.sqrt(x))
+
+
+@defop("rsqrt", impl=_rsqrt_impl, infer=floating("rsqrt"), expr={"f": "rsqrt({0})"})
+def rsqrt(needs, g, out, x):
+    """1 / sqrt(x)."""
+    return (g * out * out * out * -0.5,)
+
+
+@defop("hypot", **ufunc("hypot", np.hypot))
+def hypot(needs, g, out, x, y):
+    """sqrt(x*x + y*y) without overflow on the way; gradient 0 at the origin."""
+    scaled = g / where(equal(out, 0), 1, out)
+    return unbroadcast(scaled * x, x) if needs[0] else None, unbroadcast(scaled * y, y) if needs[1] else None
+
+
+# -- comparison, logic, bits --------------------------------------------------------------------------------------------
+
+equal = defop_no_grad("equal", **ufunc("equal", np.equal), expr="({0} == {1})")
+not_equal = defop_no_grad("not_equal", **ufunc("not_equal", np.not_equal), expr="({0} != {1})")
+less = defop_no_grad("less", **ufunc("less", np.less), expr="({0} < {1})")
+less_equal = defop_no_grad("less_equal", **ufunc("less_equal", np.less_equal), expr="({0} <= {1})")
+greater = defop_no_grad("greater", **ufunc("greater", np.greater), expr="({0} > {1})")
+greater_equal = defop_no_grad("greater_equal", **ufunc("greater_equal", np.greater_equal), expr="({0} >= {1})")
+
+logical_and = defop_no_grad(
+    "logical_and", **ufunc("logical_and", np.logical_and), expr={"b": "logical_and({0}, {1})"}
+)
+logical_or = defop_no_grad("logical_or", **ufunc("logical_or", np.logical_or), expr={"b": "logical_or({0}, {1})"})
+logical_xor = defop_no_grad("logical_xor", **ufunc("logical_xor", np.logical_xor), expr={"b": "({0} != {1})"})
+logical_not = defop_no_grad("logical_not", **ufunc("logical_not", np.logical_not), expr={"b": "logical_not({0})"})
+
+bitwise_and = defop_no_grad("bitwise_and", **ufunc("bitwise_and", np.bitwise_and))
+bitwise_or = defop_no_grad("bitwise_or", **ufunc("bitwise_or", np.bitwise_or))
+bitwise_xor = defop_no_grad("bitwise_xor", **ufunc("bitwise_xor", np.bitwise_xor))
+bitwise_not = defop_no_grad("bitwise_not", **ufunc("bitwise_not", np.invert))
+left_shift = defop_no_grad("left_shift", **ufunc("left_shift", np.left_shift))
+right_shift = defop_no_grad("right_shift", **ufunc("right_shift", np.right_shift))
+
+isnan = defop_no_grad("isnan", **ufunc("isnan", np.isnan), expr={"f": "isnan({0})"})
+isinf = defop_no_grad("isinf", **ufunc("isinf", np.isinf), expr={"f": "isinf({0})"})
+isfinite = defop_no_grad("isfinite", **ufunc("isfinite", np.isfinite), expr={"f": "isfinite({0})"})
+
+
+# -- exponentials and logarithms ------------------------------------------------------------------------------------------
+
+
+@defop("exp", **ufunc("exp", np.exp), expr={"f": "exp({0})"})
+def exp(needs, g, out, x):
+    """e ** x."""
+    return (g * out,)
+
+
+@defop("exp2", **ufunc("exp2", np.exp2))
+def exp2(needs, g, out, x):
+    """2 ** x."""
+    return (g * out * math.log(2),)
+
+
+@defop("expm1", **ufunc("expm1", np.expm1), expr={"f": "expm1({0})"})
+def expm1(needs, g, out, x):
+    """e ** x - 1, accurate near 0."""
+    return (g * (out + 1),)
+
+
+@defop("log", **ufunc("log", np.log), expr={"f": "log({0})"})
+def log(needs, g, out, x):
+    """Natural logarithm."""
+    return (g / x,)
+
+
+@defop("log2", **ufunc("log2", np.log2))
+def log2(needs, g, out, x):
+    """Logarithm to base 2."""
+    return (g / (x * math.log(2)),)
+
+
+@defop("log10", **ufunc("log10", np.log10))
+def log10(needs, g, out, x):
+    """Logarithm to base 10."""
+    return (g / (x * math.log(10)),)
+
+
+@defop("log1p", **ufunc("log1p", np.log1p), expr={"f": "log1p({0})"})
+def log1p(needs, g, out, x):
+    """log(1 + x), accurate near 0."""
+    return (g / (x + 1),)
+
+
+@defop("logaddexp", **ufunc("logaddexp", np.logaddexp))
+def logaddexp(needs, g, out, x, y):
+    """log(exp(x) + exp(y)) without overflow; -inf stands for a probability of 0."""
+    norm = where(isfinite(out), out, 0)
+    return (
+        unbroadcast(g * exp(x - norm), x) if needs[0] else None,
+        unbroadcast(g * exp(y - norm), y) if needs[1] else None,
+    )
+
+
+# -- trigonometric and hyperbolic -----------------------------------------------------------------------------------------
+
+
+@defop("sin", **ufunc("sin", np.sin), expr={"f": "sin({0})"})
+def sin(needs, g, out, x):
+    """Sine of x in radians."""
+    return (g * cos(x),)
+
+
+@defop("cos", **ufunc("cos", np.cos), expr={"f": "cos({0})"})
+def cos(needs, g, out, x):
+    """Cosine of x in radians."""
+    return (-g * sin(x),)
+
+
+@defop("tan", **ufunc("tan", np.tan), expr={"f": "tan({0})"})
+def tan(needs, g, out, x):
+    """Tangent of x in radians."""
+    return (g * (out * out + 1),)
+
+
+@defop("arcsin", **ufunc("arcsin", np.arcsin), expr={"f": "arcsin({0})"})
+def arcsin(needs, g, out, x):
+    """Inverse sine, from -pi/2 to pi/2."""
+    return (g / sqrt((1 - x) * (1 + x)),)
+
+
+@defop("arccos", **ufunc("arccos", np.arccos), expr={"f": "arccos({0})"})
+def arccos(needs, g, out, x):
+    """Inverse cosine, from 0 to pi."""
+    return (-g / sqrt((1 - x) * (1 + x)),)
+
+
+@defop("arctan", **ufunc("arctan", np.arctan), expr={"f": "arctan({0})"})
+def arctan(needs, g, out, x):
+    """Inverse tangent, from -pi/2 to pi/2."""
+    return (g / (x * x + 1),)
+
+
+@defop("arctan2", **ufunc("arctan2", np.arctan2), expr={"f": "arctan2({0}, {1})"})
+def arctan2(needs, g, out, y, x):
+    """Angle of the point (x, y) from the positive x axis, from -pi to pi."""
+    scaled = g / (x * x + y * y)
+    return unbroadcast(scaled * x, y) if needs[0] else None, unbroadcast(-scaled * y, x) if needs[1] else None
+
+
+@defop("sinh", **ufunc("sinh", np.sinh), expr={"f": "sinh({0})"})
+def sinh(needs, g, out, x):
+    """Hyperbolic sine."""
+    return (g * cosh(x),)
+
+
+@defop("cosh", **ufunc("cosh", np.cosh), expr={"f": "cosh({0})"})
+def cosh(needs, g, out, x):
+    """Hyperbolic cosine."""
+    return (g * sinh(x),)
+
+
+@defop("tanh", **ufunc("tanh", np.tanh), expr={"f": "tanh({0})"})
+def tanh(needs, g, out, x):
+    """Hyperbolic tangent."""
+    return (g * (1 - out * out),)
+
+
+@defop("arcsinh", **ufunc("arcsinh", np.arcsinh), expr={"f": "arcsinh({0})"})
+def arcsinh(needs, g, out, x):
+    """Inverse hyperbolic sine."""
+    return (g / sqrt(x * x + 1),)
+
+
+@defop("arccosh", **ufunc("arccosh", np.arccosh), expr={"f": "arccosh({0})"})
+def arccosh(needs, g, out, x):
+    """Inverse hyperbolic cosine, of x >= 1."""
+    return (g / sqrt((x - 1) * (x + 1)),)
+
+
+@defop("arctanh", **ufunc("arctanh", np.arctanh), expr={"f": "arctanh({0})"})
+def arctanh(needs, g, out, x):
+    """Inverse hyperbolic tangent, of -1 < x < 1."""
+    return (g / ((1 - x) * (1 + x)),)
+
+
+def deg2rad(x: Any) -> Tensor:
+    """Degrees to radians."""
+    return x * (math.pi / 180) if isinstance(x, Tensor) else multiply(x, math.pi / 180)
+
+
+def rad2deg(x: Any) -> Tensor:
+    """Radians to degrees."""
+    return x * (180 / math.pi) if isinstance(x, Tensor) else multiply(x, 180 / math.pi)
+
+
+# -- rounding ---------------------------------------------------------------------------------------------------------------
+
+
+@defop("floor", **ufunc("floor", np.floor), expr={"f": "floor({0})"})
+def floor(needs, g, out, x):
+    """Largest integer not above x, in the dtype of x. Its gradient is 0."""
+    return (zeros_like(x),)
+
+
+@defop("ceil", **ufunc("ceil", np.ceil), expr={"f": "ceil({0})"})
+def ceil(needs, g, out, x):
+    """Smallest integer not below x, in the dtype of x. Its gradient is 0."""
+    return (zeros_like(x),)
+
+
+@defop("trunc", **ufunc("trunc", np.trunc), expr={"f": "trunc({0})"})
+def trunc(needs, g, out, x):
+    """x without its fraction. Its gradient is 0."""
+    return (zeros_like(x),)
+
+
+def _round_impl(x: Any) -> Any:
+    return np.round(x)
+
+
+def _infer_round(x: Operand) -> Aval:
+    dtype = result_dtype(x)
+    # np.round makes float16 of bools.
+    return Aval(shape_of(x), np.float16 if dtype.kind == "b" else dtype)
+
+
+@defop("round", impl=_round_impl, infer=_infer_round, expr={"f": "round({0})"})
+def round_op(needs, g, out, x):
+    """The nearest integer, halves to even. Its gradient is 0."""
+    return (zeros_like(x),)
+
+
+def round(x: Any, decimals: int = 0) -> Tensor:
+    """Round to ``decimals`` places (negative: to tens, hundreds...), halves to even. Its gradient is 0."""
+    if decimals == 0:
+        return round_op(x)
+    x = as_tensor(x)
+    if x.dtype.kind in "biu":
+        return x if decimals > 0 else astype(round(astype(x, np.float64), decimals), x.dtype)
+    scale = 10.0 ** builtins.abs(decimals)
+    return round_op(x * scale) / scale if decimals > 0 else round_op(x / scale) * scale
+
+
+# -- error function -----------------------------------------------------------------------------------------------------------
+
+# W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969), 631-637. Numerators and
+# denominators from the highest power down; relative error below 6e-19, so what is left is rounding.
+_SMALL = (
+    (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2,
+     3.20937758913846947e3),
+    (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
+)  # fmt: skip
+_MIDDLE = (
+    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1,
+     2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3,
+     1.23033935479799725e3),
+    (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
+     3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
+)  # fmt: skip
+_LARGE = (
+    (1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
+     1.60837851487422766e-2, 6.58749161529837803e-4),
+    (1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1, 6.05183413124413191e-2,
+     2.33520497626869185e-3),
+)  # fmt: skip
+
+
+def _ratio(table: tuple[tuple[float, ...], tuple[float, ...]], z: np.ndarray) -> np.ndarray:
+    """Quotient of two polynomials by Horner's rule."""
+    top, bottom = (np.full_like(z, coefficients[0]) for coefficients in table)
+    for a, b in zip(table[0][1:], table[1][1:], strict=True):
+        top *= z
+        top += a
+        bottom *= z
+        bottom += b
+    return top / bottom
+
+
+def _erf_parts(x: np.ndarray, complement: bool) -> np.ndarray:
+    """erf, or erfc = 1 - erf without cancellation, in float64."""
+    x = np.asarray(x, np.float64)
+    out = np.empty_like(x)
+    size = np.abs(x)
+    small = size <= 0.46875
+    z = x[small]
+    near = z * _ratio(_SMALL, z * z)
+    out[small] = 1 - near if complement else near
+    far = ~small
+    z = size[far]
+    tail = np.empty_like(z)
+    low = ~(z > 4)  # NaN takes this branch
+    tail[low] = _ratio(_MIDDLE, z[low])
+    big = np.minimum(z[~low], 30.0)  # erfc is 0 in float64 beyond 27
+    w = 1 / (big * big)
+    tail[~low] = (1 / math.sqrt(math.pi) - w * _ratio(_LARGE, w)) / big
+    z = np.minimum(z, 30.0)
+    # exp(-z*z) from z rounded to sixteenths, whose square is exact, and what is left over.
+    head = np.floor(z * 16) / 16
+    tail *= np.exp(-head * head) * np.exp(-(z - head) * (z + head))
+    if complement:
+        out[far] = np.where(x[far] < 0, 2 - tail, tail)
+    else:
+        out[far] = np.copysign(1 - tail, x[far])
+    return out
+
+
+def _in_float64(function: Any) -> Any:
+    """Implementation computed in float64 and rounded to the floating dtype of the operand."""
+
+    def impl(x: Any) -> np.ndarray:
+        x = np.asarray(x)
+        dtype = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+        return function(x).astype(dtype, copy=False)
+
+    return impl
+
+
+def _infer_special(x: Operand) -> Aval:
+    dtype = result_dtype(x)
+    return Aval(shape_of(x), dtype if dtype.kind == "f" else np.float64)
+
+
+@defop("erf", impl=_in_float64(lambda x: _erf_parts(x, False)), infer=_infer_special, expr={"f": "erf({0})"})
+def erf(needs, g, out, x):
+    """Error function 2/sqrt(pi) times the integral of exp(-t*t) from 0 to x (Cody 1969)."""
+    return (g * exp(-(x * x)) * (2 / math.sqrt(math.pi)),)
+
+
+@defop("erfc", impl=_in_float64(lambda x: _erf_parts(x, True)), infer=_infer_special)
+def erfc(needs, g, out, x):
+    """1 - erf(x), accurate where erf is near 1 (Cody 1969)."""
+    return (g * exp(-(x * x)) * (-2 / math.sqrt(math.pi)),)
+
+
+def _erfinv64(p: np.ndarray) -> np.ndarray:
+    p = np.asarray(p, np.float64)
+    out = np.where(np.abs(p) == 1, np.copysign(np.inf, p), np.where(np.abs(p) > 1, np.nan, p))
+    inside = np.abs(p) < 1
+    size = np.abs(p[inside])
+    rest = 1 - size  # exact from 1/2 on, so tails keep their accuracy
+    # First guess: S. Winitzki, A handy approximation for the error function and its inverse (2008); error 2e-3.
+    a = 0.147
+    t = np.log1p(-size * size)
+    u = 2 / (math.pi * a) + t / 2
+    y = np.sqrt(np.maximum(np.sqrt(u * u - t / a) - u, 0))
+    for _ in range(3):  # Halley's rule; the error is cubed at each step
+        error = np.where(size < 0.5, _erf_parts(y, False) - size, rest - _erf_parts(y, True))
+        step = error / (2 / math.sqrt(math.pi) * np.exp(-y * y))
+        y = y - step / (1 + y * step)
+    out[inside] = np.copysign(y, p[inside])
+    return out
+
+
+@defop("erfinv", impl=_in_float64(_erfinv64), infer=_infer_special)
+def erfinv(needs, g, out, x):
+    """Inverse of erf on (-1, 1); infinite at the ends, NaN outside."""
+    return (g * exp(out * out) * (math.sqrt(math.pi) / 2),)
+
+
+# -- selection ------------------------------------------------------------------------------------------------------------------
+
+
+def _infer_where(condition: Operand, x: Operand, y: Operand) -> Aval:
+    return Aval(broadcast_shapes("where", *[shape_of(a) for a in (condition, x, y)]), result_dtype(x, y))
+
+
+@defop("where", impl=np.where, infer=_infer_where, expr="select({0}, {1}, {2})")
+def where(needs, g, out, condition, x, y):
+    """Elements of x where the condition holds, else of y; all three broadcast."""
+    return (
+        None,
+        unbroadcast(where(condition, g, 0), x) if needs[1] else None,
+        unbroadcast(where(condition, 0, g), y) if needs[2] else None,
+    )
+
+
+@defop("maximum", **ufunc("maximum", np.maximum), expr=numeric("maximum({0}, {1})"))
+def maximum(needs, g, out, x, y):
+    """The larger of x and y; NaN if either is. Of equal operands the first gets the gradient."""
+    first = greater_equal(x, y)
+    return (
+        unbroadcast(where(first, g, 0), x) if needs[0] else None,
+        unbroadcast(where(first, 0, g), y) if needs[1] else None,
+    )
+
+
+@defop("minimum", **ufunc("minimum", np.minimum), expr=numeric("minimum({0}, {1})"))
+def minimum(needs, g, out, x, y):
+    """The smaller of x and y; NaN if either is. Of equal operands the first gets the gradient."""
+    first = less_equal(x, y)
+    return (
+        unbroadcast(where(first, g, 0), x) if needs[0] else None,
+        unbroadcast(where(first, 0, g), y) if needs[1] else None,
+    )
+
+
+def _clip_impl(x: Any, lo: Any, hi: Any) -> Any:
+    return np.minimum(np.maximum(x, lo), hi)
+
+
+@defop("clip", impl=_clip_impl, infer=promoting("clip"), expr=numeric("minimum(maximum({0}, {1}), {2})"))
+def clip_op(needs, g, out, x, lo, hi):
+    """x limited to [lo, hi]; the gradient passes where x is within, bounds included."""
+    gx = glo = ghi = None
+    if needs[0]:
+        gx = unbroadcast(where(logical_and(greater_equal(x, lo), less_equal(x, hi)), g, 0), x)
+    if needs[1]:
+        glo = unbroadcast(where(logical_and(less(x, lo), less_equal(lo, hi)), g, 0), lo)
+    if needs[2]:
+        ghi = unbroadcast(where(greater(maximum(x, lo), hi), g, 0), hi)
+    return gx, glo, ghi
+
+
+def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
+    """Limit x to [min, max]; numbers or tensors that broadcast, or None for no bound.
+
+    The gradient passes where x lies within the bounds, these included. Where min > max the result is max.
+    """
+    if min is None and max is None:
+        return copy(x)
+    if min is not None and max is not None:
+        return clip_op(x, min, max)
+    if isinstance(x, Tensor) and x.dtype.kind == "f":
+        return clip_op(x, -math.inf if min is None else min, math.inf if max is None else max)
+    return maximum(x, min) if max is None else minimum(x, max)
+
+
+# -- dtype and identity ------------------------------------------------------------------------------------------------------------
+
+
+def _infer_astype(x: Operand, dtype: Any) -> Aval:
+    return Aval(shape_of(x), dtype)
+
+
+def _lower_astype(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    x = inputs[0]
+    return x if isinstance(x, Tensor) and x.dtype == out.dtype else None
+
+
+@defop(
+    "astype",
+    impl=lambda x, dtype: np.asarray(x).astype(dtype, copy=False),
+    infer=_infer_astype,
+    into=lambda out, x, dtype: np.copyto(out, x, casting="unsafe"),
+    expr="cast({0})",
+    lower=_lower_astype,
+    view=True,
+)
+def astype_op(needs, g, out, x, dtype):
+    return (astype(g, x.dtype),)
+
+
+_DTYPES: dict[Any, np.dtype] = {}
+
+
+def dtype_of(op: str, dtype: Any) -> np.dtype:
+    """A dtype from a name, a type or a dtype; strings, dates, objects and complex numbers are refused."""
+    try:
+        return _DTYPES[dtype]
+    except (KeyError, TypeError):
+        pass
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or found.kind not in "biuf":
+        raise DTypeError(f"[{op}] expected a dtype of numbers or bools; got {dtype!r}. Use 'float32', for example.")
+    _DTYPES[dtype] = found
+    return found
+
+
+def astype(x: Any, dtype: Any) -> Tensor:
+    """x converted to ``dtype`` as NumPy does it; gradients are converted back."""
+    return astype_op(x, dtype=dtype_of("astype", dtype))
+
+
+def _lower_copy(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    return inputs[0] if isinstance(inputs[0], Tensor) else None
+
+
+@defop(
+    "copy",
+    impl=lambda x: np.array(x, order="C"),
+    infer=promoting("copy"),
+    into=lambda out, x: np.copyto(out, x),
+    lower=_lower_copy,
+)
+def copy(needs, g, out, x):
+    """The same values in memory of their own; gradients pass."""
+    return (g,)
+
+
+# Other spellings: NumPy's and the array API standard's.
+true_divide = divide
+mod = remainder
+power = pow
+absolute = abs
+invert = bitwise_invert = bitwise_not
+bitwise_left_shift = left_shift
+bitwise_right_shift = right_shift
+asin, acos, atan, atan2 = arcsin, arccos, arctan, arctan2
+asinh, acosh, atanh = arcsinh, arccosh, arctanh
+radians, degrees = deg2rad, rad2deg

@@ -1,0 +1,65 @@
+"""The API level: which release's behaviour holds where no spelling can tell.
+
+Examples of such places: log keys (`acc` or `accuracy`), the argument order of `K.categorical_crossentropy`,
+the number of epochs of a bare `fit`. The level is `"1.2"`, `"2.2"` or `"2.3"` (default). It is set by
+`set_api_level`, for a block by `api_level`, or by the environment variable `KERAS_COMPAT_API` before the
+first use. This module imports nothing of the package, so that every part of it may ask.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+LEVELS = ("1.2", "2.2", "2.3")
+DEFAULT_LEVEL = "2.3"
+ENVIRONMENT = "KERAS_COMPAT_API"
+
+_RELEASES = {"1.2.2": "1.2", "2.2.4": "2.2", "2.3.1": "2.3"}
+
+# Two places on purpose: set_api_level must reach threads that run already (data generators), a block must
+# not.
+_process_level: str | None = None
+_block_level: ContextVar[str | None] = ContextVar("keras_compat_api_level", default=None)
+
+
+def checked_level(level: object, source: str = "set_api_level") -> str:
+    """Return `level` as one of `LEVELS`; the releases 1.2.2, 2.2.4 and 2.3.1 count as theirs.
+
+    Raises ValueError for anything else, naming `source`.
+    """
+    text = str(level) if isinstance(level, (str, float)) else None
+    text = _RELEASES.get(text, text) if text is not None else None
+    if text not in LEVELS:
+        raise ValueError(
+            f"[{source}] an API level is one of {', '.join(map(repr, LEVELS))}; got {level!r}. "
+            "Programs for Keras 0.x and 1.x want '1.2', for 2.0 to 2.2 '2.2', for 2.3 and tf.keras '2.3'."
+        )
+    return text
+
+
+def get_api_level() -> str:
+    """Return the level in force: of the innermost `api_level` block, else the one set, else the environment's."""
+    block = _block_level.get()
+    if block is not None:
+        return block
+    if _process_level is None:
+        set_api_level(os.environ.get(ENVIRONMENT) or DEFAULT_LEVEL, source=ENVIRONMENT)
+    assert _process_level is not None
+    return _process_level
+
+
+def set_api_level(level: str, *, source: str = "set_api_level") -> None:
+    """Set the level for the whole process, all threads included. Raises ValueError for an unknown level."""
+    global _process_level
+    _process_level = checked_level(level, source)
+
+
+@contextmanager
+def api_level(level: str) -> Iterator[str]:
+    """Hold a level for a `with` block (and for this thread or task only); yields the level."""
+    token = _block_level.set(checked_level(level, "api_level"))
+    try:
+        yield get_api_level()
+    finally:
+        _block_level.reset(token)

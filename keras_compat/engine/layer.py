@@ -1,0 +1,688 @@
+"""Layer, the base of everything that has weights or transforms tensors, and InputSpec, what it expects to be given.
+
+Networks and models are layers too; how they are wired is in ``network``. Concrete layers live in ``keras_compat.layers``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import autotensor as at
+from keras_compat import backend as K
+from keras_compat import constraints, initializers, regularizers
+from keras_compat.dialect.level import get_api_level
+from keras_compat.engine.node import Node, Shape
+from keras_compat.utils.generic_utils import has_arg, to_list, unpack_singleton
+
+# Arguments that the base class takes beside what a subclass names itself.
+_BASE_ARGUMENTS = {"input_shape", "batch_input_shape", "batch_size", "dtype", "name", "trainable", "weights", "dynamic"}
+
+# Names of the layers whose build or call is running: weights are named after them, "dense_1/kernel:0".
+_scopes: list[str] = []
+
+
+@contextmanager
+def name_scope(name: str) -> Iterator[None]:
+    """Prefix the names of weights made in this block."""
+    _scopes.append(name)
+    try:
+        yield
+    finally:
+        _scopes.pop()
+
+
+def snake_case(name: str) -> str:
+    """``"BatchNormalization"`` -> ``"batch_normalization"``: the stem of automatic layer names."""
+    step = re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    out = re.sub("([a-z])([A-Z])", r"\1_\2", step).lower()
+    return "private" + out if out.startswith("_") else out
+
+
+def tensor_key(tensors: Any) -> tuple[int, ...] | None:
+    """What losses and updates that depend on ``tensors`` are filed under; None for unconditional ones."""
+    if tensors is None:
+        return None
+    listed = to_list(tensors)
+    return tuple([id(x) for x in listed]) if listed else None
+
+
+def shape_of(x: Any) -> Shape:
+    """Static shape of a tensor: what the layer that made it declared, else what is known of the tensor."""
+    declared = getattr(x, "_keras_shape", None)
+    return declared if declared is not None else tuple(x.shape)
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """True for what ``Input`` or a layer made."""
+    return hasattr(x, "_keras_history")
+
+
+class InputSpec:
+    """What one input of a layer must look like: dtype, shape, rank, smallest or largest rank, sizes of axes."""
+
+    def __init__(
+        self,
+        dtype: str | None = None,
+        shape: Sequence[int | None] | None = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: dict[int, int | None] | None = None,
+    ):
+        self.dtype = dtype
+        self.shape = tuple(shape) if shape is not None else None
+        self.ndim = len(self.shape) if self.shape is not None else ndim
+        self.max_ndim = max_ndim
+        self.min_ndim = min_ndim
+        self.axes = axes or {}
+
+    def __repr__(self) -> str:
+        parts = [f"{k}={v}" for k, v in vars(self).items() if v not in (None, {})]
+        return f"InputSpec({', '.join(parts)})"
+
+
+class Layer:
+    """A callable with weights: ``y = layer(x)``.
+
+    Subclasses define ``build(input_shape)`` (make weights with ``add_weight``), ``call(inputs)``,
+    ``compute_output_shape(input_shape)`` and ``get_config()``; ``compute_mask`` where masks matter.
+
+    Arguments common to all layers: ``name``, ``trainable``, ``dtype``, ``weights`` (initial values as a list of
+    arrays), and for a first layer ``input_shape`` (without batch) or ``batch_input_shape``.
+    """
+
+    # Also read on instances of classes that set attributes before calling Layer.__init__.
+    _initialized = False
+
+    def __init__(self, **kwargs: Any):
+        self.input_spec: Any = None
+        self.supports_masking = False
+        self.stateful = False
+        self.dynamic = False
+        self._trainable_weights: list[Any] = list(self.__dict__.get("_trainable_weights", ()))
+        self._non_trainable_weights: list[Any] = list(self.__dict__.get("_non_trainable_weights", ()))
+        self._layers: list[Layer] = list(self.__dict__.get("_layers", ()))
+        self._losses: list[Any] = []
+        self._updates: list[Any] = []
+        self._per_input_losses: dict[Any, list[Any]] = {}
+        self._per_input_updates: dict[Any, list[Any]] = {}
+        self._keep: list[Any] = []  # tensors whose ids are keys above: an id must not be used again
+        self._built = False
+        self._metrics: list[Any] = []
+        self._inbound_nodes: list[Node] = []
+        self._outbound_nodes: list[Node] = []
+
+        for name in kwargs:
+            if name not in _BASE_ARGUMENTS:
+                raise TypeError(
+                    f"[{type(self).__name__}] Keyword argument not understood: {name!r}. Every layer takes "
+                    f"{', '.join(sorted(_BASE_ARGUMENTS))}; check the spelling."
+                )
+        name = kwargs.get("name")
+        if not name:
+            prefix = snake_case(type(self).__name__)
+            name = f"{prefix}_{K.get_uid(prefix)}"
+        self.name: str = name
+        self.trainable = kwargs.get("trainable", True)
+        self.dtype = kwargs.get("dtype") or K.floatx()
+        if "batch_input_shape" in kwargs and kwargs["batch_input_shape"] is not None:
+            self.batch_input_shape = tuple(kwargs["batch_input_shape"])
+        elif "input_shape" in kwargs and kwargs["input_shape"] is not None:
+            shape = kwargs["input_shape"]
+            shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+            self.batch_input_shape = (kwargs.get("batch_size"), *shape)
+        self._initial_weights = kwargs.get("weights")
+        self._initialized = True
+
+    # -- attributes that are weights or layers --------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Keras 2.3 follows layers and variables that are set as attributes; before, only what a layer declares.
+        if name[0] != "_" and isinstance(value, (at.Variable, Layer, list, tuple)) and get_api_level() == "2.3":
+            if isinstance(value, at.Variable):
+                self._track_variable(value)
+            elif isinstance(value, Layer):
+                self._track_layer(value)
+            elif value and all(isinstance(v, Layer) for v in value):
+                for layer in value:
+                    self._track_layer(layer)
+        object.__setattr__(self, name, value)
+
+    def _track_layer(self, layer: Layer) -> None:
+        layers = self.__dict__.setdefault("_layers", [])
+        if not any(other is layer for other in layers):
+            layers.append(layer)
+
+    def _track_variable(self, variable: Any) -> None:
+        trainable = self.__dict__.setdefault("_trainable_weights", [])
+        fixed = self.__dict__.setdefault("_non_trainable_weights", [])
+        if not any(w is variable for w in trainable + fixed):
+            (trainable if getattr(variable, "trainable", True) else fixed).append(variable)
+
+    def _nested_weights(self, kind: str) -> list[Any]:
+        return [w for layer in self._layers for w in getattr(layer, kind)]
+
+    # -- weights ----------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights; called once with the shape (or list of shapes) of the first input."""
+        self.built = True
+
+    @property
+    def built(self) -> bool:
+        """True once the weights exist."""
+        return self._built
+
+    @built.setter
+    def built(self, value: bool) -> None:
+        self._built = value
+
+    def add_weight(
+        self,
+        name: str | None = None,
+        shape: Sequence[int] | None = None,
+        dtype: Any = None,
+        initializer: Any = None,
+        regularizer: Any = None,
+        trainable: bool = True,
+        constraint: Any = None,
+    ) -> Any:
+        """Make a weight of the layer.
+
+        Args:
+            name: its name within the layer; the full name is ``layer/name:0``.
+            shape: () by default.
+            initializer: instance, name or function; ``glorot_uniform`` by default.
+            regularizer: function of the weight whose result is added to the loss.
+            trainable: False for state that the optimizer leaves alone.
+            constraint: function applied to the weight after each update.
+        """
+        shape = tuple(shape) if shape is not None else ()
+        if any(d is None for d in shape):
+            raise ValueError(
+                f"[{self.name}] the weight {name!r} needs a known shape; got {shape}. "
+                "Give the dimensions of the input that the weights depend on (input_shape=...)."
+            )
+        dtype = dtype or self.dtype or K.floatx()
+        make = initializers.get(initializer if initializer is not None else "glorot_uniform")
+        rule = constraints.get(constraint)
+        value = make(shape, dtype=dtype) if has_arg(make, "dtype") else make(shape)
+        full = "/".join([*(_scopes or [self.name]), name or "variable"])
+        weight = K.variable(value, dtype=dtype, name=full, constraint=rule)
+        weight.name = full if full.endswith(":0") else full + ":0"
+        weight.trainable = trainable
+        penalty = regularizers.get(regularizer)
+        if penalty is not None:
+            self.add_loss(penalty(weight))
+        (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
+        return weight
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """Weights the optimizer may change: none while ``trainable`` is False."""
+        if not self.trainable:
+            return []
+        return unique(self._trainable_weights + self._nested_weights("trainable_weights"))
+
+    @trainable_weights.setter
+    def trainable_weights(self, weights: Iterable[Any]) -> None:
+        self._trainable_weights = list(weights)
+
+    @property
+    def non_trainable_weights(self) -> list[Any]:
+        """The other weights."""
+        if not self.trainable:
+            own = self._trainable_weights + self._non_trainable_weights
+            nested = [w for layer in self._layers for w in layer.weights]
+            return unique(own + nested)
+        return unique(self._non_trainable_weights + self._nested_weights("non_trainable_weights"))
+
+    @non_trainable_weights.setter
+    def non_trainable_weights(self, weights: Iterable[Any]) -> None:
+        self._non_trainable_weights = list(weights)
+
+    @property
+    def weights(self) -> list[Any]:
+        """All weights, the trainable ones first."""
+        return self.trainable_weights + self.non_trainable_weights
+
+    @property
+    def variables(self) -> list[Any]:
+        """Same as ``weights``."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Same as ``trainable_weights``."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """Same as ``non_trainable_weights``."""
+        return self.non_trainable_weights
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the weights, in the order of ``weights``."""
+        return K.batch_get_value(self.weights)
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all weights from arrays in the order of ``get_weights``; all shapes are checked before any is set."""
+        params = self.weights
+        values = [np.asarray(w) for w in weights]
+        if len(params) != len(values):
+            raise ValueError(
+                f"[set_weights] You called `set_weights(weights)` on layer {self.name!r} with a weight list of length "
+                f"{len(values)}, but the layer was expecting {len(params)} weights: "
+                f"{[tuple(p.shape) for p in params]}; got {[v.shape for v in values][:20]}. "
+                "Take the list from get_weights() of a layer with the same arguments."
+            )
+        check_weight_shapes("set_weights", zip(params, values))
+        K.batch_set_value(list(zip(params, values)))
+
+    def count_params(self) -> int:
+        """Number of scalars in all weights."""
+        if not self.built:
+            if type(self).__name__ == "Sequential":
+                self.build()  # type: ignore[call-arg]
+            else:
+                raise RuntimeError(
+                    f"[count_params] You tried to call `count_params` on {self.name}, but the layer isn't built. "
+                    f"You can build it manually via: `{self.name}.build(batch_input_shape)`."
+                )
+        return sum(int(np.prod(w.shape)) for w in self.weights)
+
+    # -- losses, updates, metrics -------------------------------------------------------------------------------------
+
+    @property
+    def losses(self) -> list[Any]:
+        """Penalties of weights and activations, to be added to the loss."""
+        return self._losses + [x for layer in self._layers for x in layer.losses]
+
+    @property
+    def updates(self) -> list[Any]:
+        """State changes that go with a training step, such as running means; none while the layer is frozen."""
+        if not self.trainable and not self.stateful:
+            return []
+        return self._updates + [x for layer in self._layers for x in layer.updates]
+
+    def add_loss(self, losses: Any, inputs: Any = None) -> None:
+        """Add scalar tensors to the loss; ``inputs`` are the tensors they depend on, None if on weights only."""
+        listed = [x for x in to_list(losses) if x is not None] if losses is not None else []
+        if not listed:
+            return
+        self._losses += listed
+        self._file(self._per_input_losses, listed, inputs)
+
+    def add_update(self, updates: Any, inputs: Any = None) -> None:
+        """Add state changes: results of ``K.update`` and its kin, or pairs (variable, new value)."""
+        if updates is None:
+            return
+        # A pair (variable, value) is one update, not a list of two.
+        listed = [updates] if isinstance(updates, tuple) and len(updates) == 2 else to_list(updates)
+        if not listed:
+            return
+        self._updates += listed
+        self._file(self._per_input_updates, listed, inputs)
+
+    def _file(self, where: dict[Any, list[Any]], what: list[Any], inputs: Any) -> None:
+        key = tensor_key(inputs)
+        if key is not None:
+            self._keep.append(inputs)
+        where.setdefault(key, []).extend(what)
+
+    def get_updates_for(self, inputs: Any) -> list[Any]:
+        """Updates that depend on exactly these input tensors; None asks for the unconditional ones."""
+        if not self.trainable and not self.stateful:
+            return []
+        found = list(self._per_input_updates.get(tensor_key(inputs), ()))
+        return found + [x for layer in self._layers for x in layer.get_updates_for(inputs)]
+
+    def get_losses_for(self, inputs: Any) -> list[Any]:
+        """Losses that depend on exactly these input tensors; None asks for the unconditional ones."""
+        found = list(self._per_input_losses.get(tensor_key(inputs), ()))
+        return found + [x for layer in self._layers for x in layer.get_losses_for(inputs)]
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Metric objects added to the layer."""
+        return self._metrics + [m for layer in self._layers for m in layer.metrics]
+
+    # -- calling ------------------------------------------------------------------------------------------------------
+
+    def call(self, inputs: Any, **kwargs: Any) -> Any:
+        """Compute the output tensor or list of tensors; the place for a subclass's arithmetic."""
+        return inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of the output for the shape of an input, batch dimension included."""
+        return input_shape
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Mask of the output; by default the input's, and an error where the layer can not take one."""
+        if not self.supports_masking:
+            if mask is not None and any(m is not None for m in to_list(mask)):
+                raise TypeError(
+                    f"[{self.name}] Layer {self.name} does not support masking, but was passed an input_mask: {mask}. "
+                    "Drop the mask before it (a Lambda layer that returns its input), or set supports_masking."
+                )
+            return None
+        return mask
+
+    def assert_input_compatibility(self, inputs: Any) -> None:
+        """Check tensors against ``input_spec``.
+
+        Raises:
+            ValueError: wrong number of inputs, rank, or size of an axis.
+        """
+        listed = to_list(inputs)
+        for x in listed:
+            if not isinstance(x, at.Tensor):
+                raise ValueError(
+                    f"[{self.name}] Layer {self.name} was called with an input that isn't a symbolic tensor. Received "
+                    f"type: {type(x)}. All inputs to the layer should be tensors; make one with Input(shape=...)."
+                )
+        if not self.input_spec:
+            return
+        specs = to_list(self.input_spec)
+        if len(listed) != len(specs):
+            raise ValueError(
+                f"[{self.name}] Layer {self.name} expects {len(specs)} inputs, but it received {len(listed)} input "
+                f"tensors. Input received: {inputs}. Call it on a list of {len(specs)}."
+            )
+        for i, (x, spec) in enumerate(zip(listed, specs)):
+            if spec is not None:
+                self._check_spec(i, shape_of(x), x.dtype, spec)
+
+    def _check_spec(self, i: int, shape: Shape, dtype: Any, spec: InputSpec) -> None:
+        start = f"[{self.name}] Input {i} is incompatible with layer {self.name}: expected "
+        ndim = len(shape)
+        if spec.ndim is not None and ndim != spec.ndim:
+            raise ValueError(
+                f"{start}ndim={spec.ndim}, found ndim={ndim} (shape {shape}). {_rank_hint(spec.ndim, ndim)}"
+            )
+        if spec.max_ndim is not None and ndim > spec.max_ndim:
+            raise ValueError(f"{start}max_ndim={spec.max_ndim}, found ndim={ndim}. Flatten the input before?")
+        if spec.min_ndim is not None and ndim < spec.min_ndim:
+            raise ValueError(f"{start}min_ndim={spec.min_ndim}, found ndim={ndim}. Reshape the input before?")
+        if spec.dtype is not None and str(dtype) != spec.dtype:
+            raise ValueError(f"{start}dtype={spec.dtype}, found dtype={dtype}. Cast the input before?")
+        for axis, size in spec.axes.items():
+            if size is not None and shape[int(axis)] not in (size, None):
+                raise ValueError(
+                    f"{start}axis {axis} of input shape to have value {size} but got shape {shape}. "
+                    "The weights were made for that size: use a new layer, or reshape the input."
+                )
+        if spec.shape is not None:
+            for want, dim in zip(spec.shape, shape):
+                if want is not None and dim is not None and want != dim:
+                    raise ValueError(
+                        f"{start}shape={spec.shape}, found shape={shape}. Use a new layer for the other shape."
+                    )
+
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
+        """Apply the layer to a tensor or a list of tensors; the first call builds it."""
+        if isinstance(inputs, np.ndarray):
+            inputs = at.asarray(inputs)
+        listed = to_list(inputs)
+        with name_scope(self.name):
+            self.assert_input_compatibility(inputs)
+            input_shapes = [shape_of(x) for x in listed]
+            if not self.built:
+                self.build(unpack_singleton(input_shapes))
+                self.built = True
+                if self._initial_weights is not None:
+                    self.set_weights(self._initial_weights)
+                    self._initial_weights = None
+                self.assert_input_compatibility(inputs)
+            masks = [mask_of(x) for x in listed]
+            arguments = dict(kwargs)
+            if any(m is not None for m in masks) and "mask" not in kwargs and has_arg(self.call, "mask"):
+                kwargs["mask"] = unpack_singleton(masks)
+            elif kwargs.get("mask") is not None:
+                masks = to_list(kwargs["mask"])
+            output = self.call(inputs, **kwargs)
+            output_mask = self.compute_mask(inputs, unpack_singleton(masks))
+            outputs = [own_tensor(y, listed) for y in to_list(output)]
+            output_masks = to_list(output_mask) if output_mask is not None else [None] * len(outputs)
+            if len(output_masks) != len(outputs):
+                output_masks = (output_masks + [None] * len(outputs))[: len(outputs)]
+            self._declare_shapes(unpack_singleton(input_shapes), outputs)
+            self._record_call(listed, outputs, masks, output_masks, input_shapes, arguments)
+            self._penalise_activity(inputs, outputs)
+        return outputs if isinstance(output, (list, tuple)) and len(outputs) > 1 else outputs[0]
+
+    def _penalise_activity(self, inputs: Any, outputs: list[Any]) -> None:
+        penalty = getattr(self, "activity_regularizer", None)
+        if penalty is not None:
+            self.add_loss([penalty(y) for y in outputs], inputs=to_list(inputs))
+
+    def _declare_shapes(self, input_shape: Any, outputs: list[Any]) -> None:
+        """Note static shapes: what the tensors know, completed by what ``compute_output_shape`` says."""
+        declared: list[Any] = []
+        if any(None in y.shape[1:] for y in outputs):
+            declared = output_shapes_of(self.compute_output_shape(input_shape), len(outputs))
+        for i, y in enumerate(outputs):
+            known = tuple(y.shape)
+            said = declared[i] if i < len(declared) else None
+            if said is not None and len(said) == len(known):
+                known = tuple([k if k is not None else s for k, s in zip(known, said)])
+            y._keras_shape = known
+
+    def _record_call(
+        self,
+        inputs: list[Any],
+        outputs: list[Any],
+        input_masks: list[Any],
+        output_masks: list[Any],
+        input_shapes: list[Any],
+        arguments: dict[str, Any],
+    ) -> None:
+        uses_phase = getattr(self, "uses_learning_phase", False) or any(
+            getattr(x, "_uses_learning_phase", False) for x in inputs
+        )
+        for y, mask in zip(outputs, output_masks):
+            if uses_phase or not hasattr(y, "_uses_learning_phase"):
+                y._uses_learning_phase = uses_phase or getattr(y, "_uses_learning_phase", False)
+            if mask is not None:
+                y._keras_mask = mask
+        # Eager values pass through without a record, else a loop over batches would keep each one alive.
+        if inputs and not any(x.is_symbolic or isinstance(x, at.Variable) for x in inputs):
+            return
+        history = [getattr(x, "_keras_history", (None, None, None)) for x in inputs]
+        for i, y in enumerate(outputs):
+            y._keras_history = (self, len(self._inbound_nodes), i)
+        Node(
+            self,
+            [h[0] for h in history],
+            [h[1] for h in history],
+            [h[2] for h in history],
+            inputs,
+            outputs,
+            input_masks,
+            output_masks,
+            input_shapes,
+            [y._keras_shape for y in outputs],
+            arguments,
+        )
+
+    # -- inputs and outputs -------------------------------------------------------------------------------------------
+
+    def _at_node(self, index: int, attribute: str, what: str) -> Any:
+        if not self._inbound_nodes:
+            raise RuntimeError(
+                f"[{self.name}] The layer has never been called and thus has no defined {what}. Call it on an Input first."
+            )
+        if not -len(self._inbound_nodes) <= index < len(self._inbound_nodes):
+            raise ValueError(
+                f"[{self.name}] Asked to get {what} at node {index}, but the layer has only {len(self._inbound_nodes)} "
+                "inbound nodes. Nodes are counted from 0, one for each call."
+            )
+        return unpack_singleton(getattr(self._inbound_nodes[index], attribute))
+
+    def _only(self, attribute: str, what: str) -> Any:
+        if len(self._inbound_nodes) > 1:
+            raise AttributeError(
+                f"[{self.name}] Layer {self.name} has multiple inbound nodes, hence the notion of \"layer {what}\" is "
+                f"ill-defined. Use `get_{what.replace(' ', '_')}_at(node_index)` instead."
+            )
+        if not self._inbound_nodes:
+            raise AttributeError(
+                f"[{self.name}] Layer {self.name} is not connected, no {what} to return. Call it on an Input first."
+            )
+        return unpack_singleton(getattr(self._inbound_nodes[0], attribute))
+
+    def get_input_at(self, node_index: int) -> Any:
+        """Input tensor(s) of call number ``node_index``."""
+        return self._at_node(node_index, "input_tensors", "input")
+
+    def get_output_at(self, node_index: int) -> Any:
+        """Output tensor(s) of call number ``node_index``."""
+        return self._at_node(node_index, "output_tensors", "output")
+
+    def get_input_shape_at(self, node_index: int) -> Any:
+        """Input shape(s) of call number ``node_index``."""
+        return self._at_node(node_index, "input_shapes", "input shape")
+
+    def get_output_shape_at(self, node_index: int) -> Any:
+        """Output shape(s) of call number ``node_index``."""
+        return self._at_node(node_index, "output_shapes", "output shape")
+
+    def get_input_mask_at(self, node_index: int) -> Any:
+        """Input mask(s) of call number ``node_index``."""
+        return self._at_node(node_index, "input_masks", "input mask")
+
+    def get_output_mask_at(self, node_index: int) -> Any:
+        """Output mask(s) of call number ``node_index``."""
+        return self._at_node(node_index, "output_masks", "output mask")
+
+    @property
+    def input(self) -> Any:
+        """Input tensor(s), where the layer was called once."""
+        return self._only("input_tensors", "input")
+
+    @property
+    def output(self) -> Any:
+        """Output tensor(s), where the layer was called once."""
+        return self._only("output_tensors", "output")
+
+    @property
+    def input_mask(self) -> Any:
+        """Input mask(s), where the layer was called once."""
+        return self._only("input_masks", "input mask")
+
+    @property
+    def output_mask(self) -> Any:
+        """Output mask(s), where the layer was called once."""
+        return self._only("output_masks", "output mask")
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape(s) of the input, batch included, where all calls agree."""
+        return self._common_shape("input_shapes", "input shape")
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape(s) of the output, batch included, where all calls agree."""
+        return self._common_shape("output_shapes", "output shape")
+
+    def _common_shape(self, attribute: str, what: str) -> Any:
+        if not self._inbound_nodes:
+            raise AttributeError(
+                f"[{self.name}] The layer has never been called and thus has no defined {what}. Call it on an Input first."
+            )
+        shapes = [getattr(node, attribute) for node in self._inbound_nodes]
+        if any(s != shapes[0] for s in shapes):
+            raise AttributeError(
+                f"[{self.name}] The layer {self.name} has multiple inbound nodes with different {what}s. Hence the notion "
+                f"of \"{what}\" is ill-defined for the layer. Use `get_{what.replace(' ', '_')}_at(node_index)` instead."
+            )
+        return unpack_singleton(shapes[0])
+
+    # -- description --------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments that make the same layer again, without its weights; JSON can hold them."""
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        if hasattr(self, "batch_input_shape"):
+            config["batch_input_shape"] = self.batch_input_shape
+        if hasattr(self, "dtype"):
+            config["dtype"] = self.dtype
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The layer that ``get_config`` described, with new weights."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__name__} {self.__dict__.get('name', '?')!r}>"
+
+
+def mask_of(x: Any) -> Any:
+    """Mask that belongs to a tensor, or None."""
+    layer, node_index, tensor_index = getattr(x, "_keras_history", (None, None, None))
+    if layer is None:
+        return getattr(x, "_keras_mask", None)
+    return layer._inbound_nodes[node_index].output_masks[tensor_index]
+
+
+def own_tensor(y: Any, inputs: list[Any]) -> Any:
+    """``y`` as a tensor of its own: a layer that returns its input must not rewrite that tensor's history."""
+    if not isinstance(y, at.Tensor):
+        y = at.asarray(y)
+    if any(y is x for x in inputs) or isinstance(y, at.Variable) or is_keras_tensor(y):
+        return K.identity(y)
+    return y
+
+
+def output_shapes_of(shape: Any, n: int) -> list[Any]:
+    """List of ``n`` shapes from what ``compute_output_shape`` returned."""
+    if shape is None:
+        return []
+    if isinstance(shape, list) and (not shape or isinstance(shape[0], (list, tuple))):
+        return [tuple(s) for s in shape]
+    if n > 1 and isinstance(shape, tuple) and shape and isinstance(shape[0], (list, tuple)):
+        return [tuple(s) for s in shape]
+    return [tuple(shape)]
+
+
+def unique(items: Iterable[Any]) -> list[Any]:
+    """Without repetitions, by identity, in order."""
+    seen: set[int] = set()
+    out = []
+    for item in items:
+        if id(item) not in seen:
+            seen.add(id(item))
+            out.append(item)
+    return out
+
+
+def check_weight_shapes(op: str, pairs: Iterable[tuple[Any, Any]]) -> None:
+    """Raise one ValueError that lists every value whose shape is not its weight's."""
+    wrong = [
+        f"{getattr(w, 'name', None) or 'weight'} has shape {tuple(w.shape)}, the value {np.shape(v)}"
+        for w, v in pairs
+        if tuple(w.shape) != np.shape(v)
+    ]
+    if wrong:
+        raise ValueError(
+            f"[{op}] values must have the shapes of the weights; {len(wrong)} do not: {'; '.join(wrong)}. "
+            "Nothing was changed. Was the model made with the same arguments?"
+        )
+
+
+def _rank_hint(want: int, got: int) -> str:
+    if want == got + 1:
+        return "Is the batch or a channel axis missing?"
+    return "Put a Flatten or Reshape layer before it?" if want < got else "Reshape the input, or use another layer."
+
+
+def call_arguments(layer: Layer) -> set[str]:
+    """Names of the arguments of ``layer.call``."""
+    return set(inspect.signature(layer.call).parameters)

@@ -1,0 +1,347 @@
+"""Scalar helpers and the compiler behind them: accuracy against float64, special values, vector code."""
+
+import ast
+import functools
+import os
+import platform
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autotensor.kernels import scalar as scalar_module
+from autotensor.kernels.jit import DISABLED, fingerprint, jit, scalar
+
+ROOT = Path(scalar_module.__file__).parents[2]
+SAMPLES = 300 if DISABLED else 200_000
+INF, NAN = np.inf, np.nan
+
+compiled_only = pytest.mark.skipif(DISABLED, reason="needs the compiler")
+
+
+def sigmoid(x):
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+def erf(x):
+    return pytest.importorskip("scipy.special").erf(x)
+
+
+# helper, float64 oracle, ranges to sample besides all bit patterns, greatest error in ulp
+UNARY = [
+    ("exp_f32", np.exp, [(-110, 95), (-1, 1)], 1.1),
+    ("expm1_f32", np.expm1, [(-30, 95), (-1, 1), (-1e-3, 1e-3)], 1.6),
+    ("log_f32", np.log, [(0, 3), (0.9, 1.1), (0, 1e5)], 1.0),
+    ("log1p_f32", np.log1p, [(-1, 3), (-1e-3, 1e-3), (0, 1e5)], 1.6),
+    ("tanh_f32", np.tanh, [(-12, 12), (-1, 1)], 2.5),
+    ("sigmoid_f32", sigmoid, [(-110, 30), (-4, 4)], 2.6),
+    ("softplus_f32", lambda x: np.logaddexp(0, x), [(-110, 95), (-4, 4)], 2.2),
+    ("erf_f32", erf, [(-5, 5), (-0.1, 0.1)], 7.0),
+    ("sin_f32", np.sin, [(-7, 7), (-1e4, 1e4), (-1e6, 1e6)], 1.7),
+    ("cos_f32", np.cos, [(-7, 7), (-1e4, 1e4), (-1e6, 1e6)], 1.7),
+    ("sqrt_f32", np.sqrt, [(0, 1e5)], 0.51),
+    ("rsqrt_f32", lambda x: 1 / np.sqrt(x), [(0, 1e5)], 1.6),
+]
+
+SPECIAL = [
+    ("exp_f32", {INF: INF, -INF: 0, 0: 1, 88.8: INF, -104: 0, -1e30: 0, 1e30: INF, NAN: NAN}),
+    ("expm1_f32", {INF: INF, -INF: -1, 0: 0, 88.8: INF, -50: -1, 1e-30: 1e-30, NAN: NAN}),
+    ("log_f32", {INF: INF, -INF: NAN, 0: -INF, 1: 0, -1: NAN, -1e-40: NAN, NAN: NAN}),
+    ("log1p_f32", {INF: INF, -INF: NAN, 0: 0, -1: -INF, -1.5: NAN, 1e-30: 1e-30, 1e-40: 1e-40, NAN: NAN}),
+    ("tanh_f32", {INF: 1, -INF: -1, 0: 0, 20: 1, -20: -1, 1e-40: 1e-40, NAN: NAN}),
+    ("sigmoid_f32", {INF: 1, -INF: 0, 0: 0.5, 40: 1, -200: 0, NAN: NAN}),
+    ("softplus_f32", {INF: INF, -INF: 0, 100: 100, -200: 0, 0: np.log(2), 1e30: 1e30, NAN: NAN}),
+    ("erf_f32", {INF: 1, -INF: -1, 0: 0, 5: 1, -5: -1, NAN: NAN}),
+    ("sin_f32", {INF: NAN, -INF: NAN, 0: 0, 1e-40: 1e-40, NAN: NAN}),
+    ("cos_f32", {INF: NAN, -INF: NAN, 0: 1, 1e-40: 1, NAN: NAN}),
+    ("sqrt_f32", {INF: INF, -1: NAN, 0: 0, NAN: NAN}),
+    ("rsqrt_f32", {INF: 0, -1: NAN, 0: INF, NAN: NAN}),
+]
+
+
+@functools.cache
+def loop(name, arity=1):
+    """A compiled kernel that maps the helper over float arrays."""
+    arrays = ["x", "y"][:arity]
+    call = ", ".join(f"{a}[i]" for a in arrays)
+    text = f"def kernel({', '.join(arrays)}, out):\n for i in range(out.size):\n  out[i] = helper({call})\n"
+    scope = {"helper": getattr(scalar_module, name)}
+    exec(text, scope)
+    return jit(scope["kernel"])
+
+
+def run(name, *arrays):
+    out = np.empty_like(arrays[0])
+    loop(name, len(arrays))(*arrays, out)
+    return out
+
+
+def all_magnitudes(n, seed=0):
+    """n float32 numbers drawn from all bit patterns: denormals, huge ones, infinities and NaNs among them."""
+    bits = np.random.default_rng(seed).integers(0, 2**32, n, dtype=np.uint32)
+    return bits.view(np.float32)
+
+
+def ulp_error(got, exact):
+    """Greatest error in units of float32's last place; infinities and NaNs must agree."""
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = exact.astype(np.float32)
+    odd = ~np.isfinite(rounded) | ~np.isfinite(got)
+    np.testing.assert_array_equal(got[odd], rounded[odd])
+    got, exact, rounded = got[~odd], exact[~odd], rounded[~odd]
+    return np.max(np.abs(got - exact) / np.spacing(np.abs(rounded)).astype(np.float64), initial=0)
+
+
+@pytest.mark.parametrize("name, oracle, ranges, bound", UNARY, ids=[row[0] for row in UNARY])
+def test_accuracy(name, oracle, ranges, bound):
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.uniform(*r, SAMPLES) for r in ranges]).astype(np.float32)
+    wild = all_magnitudes(SAMPLES)
+    if name in ("sin_f32", "cos_f32"):
+        wild = wild[~(np.abs(wild) > 1e6)]
+    x = np.concatenate([x, wild])
+    with np.errstate(all="ignore"):
+        exact = oracle(x.astype(np.float64))
+    got = run(name, x)
+    assert got.dtype == np.float32
+    assert ulp_error(got, exact) <= bound
+
+
+@pytest.mark.parametrize("name, cases", SPECIAL, ids=[row[0] for row in SPECIAL])
+def test_special_values(name, cases):
+    x = np.array(list(cases), np.float32)
+    expected = np.array(list(cases.values()), np.float32)
+    got = run(name, x)
+    np.testing.assert_allclose(got, expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("name", ["tanh_f32", "erf_f32", "sqrt_f32"])
+def test_sign_of_zero_is_kept(name):
+    got = run(name, np.array([0.0, -0.0], np.float32))
+    np.testing.assert_array_equal(got, [0, 0])
+    np.testing.assert_array_equal(np.signbit(got), [False, True])
+
+
+def test_log_of_either_zero():
+    np.testing.assert_array_equal(run("log_f32", np.array([0.0, -0.0], np.float32)), [-INF, -INF])
+
+
+def test_every_unary_helper_is_tested():
+    unary = {n for n in vars(scalar_module) if n.endswith("_f32") and not n.startswith("_")} - {"pow_f32"}
+    assert unary == {row[0] for row in UNARY} == {row[0] for row in SPECIAL}
+
+
+@pytest.mark.parametrize("name", ["tanh_f32", "erf_f32", "sin_f32", "cos_f32", "sigmoid_f32"])
+def test_bounded_by_one(name):
+    x = np.concatenate([np.linspace(-12, 12, SAMPLES, dtype=np.float32), all_magnitudes(SAMPLES)])
+    x = x[np.isfinite(x)]
+    assert np.max(np.abs(run(name, x))) <= 1
+
+
+def test_sine_of_large_arguments_degrades_slowly():
+    x = np.random.default_rng(3).uniform(-1e9, 1e9, SAMPLES).astype(np.float32)
+    np.testing.assert_allclose(run("sin_f32", x), np.sin(x.astype(np.float64)), rtol=0, atol=2e-7)
+
+
+def test_pow_accuracy():
+    rng = np.random.default_rng(4)
+    x = np.concatenate([rng.lognormal(0, 3, SAMPLES).astype(np.float32), all_magnitudes(SAMPLES, 5)])
+    y = np.concatenate([rng.normal(0, 10, SAMPLES).astype(np.float32), all_magnitudes(SAMPLES, 6)])
+    with np.errstate(all="ignore"):
+        exact = np.power(x.astype(np.float64), y.astype(np.float64))
+    assert ulp_error(run("pow_f32", x, y), exact) <= 0.52
+
+
+def test_pow_special_values_are_those_of_c():
+    values = [0, -0.0, 1, -1, 2, -2, 3, 0.5, -0.5, 7.5, INF, -INF, NAN, 1e-40, -1e-40, 1e38, 2**24, 2**24 - 1]
+    x, y = (a.ravel() for a in np.meshgrid(*[np.array(values, np.float32)] * 2))
+    with np.errstate(all="ignore"):
+        expected = np.power(x.astype(np.float64), y.astype(np.float64)).astype(np.float32)
+    got = run("pow_f32", x, y)
+    np.testing.assert_array_equal(got, expected)
+    numbers = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.signbit(got[numbers]), np.signbit(expected[numbers]))
+
+
+@pytest.mark.parametrize("name", ["sigmoid_f64", "softplus_f64"])
+def test_float64_helpers(name):
+    oracle = {"sigmoid_f64": sigmoid, "softplus_f64": lambda x: np.logaddexp(0, x)}[name]
+    x = np.concatenate([np.linspace(-800, 800, 801), [INF, -INF, NAN, 0.0, 1e-300]])
+    with np.errstate(all="ignore"):
+        expected = oracle(x)
+    np.testing.assert_allclose(run(name, x), expected, rtol=4e-16, atol=0)
+
+
+@compiled_only
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
+@pytest.mark.parametrize("name", [row[0] for row in UNARY] + ["pow_f32"])
+def test_loops_vectorise(name):
+    kernel = loop(name, 2 if name == "pow_f32" else 1)
+    arrays = [np.ones(8, np.float32)] * (3 if name == "pow_f32" else 2)
+    kernel(*[a.copy() for a in arrays])
+    text = kernel.inspect_asm(kernel.signatures[0])
+    # a packed float32 or float64 product or root shows that the loop body, not just the epilogue, is vectors
+    assert any(op in text for op in ("mulps", "mulpd", "fmadd213ps", "fmadd213pd", "sqrtps"))
+    called = {line.split()[-1] for line in text.splitlines() if "call" in line}
+    assert not called & {"expf", "logf", "tanhf", "sinf", "cosf", "powf", "pow"}
+
+
+# The compiler
+
+
+def test_source_of_stands_alone():
+    text = scalar_module.source_of(["softplus_f32", "exp_f32"])
+    names = [node.name for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    assert names == ["exp_f32", "log_f32", "log1p_f32", "softplus_f32"]
+    assert text == scalar_module.source_of(["exp_f32", "softplus_f32"])
+    scope = {}
+    exec(scalar_module.PRELUDE, scope)
+    plain = text.replace("@scalar\n", "")
+    exec(plain, scope)
+    assert scope["softplus_f32"](np.float32(1.5)) == pytest.approx(np.log1p(np.exp(1.5)), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", [n for n in vars(scalar_module) if n.endswith(("_f32", "_f64"))])
+def test_every_helper_uses_only_math_np_and_helpers(name):
+    scope = {}
+    exec(scalar_module.PRELUDE + scalar_module.source_of([name]), {**scope, "__name__": "pasted"}, scope)
+    fn = scope[name]
+    fn = getattr(fn, "py_func", getattr(fn, "__wrapped__", fn))
+    unknown = {n for n in fn.__code__.co_names if n not in scope and not hasattr(np, n) and n not in dir("")}
+    assert unknown <= {"abs", "view", "math"}
+
+
+def test_source_of_unknown_name():
+    with pytest.raises(ValueError, match=r"\[source_of\] .*'exq_f32'.*exp_f32"):
+        scalar_module.source_of(["exq_f32"])
+
+
+def test_kernels_keep_nan_and_reduce():
+    @jit
+    def total(x):
+        s = np.float32(0)
+        for i in range(x.size):
+            s += x[i]
+        return s
+
+    x = np.ones(100, np.float32)
+    assert total(x) == 100
+    x[50] = NAN
+    assert np.isnan(total(x))
+    x[50] = INF
+    assert total(x) == INF
+
+
+def test_kernels_divide_as_numpy_does():
+    @jit
+    def ratio(a, b):
+        return a / b
+
+    assert ratio(np.float64(1), np.float64(0)) == INF
+    assert np.isnan(ratio(np.float64(0), np.float64(0)))
+
+
+@compiled_only
+def test_noalias_reaches_llvm():
+    def add(a, b, out):
+        for i in range(out.size):
+            out[i] = a[i] + b[i]
+
+    x = np.ones(4, np.float32)
+    counts = []
+    for promise in (True, False):
+        kernel = jit(noalias=promise)(add)
+        kernel(x, x.copy(), x.copy())
+        text = kernel.inspect_llvm(kernel.signatures[0])
+        # LLVM's own overlap test makes a second, scalar copy of the loop behind this check
+        counts.append(text.count("found.conflict") + text.count("vector.memcheck"))
+    assert counts[0] == 0
+    assert counts[1] > 0
+
+
+def test_fingerprint_sees_called_helpers():
+    def make(constant):
+        scope = {"np": np, "scalar": scalar, "jit": jit}
+        text = f"""
+            def helper(x):
+                return x + {constant}
+            helper = scalar(helper)
+            def kernel(x):
+                return helper(x)
+            """
+        exec(textwrap.dedent(text), scope)
+        return scope["kernel"]
+
+    assert fingerprint(make(1.0)) == fingerprint(make(1.0))
+    assert fingerprint(make(1.0)) != fingerprint(make(2.0))
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from autotensor.kernels import jit as j
+from helper import twice
+
+@j.jit
+def kernel(x, out):
+    for i in range(out.size):
+        out[i] = twice(x[i])
+
+if __name__ == "__main__":
+    x = np.ones(3, np.float32)
+    kernel(x, out := np.empty_like(x))
+    events = j.CACHE_EVENTS
+    print(out[0], events["loaded"], events["saved"], events["unwritable"], events["load failed"])
+"""
+HELPER = """
+import numpy as np
+from autotensor.kernels.jit import scalar
+
+@scalar
+def twice(x):
+    return x * np.float32({factor})
+"""
+
+
+def python(*args, cwd=ROOT, **env):
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **env}
+    command = [sys.executable, *args]
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@compiled_only
+def test_disk_cache(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    (tmp_path / "helper.py").write_text(HELPER.format(factor=2))
+    cache = tmp_path / "cache"
+
+    def run_script(**env):
+        return python("script.py", cwd=tmp_path, **{"NUMBA_CACHE_DIR": str(cache), **env}).split()
+
+    assert run_script() == ["2.0", "0", "1", "0", "0"]
+    assert run_script() == ["2.0", "1", "0", "0", "0"], "the second process loads"
+    (tmp_path / "helper.py").write_text(HELPER.format(factor=30))
+    assert run_script() == ["30.0", "0", "1", "0", "0"], "a changed helper in another file compiles anew"
+    for data in cache.rglob("*.nbc"):
+        data.write_bytes(b"broken")
+    assert run_script() == ["30.0", "0", "1", "0", "1"], "a broken cache is counted and replaced"
+
+
+@compiled_only
+def test_unwritable_cache_is_counted(tmp_path):
+    text = SCRIPT.replace("from helper import twice", HELPER.format(factor=2))
+    # code without a file has no place for a cache
+    out = python("-c", text, cwd=tmp_path, NUMBA_CACHE_DIR="")
+    assert out.split() == ["2.0", "0", "0", "1", "0"]
+
+
+@compiled_only
+def test_all_this_without_the_compiler():
+    target = [str(Path(__file__)), "-q", "-x", "-p", "no:cacheprovider", "-W", "error::RuntimeWarning"]
+    python("-m", "pytest", *target, NUMBA_DISABLE_JIT="1")

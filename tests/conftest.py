@@ -1,0 +1,56 @@
+"""Fixtures and settings of all tests: no test leaves a global setting changed; how hard Hypothesis tries."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Shared machines stall now and then, and the first example may compile a kernel: no deadline.
+_COMMON: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=25, **_COMMON)
+settings.register_profile("ci", max_examples=25, derandomize=True, **_COMMON)
+settings.register_profile("thorough", max_examples=1000, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# (module, functions without arguments that read its global settings); looked at once the module is imported.
+GLOBAL_SETTINGS = (
+    ("autotensor.config", ("snapshot",)),
+    ("autotensor.core.state", ("is_tracking",)),
+    ("keras_compat.backend", ("floatx", "epsilon", "image_data_format")),
+    ("keras_compat.dialect.level", ("get_api_level",)),
+)
+
+
+def global_settings() -> dict[str, Any]:
+    """Return the global settings of every module of ours that is imported, and NumPy's error handling."""
+    found: dict[str, Any] = {"numpy.geterr": np.geterr()}
+    for module, readers in GLOBAL_SETTINGS:
+        for reader in readers:
+            read = getattr(sys.modules.get(module), reader, None)
+            if read is not None:
+                found[f"{module}.{reader}"] = read()
+    return found
+
+
+def leaked(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Return a line for each setting that changed; settings of modules imported meanwhile do not count."""
+    return [
+        f"{name}: {before[name]!r} became {after[name]!r}" for name in before if after[name] != before[name]
+    ]
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_settings():
+    """Fail a test that leaves a global setting changed. NumPy's random state may change."""
+    before = global_settings()
+    yield
+    changes = leaked(before, global_settings())
+    if changes:
+        pytest.fail(
+            "the test leaves settings changed for those after it:\n" + "\n".join(changes), pytrace=False
+        )
