@@ -1,0 +1,52 @@
+"""Automatic differentiation on NumPy arrays, with a compiler for whole training steps.
+
+    >>> import autotensor as at
+    >>> x = at.Tensor([1.0, 2.0], requires_grad=True)
+    >>> at.grad((x * x).sum(), x)
+    Tensor([2., 4.], dtype=float64)
+
+Public names only; each is defined, and documented, in the module it comes from.
+"""
+
+from math import e, inf, nan, pi
+
+from numpy import bool_ as bool
+from numpy import finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8, uint16, uint32, uint64
+
+from autotensor import config, errors
+from autotensor.core.op import OPS
+from autotensor.core.state import deferred, enable_grad, is_tracking, no_grad
+from autotensor.core.tensor import Tensor, Variable, placeholder, register_library
+from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError, NanError, ShapeError, TraceError
+from autotensor.graph.compile import Function, compile, evaluate, function
+from autotensor.graph.show import show
+from autotensor.ops import activation, autodiff, control, creation, elementwise, index, linalg, losses, random, reduce
+from autotensor.ops import shape as _shape
+from autotensor.ops.activation import *  # noqa: F403
+from autotensor.ops.autodiff import *  # noqa: F403
+from autotensor.ops.control import *  # noqa: F403
+from autotensor.ops.creation import *  # noqa: F403
+from autotensor.ops.elementwise import *  # noqa: F403
+from autotensor.ops.index import *  # noqa: F403
+from autotensor.ops.linalg import *  # noqa: F403
+from autotensor.ops.losses import *  # noqa: F403
+from autotensor.ops.reduce import *  # noqa: F403
+from autotensor.ops.shape import *  # noqa: F403
+
+__version__ = "0.1.0"
+
+newaxis = None
+
+# `from autotensor import *` leaves the built-in functions of Python alone; `at.sum` and its like are there all the same.
+_BUILTINS = {"abs", "all", "any", "max", "min", "pow", "round", "sum"}
+
+__all__ = [
+    "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred",
+    "Function", "function", "compile", "evaluate", "show", "register_library",
+    "config", "errors", "linalg", "random",
+    "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "ShapeError", "TraceError",
+    "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "finfo", "iinfo", "e", "inf", "nan", "pi", "newaxis",
+]  # fmt: skip
+for _module in (activation, autodiff, control, creation, elementwise, index, linalg, losses, reduce, _shape):
+    __all__ += [_name for _name in _module.__all__ if _name not in _BUILTINS]

@@ -78,7 +78,7 @@ def set(**switches: Any) -> None:
         if not isinstance(value, _TYPES[name]):
             kind = _TYPES[name].__name__
             raise TypeError(f"[config] {name} takes {kind}; got {value!r}. See the table in autotensor.config.")
-        globals()[name] = value
+    globals().update(switches)
     globals()["generation"] += 1
 
 

@@ -309,6 +309,13 @@ class Variable(Tensor):
     def detach(self) -> Tensor:
         return wrap(self._value("detach()").copy())
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        out = memo[id(self)] = _rebuild_variable(*self.__reduce__()[1])
+        return out
+
+    def __reduce__(self) -> Any:
+        return _rebuild_variable, (type(self), self._value("pickle"), self.name, self.trainable, self.deferred)
+
     def assign(self, value: Any) -> Variable:
         """Replace the value; shape and dtype stay (the value is cast). Returns the Variable.
 
@@ -400,9 +407,11 @@ def as_tensor(value: Any) -> Tensor:
 
 
 def _rebuild(kind: type, data: np.ndarray, requires_grad: bool, name: str | None) -> Tensor:
-    if issubclass(kind, Variable):
-        return kind(data, name=name)
     return kind(data, requires_grad=requires_grad, name=name)
+
+
+def _rebuild_variable(kind: type, data: np.ndarray, name: str | None, trainable: bool, deferred: bool) -> Variable:
+    return kind(data, name=name, trainable=trainable, deferred=deferred)
 
 
 def user_line() -> str:
@@ -418,8 +427,9 @@ def user_line() -> str:
     return "an unknown line"
 
 
-# Packages whose frames are skipped when an error names the user's line; a library on top adds itself.
-_LIBRARIES = {"autotensor"}
+# Packages whose frames are skipped when an error names the user's line; a library on top adds itself. NumPy and the
+# copying modules call back into a tensor.
+_LIBRARIES = {"autotensor", "numpy", "copy", "pickle"}
 
 
 def register_library(package: str) -> None:

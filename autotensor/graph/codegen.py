@@ -77,8 +77,12 @@ class Member:
         self.stored = False
 
 
-def _dtype(x: Any) -> np.dtype | None:
-    return x.dtype if isinstance(x, Tensor) else None
+def reduced_axes(node: Node) -> tuple[int, ...]:
+    """Axes over which a reduction goes; its ``axis`` is a tuple, one number, or None for all."""
+    axis = node.params["axis"]
+    if axis is None:
+        return tuple(range(len(node.inputs[0].shape)))
+    return axis if isinstance(axis, tuple) else (axis,)
 
 
 def compute_dtype(node: Node) -> np.dtype:
@@ -265,7 +269,7 @@ class _Emitter:
     def _kept(self, member: Member) -> tuple[bool, ...]:
         """Axes along which a terminal reduction's result varies."""
         node = member.node
-        axes = node.params["axis"]
+        axes = reduced_axes(node)
         source = node.inputs[0]
         if self.group.level_of(source) == ROW:
             return (False,) * self.rank
@@ -466,7 +470,7 @@ class _Emitter:
     def _compute(self, indent: int, member: Member, index: str) -> None:
         node = member.node
         name = self.names[id(node)]
-        if node.op.view:
+        if node.op.reshapes:
             self.put(indent, f"{name} = {self._operand(node.inputs[0], member)}")
             return
         operands = [self._operand(x, member) for x in node.inputs]

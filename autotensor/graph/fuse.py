@@ -20,7 +20,7 @@ import numpy as np
 from autotensor.core.aval import Aval
 from autotensor.core.op import operand_aval
 from autotensor.core.tensor import Node, Tensor, Variable
-from autotensor.graph.codegen import FULL, ROW, TERMINAL, Member, emit, expression
+from autotensor.graph.codegen import FULL, ROW, TERMINAL, Member, emit, expression, reduced_axes
 
 Shape = tuple[int, ...]
 
@@ -75,7 +75,7 @@ class Group:
         shape = node.avals[0].shape
         if _reduction(node):
             source = node.inputs[0]
-            axes = node.params["axis"]
+            axes = reduced_axes(node)
             inner = self.level_of(source)
             if inner == TERMINAL:
                 return None
@@ -88,7 +88,7 @@ class Group:
             if axes == (len(self.domain) - 1,) and node.op.reduces in _ROW_REDUCTIONS:
                 return ROW
             return TERMINAL if node.op.reduces in _TERMINAL_REDUCTIONS else None
-        if node.op.view:  # a reshape of a row value, which stays the same value
+        if node.op.reshapes:  # a reshape of a row value, which stays the same value
             is_row = self.level_of(node.inputs[0]) == ROW and self._row_shaped(shape)
             return ROW if is_row else None
         if shape == self.domain:
@@ -107,7 +107,7 @@ class Group:
             return True
         if inner == TERMINAL:
             return False
-        if _reduction(node) or node.op.view:
+        if _reduction(node) or node.op.reshapes:
             return True
         if level == FULL:
             if inner == FULL:
@@ -185,8 +185,7 @@ def _fusible(node: Node) -> bool:
     if any(a.dtype not in _DTYPES or 0 in a.shape for a in avals):
         return False
     if op.reduces is not None:
-        axes = node.params.get("axis")
-        if not isinstance(axes, tuple) or op.reduces not in _ROW_REDUCTIONS:
+        if op.reduces not in _ROW_REDUCTIONS:
             return False
         arg = op.reduces in ("argmax", "argmin")
         return arg or avals[0].dtype == avals[-1].dtype or avals[-1].dtype.kind == "f"
@@ -261,7 +260,7 @@ def fuse(nodes: Sequence[Node], roots: Sequence[Tensor]) -> list[Node | Group]:
         deps = {owner[id(x.node)] for x in node.inputs if isinstance(x, Tensor) and x.node is not None}
         fusible = _fusible(node)
         home = None
-        if fusible or (node.op.view and node.op.reshapes):
+        if fusible or node.op.reshapes:
             for u in sorted((d for d in deps if d in groups), reverse=True):
                 level = groups[u].admits(node)
                 if level and len(groups[u].members) < _MAX_NODES and reach.may_join(u, deps):

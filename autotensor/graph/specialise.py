@@ -83,6 +83,8 @@ class _Specialiser:
                 for x in inputs:  # what is already in the new graph stands for itself
                     if isinstance(x, Tensor) and x.node is not None:
                         self.done[id(x.node), x.index] = x
+                    elif isinstance(x, Tensor) and x.data is None:
+                        self.leaves[id(x)] = x
                 self.run([p for p in parts if id(p) not in stop], stop)
                 outs = tuple([p if id(p) in stop else self.tensor(p) for p in parts])
         if outs is None:

@@ -32,7 +32,7 @@ def normal(key: Any, shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
 
 
 def truncated_normal(key: Any, shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
-    """Standard normal numbers of size up to 2: those beyond are drawn again, from a stream of the next round."""
+    """Standard normal numbers of size up to 2: those beyond are drawn again, from another stream each round."""
     out = normal(key, shape, dtype)
     flat = out.reshape(-1)
     beyond = np.flatnonzero(np.abs(flat) > _TRUNCATION)

@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from autotensor import config
 from autotensor.core.aval import Aval, Operand, float_dtype, normalize_axis, result_dtype, shape_of
 from autotensor.core.op import defop
-from autotensor.core.tensor import Tensor, as_tensor
+from autotensor.core.tensor import Tensor
 from autotensor.kernels import softmax as kernels
-from autotensor.ops.autodiff import stop_gradient
+from autotensor.ops.creation import operand
+from autotensor.ops.elementwise import abs as abs_
 from autotensor.ops.elementwise import (
     clip,
     divide,
     erf,
     exp,
-    expm1,
     floating,
     greater,
     log,
@@ -30,11 +29,10 @@ from autotensor.ops.elementwise import (
     tanh,
     where,
 )
-from autotensor.ops.elementwise import abs as abs_
 from autotensor.ops.reduce import max as max_
 from autotensor.ops.reduce import sum as sum_
 
-# -- rectifiers ---------------------------------------------------------------------------------------------------
+# -- rectifiers
 
 
 def _infer_relu(x: Operand) -> Aval:
@@ -46,18 +44,20 @@ def _infer_relu(x: Operand) -> Aval:
     impl=lambda x: np.maximum(x, 0),
     infer=_infer_relu,
     expr={"f": "maximum({0}, c(0.0))", "i": "maximum({0}, 0)"},
-    into=lambda out, x: np.maximum(x, 0, out),
+    into=lambda out, x: np.maximum(x, 0, out=out),
 )
 def relu_op(needs, g, out, x):
     """max(x, 0), with gradient 0 at 0."""
     return (where(greater(out, 0), g, 0.0),)
 
 
-def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
+def relu(
+    x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
+) -> Tensor:
     """Rectified linear unit; by default max(x, 0).
 
-    x where x > threshold, else negative_slope * (x - threshold); never above max_value. The form of ``K.relu`` in
-    Keras 2.3.1, which calls the slope ``alpha``.
+    x where x > threshold, else negative_slope * (x - threshold); never above max_value. The form of ``K.relu``
+    in Keras 2.3.1, which calls the slope ``alpha``.
     """
     if negative_slope == 0.0 and threshold == 0.0:
         y = relu_op(x)
@@ -73,11 +73,18 @@ def leaky_relu(x: Any, negative_slope: float = 0.01) -> Tensor:
 
 
 def _elu_impl(x: Any, alpha: float) -> Any:
-    y = np.expm1(np.minimum(x, 0))  # no overflow where the other branch is taken
+    x = np.asarray(x)
+    # minimum: no overflow where the other branch is taken; it would make integers of bools
+    y = np.expm1(x if x.dtype.kind == "b" else np.minimum(x, 0))
     return np.where(np.greater(x, 0), x, np.multiply(y, alpha)).astype(y.dtype, copy=False)
 
 
-@defop("elu", impl=_elu_impl, infer=floating("elu"), expr={"f": "select({0} > c(0.0), {0}, c({alpha}) * expm1({0}))"})
+@defop(
+    "elu",
+    impl=_elu_impl,
+    infer=floating("elu"),
+    expr={"f": "select({0} > c(0.0), {0}, c({alpha}) * expm1({0}))"},
+)
 def elu_op(needs, g, out, x, alpha):
     """x where x > 0, else alpha * (e**x - 1)."""
     return (g * where(greater(x, 0), 1.0, out + alpha),)
@@ -98,7 +105,7 @@ def selu(x: Any) -> Tensor:
     return multiply(elu(x, _SELU_ALPHA), _SELU_SCALE)
 
 
-# -- sigmoid and its kin ------------------------------------------------------------------------------------------
+# -- sigmoid and its kin
 
 
 def _sigmoid_impl(x: Any) -> np.ndarray:
@@ -143,13 +150,13 @@ def silu(x: Any) -> Tensor:
 def gelu(x: Any, approximate: bool = False) -> Tensor:
     """x * Phi(x) with the normal distribution's Phi; ``approximate`` by tanh. Hendrycks and Gimpel, 2016."""
     if approximate:
-        x = x if isinstance(x, Tensor) else as_tensor(x)
+        x = operand(x)
         inner = (x + x * x * x * 0.044715) * 0.7978845608028654  # sqrt(2 / pi)
         return x * 0.5 * (tanh(inner) + 1.0)
     return multiply(x, 0.5) * (erf(multiply(x, 0.7071067811865476)) + 1.0)  # 1 / sqrt(2)
 
 
-# -- softmax ------------------------------------------------------------------------------------------------------
+# -- softmax
 
 
 def _infer_softmax(op: str) -> Any:
@@ -161,7 +168,7 @@ def _infer_softmax(op: str) -> Any:
 
 
 def _softmax_fallback(x: Tensor, axis: int) -> Tensor:
-    e = exp(x - stop_gradient(max_(x, axis=axis, keepdims=True)))
+    e = exp(x - max_(x, axis=axis, keepdims=True))  # the gradients through the maximum cancel
     return e / sum_(e, axis=axis, keepdims=True)
 
 
@@ -180,12 +187,12 @@ def softmax_op(needs, g, out, x, axis):
 
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """e**x / sum(e**x) along ``axis``: positive numbers with sum 1. No overflow for large x."""
-    x = x if isinstance(x, Tensor) else as_tensor(x)
+    x = operand(x)
     return softmax_op(x, axis=normalize_axis("softmax", axis, x.ndim))
 
 
 def _log_softmax_fallback(x: Tensor, axis: int) -> Tensor:
-    z = x - stop_gradient(max_(x, axis=axis, keepdims=True))
+    z = x - max_(x, axis=axis, keepdims=True)
     return z - log(sum_(exp(z), axis=axis, keepdims=True))
 
 
@@ -204,7 +211,7 @@ def log_softmax_op(needs, g, out, x, axis):
 
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
     """Logarithm of ``softmax``, exact also where that is too small for a float."""
-    x = x if isinstance(x, Tensor) else as_tensor(x)
+    x = operand(x)
     return log_softmax_op(x, axis=normalize_axis("log_softmax", axis, x.ndim))
 
 

@@ -140,9 +140,7 @@ def meshgrid(*xs: Any, indexing: str = "xy") -> list[Tensor]:
     order = list(range(n))
     if indexing == "xy" and n > 1:
         order[:2] = [1, 0]
-    laid = [
-        x.reshape(tuple([-1 if axis == order[i] else 1 for axis in range(n)])) for i, x in enumerate(vectors)
-    ]
+    laid = [x.reshape(tuple([-1 if axis == order[i] else 1 for axis in range(n)])) for i, x in enumerate(vectors)]
     if any([None in x.shape for x in laid]):
         total = laid[0] * 0
         for x in laid[1:]:

@@ -272,9 +272,7 @@ less_equal = defop_no_grad("less_equal", **ufunc("less_equal", np.less_equal), e
 greater = defop_no_grad("greater", **ufunc("greater", np.greater), expr="({0} > {1})")
 greater_equal = defop_no_grad("greater_equal", **ufunc("greater_equal", np.greater_equal), expr="({0} >= {1})")
 
-logical_and = defop_no_grad(
-    "logical_and", **ufunc("logical_and", np.logical_and), expr={"b": "logical_and({0}, {1})"}
-)
+logical_and = defop_no_grad("logical_and", **ufunc("logical_and", np.logical_and), expr={"b": "logical_and({0}, {1})"})
 logical_or = defop_no_grad("logical_or", **ufunc("logical_or", np.logical_or), expr={"b": "logical_or({0}, {1})"})
 logical_xor = defop_no_grad("logical_xor", **ufunc("logical_xor", np.logical_xor), expr={"b": "({0} != {1})"})
 logical_not = defop_no_grad("logical_not", **ufunc("logical_not", np.logical_not), expr={"b": "logical_not({0})"})

@@ -110,7 +110,7 @@ def _infer_reshape_like(g: Operand, x: Operand) -> Aval:
     impl=lambda g, x: np.reshape(g, np.shape(x)),
     infer=_infer_reshape_like,
     lower=_lower_reshape_like,
-    view=True,
+    reshapes=True,
 )
 def reshape_like(needs, g, out, x, like):
     """Reshape x to the shape of a second tensor, whose values do not matter."""

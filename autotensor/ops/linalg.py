@@ -1,10 +1,9 @@
 """Linear algebra: products, contractions, solving, factorisations, norms of vectors and matrices.
 
-Matrices are the last two axes; all axes before them are batches, which broadcast in products. Integers are factorised
-in float64, float16 in float32 (and given back as float16).
+Matrices are the last two axes; all axes before them are batches, which broadcast in products. Integers are
+factorised in float64, float16 in float32 (and given back as float16).
 
-Gradient rules: S. Laue, M. Mitterreiter and J. Giesen, "Computing higher order derivatives" (2018), for products;
-M. B. Giles, "An extended collection of matrix derivative results" (2008), for factorisations; I. Murray,
+Gradient rules: M. B. Giles, "An extended collection of matrix derivative results" (2008); I. Murray,
 "Differentiation of the Cholesky decomposition" (2016); G. Golub and V. Pereyra (1973) for the pseudo-inverse.
 """
 
@@ -22,30 +21,24 @@ from autotensor.core.aval import (
     Shape,
     broadcast_shapes,
     float_dtype,
-    normalize_axes,
     normalize_axis,
     result_dtype,
     shape_of,
 )
 from autotensor.core.op import defop
-from autotensor.core.tensor import Tensor, as_tensor
+from autotensor.core.tensor import Tensor
 from autotensor.errors import DTypeError, GradError, ShapeError
+from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import abs as abs_
-from autotensor.ops.elementwise import divide, equal, multiply, negative, not_equal, sqrt, subtract, where
-from autotensor.ops.elementwise import pow as pow_
+from autotensor.ops.elementwise import divide, equal, multiply, negative, not_equal, subtract, where
 from autotensor.ops.like import fill_like, ones_like, reshape_like, unbroadcast
 from autotensor.ops.reduce import max as max_
 from autotensor.ops.reduce import min as min_
+from autotensor.ops.reduce import norm
 from autotensor.ops.reduce import sum as sum_
-from autotensor.ops.shape import concat, expand_dims, permute_dims, reshape, squeeze
-
-
-def _tensor(x: Any) -> Tensor:
-    return x if isinstance(x, Tensor) else as_tensor(x)
-
-
-def _text(shape: Shape) -> str:
-    return str(tuple(shape)).replace("None", "?")
+from autotensor.ops.shape import concat, expand_dims, matrix_transpose, permute_dims, reshape, squeeze
+from autotensor.ops.shape import diagonal as numpy_diagonal
+from autotensor.ops.shape import text as _text
 
 
 def _differ(a: Dim, b: Dim) -> bool:
@@ -53,17 +46,24 @@ def _differ(a: Dim, b: Dim) -> bool:
     return a is not None and b is not None and a != b
 
 
-# -- products -----------------------------------------------------------------------------------------------------
+# At top level `diagonal`, `trace` and `matrix_transpose` are those of ops.shape.
+__all__ = [
+    "cholesky", "cross", "det", "diag_embed", "dot", "eigh", "eigvalsh", "einsum", "inv", "matmul", "matrix_norm",
+    "matrix_power", "matrix_rank", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals", "tensordot",
+    "vecdot", "vector_norm",
+]  # fmt: skip
+
+# -- products
 
 
 def _matmul_shape(a: Shape, b: Shape) -> Shape:
     if not a or not b:
-        raise ShapeError(f"[matmul] operands need at least one axis; got {_text(a)} @ {_text(b)}. Use multiply()?")
+        raise ShapeError(
+            f"[matmul] operands need at least one axis; got {_text(a)} @ {_text(b)}. Use multiply()?"
+        )
     inner = b[0] if len(b) == 1 else b[-2]
     if _differ(a[-1], inner):
-        raise ShapeError(
-            f"[matmul] inner dimensions differ: {_text(a)} @ {_text(b)}. Transpose the second?"
-        )
+        raise ShapeError(f"[matmul] inner dimensions differ: {_text(a)} @ {_text(b)}. Transpose the second?")
     batch = broadcast_shapes("matmul", a[:-2], b[:-2])
     return batch + (a[-2:-1] if len(a) > 1 else ()) + (b[-1:] if len(b) > 1 else ())
 
@@ -120,21 +120,12 @@ def matmul(needs, g, out, x, y):
     return gx, gy
 
 
-def matrix_transpose(x: Any) -> Tensor:
-    """Swap the last two axes: (..., m, n) -> (..., n, m)."""
-    x = _tensor(x)
-    if x.ndim < 2:
-        raise ShapeError(f"[matrix_transpose] expected at least 2 axes; got {_text(x.shape)}. Use expand_dims first?")
-    axes = tuple(range(x.ndim))
-    return permute_dims(x, axes[:-2] + (axes[-1], axes[-2]))
-
-
 def dot(x: Any, y: Any) -> Tensor:
-    """NumPy's dot: the last axis of x with the last but one of y (its only one for a vector); scalars multiply.
+    """NumPy's dot: the last axis of x with the last but one of y (the only one of a vector); scalars multiply.
 
     (..., k) . (..., k, n) -> (all of x but k, all of y but k). Batches do not pair up as in ``matmul``.
     """
-    x, y = _tensor(x), _tensor(y)
+    x, y = operand(x), operand(y)
     if x.ndim == 0 or y.ndim == 0:
         return multiply(x, y)
     if _differ(x.shape[-1], y.shape[0] if y.ndim == 1 else y.shape[-2]):
@@ -148,13 +139,15 @@ def dot(x: Any, y: Any) -> Tensor:
 
 def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
     """Sum of products along one axis, which both operands have; the other axes broadcast."""
-    x, y = _tensor(x), _tensor(y)
+    x, y = operand(x), operand(y)
     if not x.ndim or not y.ndim:
-        raise ShapeError(f"[vecdot] operands need an axis; got {_text(x.shape)} and {_text(y.shape)}. Use multiply()?")
+        raise ShapeError(
+            f"[vecdot] operands need an axis; got {_text(x.shape)} and {_text(y.shape)}. Use multiply()?"
+        )
     a, b = (normalize_axis("vecdot", axis, t.ndim) - t.ndim for t in (x, y))
     if a != b:  # a positive axis of operands with different ranks
         raise ShapeError(
-            f"[vecdot] axis {axis} is not the same one from the end in {_text(x.shape)} and {_text(y.shape)}. "
+            f"[vecdot] axis {axis} is another one from the end in {_text(x.shape)} and {_text(y.shape)}. "
             "Use a negative axis."
         )
     if _differ(x.shape[a], y.shape[b]):
@@ -166,8 +159,8 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
 
 
 def outer(x: Any, y: Any) -> Tensor:
-    """All products of an element of x with an element of y: (m,), (n,) -> (m, n). Other ranks are flattened."""
-    x, y = _tensor(x), _tensor(y)
+    """All products of an element of x with an element of y: (m,), (n,) -> (m, n). Other ranks: flattened."""
+    x, y = operand(x), operand(y)
     x = x if x.ndim == 1 else reshape(x, (-1,))
     y = y if y.ndim == 1 else reshape(y, (-1,))
     return multiply(expand_dims(x, 1), expand_dims(y, 0))
@@ -175,7 +168,7 @@ def outer(x: Any, y: Any) -> Tensor:
 
 def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
     """Cross product of 3-vectors along ``axis``; the other axes broadcast."""
-    x, y = _tensor(x), _tensor(y)
+    x, y = operand(x), operand(y)
     for t in (x, y):
         if not t.ndim or _differ(t.shape[normalize_axis("cross", axis, t.ndim)], 3):
             raise ShapeError(
@@ -192,16 +185,16 @@ def _rolled(x: Tensor, by: int, axis: int) -> Tensor:
     return concat([x[key + (slice(by, None),)], x[key + (slice(None, by),)]], axis=axis)
 
 
-# -- contractions -------------------------------------------------------------------------------------------------
+# -- contractions
 
 
 def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
     """Sum of products over pairs of axes.
 
-    axes: a number n pairs the last n axes of x with the first n of y; or two sequences of axes (or two numbers),
-        paired in order.
+    axes: a number n pairs the last n axes of x with the first n of y; or two sequences of axes (or two
+        numbers), paired in order.
     """
-    x, y = _tensor(x), _tensor(y)
+    x, y = operand(x), operand(y)
     if isinstance(axes, (int, np.integer)):
         n = int(axes)
         if not 0 <= n <= min(x.ndim, y.ndim):
@@ -213,18 +206,21 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
     else:
         first, second = axes
         xs, ys = (
-            [normalize_axis("tensordot", int(a), t.ndim) for a in ([s] if isinstance(s, (int, np.integer)) else s)]
+            [
+                normalize_axis("tensordot", int(a), t.ndim)
+                for a in ([s] if isinstance(s, (int, np.integer)) else s)
+            ]
             for t, s in ((x, first), (y, second))
         )
         if len(xs) != len(ys) or len(set(xs)) != len(xs) or len(set(ys)) != len(ys):
             raise ShapeError(
-                f"[tensordot] axes come in pairs, each named once; got {axes}. Give two sequences of equal length."
+                f"[tensordot] axes come in pairs, each named once; got {axes}. Give two equally long sequences."
             )
     for a, b in zip(xs, ys):
         if _differ(x.shape[a], y.shape[b]):
             raise ShapeError(
-                f"[tensordot] axis {a} of {_text(x.shape)} and axis {b} of {_text(y.shape)} are paired and differ. "
-                "Check the order of axes."
+                f"[tensordot] paired axes differ: {a} of {_text(x.shape)} and {b} of {_text(y.shape)}. "
+                "Check their order."
             )
     labels_x = list(range(x.ndim))
     labels_y = [x.ndim + k for k in range(y.ndim)]
@@ -237,10 +233,10 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
 def einsum(subscripts: str, *operands: Any) -> Tensor:
     """Einstein summation, ``einsum("bij,bjk->bik", x, y)``.
 
-    Without ``->`` the result has the letters that occur once, in alphabetical order. ``...`` stands for any number of
-    axes, which broadcast. A letter twice in one operand takes its diagonal.
+    Without ``->`` the result has the letters that occur once, in alphabetical order. ``...`` stands for any
+    number of axes, which broadcast. A letter twice in one operand takes its diagonal.
     """
-    tensors = [_tensor(x) for x in operands]
+    tensors = [operand(x) for x in operands]
     labels, out = _parse(subscripts, tensors)
     return _einsum(tensors, labels, out)
 
@@ -255,7 +251,7 @@ def _parse(subscripts: str, tensors: Sequence[Tensor]) -> tuple[list[list[int]],
     terms = left.split(",")
     if len(terms) != len(tensors):
         raise ShapeError(
-            f"[einsum] {subscripts!r} names {len(terms)} operands; got {len(tensors)}. Separate operands by commas."
+            f"[einsum] {subscripts!r} names {len(terms)} operands; got {len(tensors)}. Separate them by commas."
         )
 
     def split(term: str, ndim: int | None) -> list[int]:
@@ -264,12 +260,13 @@ def _parse(subscripts: str, tensors: Sequence[Tensor]) -> tuple[list[list[int]],
         bad = [c for c in letters if c not in _LETTERS]
         if bad:
             raise ShapeError(
-                f"[einsum] {subscripts!r} has {bad[0]!r} where a letter is expected. Use letters, commas, '...', '->'."
+                f"[einsum] {subscripts!r} has {bad[0]!r} where a letter is expected. "
+                "Use letters, commas, '...' and '->'."
             )
         extra = widest if ndim is None else ndim - len(letters)
         if extra < 0 or (ndim is not None and extra and not dots):
             raise ShapeError(
-                f"[einsum] {term!r} in {subscripts!r} has {len(letters)} letters for an operand of rank {ndim}. "
+                f"[einsum] {term!r} in {subscripts!r} names {len(letters)} axes of an operand of rank {ndim}. "
                 "One letter per axis; '...' stands for the rest."
             )
         middle = list(range(-extra, 0)) if dots else []
@@ -284,7 +281,7 @@ def _parse(subscripts: str, tensors: Sequence[Tensor]) -> tuple[list[list[int]],
         # NumPy lets "..." of the operands be missing on the right and sums it
         if len(set(out)) != len(out) or not set(out) <= seen:
             raise ShapeError(
-                f"[einsum] each letter of the result occurs once there, and in an operand; got {subscripts!r}. "
+                f"[einsum] each letter of the result is there once, and in an operand; got {subscripts!r}. "
                 "Remove the doubled or unknown letter."
             )
         return labels, out
@@ -297,7 +294,7 @@ def _parse(subscripts: str, tensors: Sequence[Tensor]) -> tuple[list[list[int]],
 
 
 def _einsum(tensors: Sequence[Tensor], labels: Sequence[Sequence[int]], out: Sequence[int]) -> Tensor:
-    """Contract; the op itself only sees operands without doubled labels and without labels of their own to sum."""
+    """Contract. The op itself sees no operand with a label twice, or with one of its own to sum over."""
     terms = []
     for x, own in zip(tensors, labels):
         own = list(own)
@@ -310,7 +307,7 @@ def _einsum(tensors: Sequence[Tensor], labels: Sequence[Sequence[int]], out: Seq
                     f"[einsum] axes {i} and {j} of {_text(x.shape)} have the same letter and differ. "
                     "A diagonal needs equal dimensions."
                 )
-            x = diagonal(x, axis1=i, axis2=j)
+            x = numpy_diagonal(x, axis1=i, axis2=j)
             own = [k for n, k in enumerate(own) if n not in (i, j)] + [first]
         terms.append((x, own))
     for n, (x, own) in enumerate(terms):
@@ -355,7 +352,7 @@ def _infer_einsum(*operands: Operand, subscripts: str) -> Aval:
 
 
 def _contract(x: np.ndarray, a: str, y: np.ndarray, b: str, keep: set[str]) -> tuple[np.ndarray, str]:
-    """Product of two arrays with labelled axes, summed over shared labels outside ``keep``, through one matmul."""
+    """Product of two arrays with labelled axes, summed over labels outside ``keep``, through one matmul."""
     for k in sorted(set(a) & set(b)):
         # broadcasting: an axis of 1 against more is dropped, the partner carries the label alone
         if x.shape[a.index(k)] != y.shape[b.index(k)]:
@@ -421,75 +418,42 @@ def einsum_op(needs, g, out, *operands, subscripts):
     return grads
 
 
-# -- diagonals ----------------------------------------------------------------------------------------------------
+# -- diagonals
 
 
 def _need_matrix(op: str, x: Operand) -> Aval:
     if not isinstance(x, Aval) or x.ndim < 2:
-        raise ShapeError(f"[{op}] expected a matrix (or a batch of them); got shape {_text(shape_of(x))}. Reshape it?")
+        shape = _text(shape_of(x))
+        raise ShapeError(f"[{op}] expected a matrix (or a batch of them); got shape {shape}. Reshape it?")
     return x
 
 
-def _infer_diagonal(x: Operand, offset: int = 0) -> Aval:
-    x = _need_matrix("diagonal", x)
-    m, n = x.shape[-2:]
-    if m is None or n is None:
-        size = None if m != n or offset else m
-    else:
-        size = max(0, min(m, n - offset) if offset >= 0 else min(m + offset, n))
-    return Aval(x.shape[:-2] + (size,), x.dtype)
+def diagonal(x: Any, *, offset: int = 0) -> Tensor:
+    """Diagonal of the last two axes, as in the array API's ``linalg``: (..., m, n) -> (..., min(m, n)).
+
+    ``offset`` > 0 is above the main diagonal. The function of the same name at top level is NumPy's.
+    """
+    return numpy_diagonal(x, offset, -2, -1)
 
 
-@defop(
-    "diagonal",
-    impl=lambda x, offset=0: np.diagonal(x, offset, -2, -1),
-    infer=_infer_diagonal,
-    view=True,
-)
-def diagonal_op(needs, g, out, x, offset=0):
-    """Diagonal of the last two axes."""
-    return (diagonal_scatter_op(g, x, offset=offset),)
+def trace(x: Any, *, offset: int = 0, dtype: Any = None) -> Tensor:
+    """Sum of the diagonal of the last two axes, as in the array API's ``linalg``: (..., m, n) -> (...)."""
+    return sum_(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
-def _diagonal_scatter(d: np.ndarray, x: np.ndarray, offset: int = 0) -> np.ndarray:
-    out = np.zeros(x.shape, d.dtype)
+def _embed_impl(d: np.ndarray, offset: int = 0) -> np.ndarray:
+    n = d.shape[-1] + abs(offset)
+    out = np.zeros(d.shape[:-1] + (n, n), d.dtype)
     i = np.arange(d.shape[-1])
     out[..., i + max(-offset, 0), i + max(offset, 0)] = d
     return out
 
 
-@defop(
-    "diagonal_scatter",
-    impl=_diagonal_scatter,
-    infer=lambda d, x, offset=0: Aval(shape_of(x), d.dtype),
-)
-def diagonal_scatter_op(needs, g, out, d, like, offset=0):
-    """Zeros in the shape of a second tensor, with d on the diagonal of the last two axes."""
-    return diagonal_op(g, offset=offset), None
-
-
-def diagonal(x: Any, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Tensor:
-    """Diagonal of two axes, put last: (..., m, n) -> (..., min(m, n)). ``offset`` > 0 is above the main diagonal."""
-    x = _tensor(x)
-    _need_matrix("diagonal", x.aval)
-    a = normalize_axis("diagonal", axis1, x.ndim)
-    b = normalize_axis("diagonal", axis2, x.ndim)
-    if a == b:
-        raise ShapeError(f"[diagonal] axes must differ; got {axis1} and {axis2}. A diagonal runs through two axes.")
-    rest = tuple(k for k in range(x.ndim) if k not in (a, b))
-    if (a, b) != (x.ndim - 2, x.ndim - 1):
-        x = permute_dims(x, rest + (a, b))
-    return diagonal_op(x, offset=int(offset))
-
-
-def _embed_impl(d: np.ndarray, offset: int = 0) -> np.ndarray:
-    n = d.shape[-1] + abs(offset)
-    return _diagonal_scatter(d, np.broadcast_to(d.dtype.type(0), d.shape[:-1] + (n, n)), offset)
-
-
 def _infer_embed(d: Operand, offset: int = 0) -> Aval:
     if not isinstance(d, Aval) or not d.ndim:
-        raise ShapeError(f"[diag_embed] expected at least one axis; got shape {_text(shape_of(d))}. Use expand_dims?")
+        raise ShapeError(
+            f"[diag_embed] expected at least one axis; got shape {_text(shape_of(d))}. Use expand_dims?"
+        )
     n = None if d.shape[-1] is None else d.shape[-1] + abs(offset)
     return Aval(d.shape[:-1] + (n, n), d.dtype)
 
@@ -497,12 +461,7 @@ def _infer_embed(d: Operand, offset: int = 0) -> Aval:
 @defop("diag_embed", impl=_embed_impl, infer=_infer_embed)
 def diag_embed(needs, g, out, d, offset=0):
     """Square matrices with the last axis of d on a diagonal, zero elsewhere: (..., n) -> (..., n, n)."""
-    return (diagonal_op(g, offset=offset),)
-
-
-def trace(x: Any, offset: int = 0, axis1: int = -2, axis2: int = -1, dtype: Any = None) -> Tensor:
-    """Sum of the diagonal of two axes: (..., m, n) -> (...)."""
-    return sum_(diagonal(x, offset, axis1, axis2), axis=-1, dtype=dtype)
+    return (diagonal(g, offset=offset),)
 
 
 def _halve(x: np.ndarray) -> np.ndarray:
@@ -518,7 +477,7 @@ def lower_half(needs, g, out, x):
     return (lower_half(g),)
 
 
-# -- solving and factorising --------------------------------------------------------------------------------------
+# -- solving and factorising
 
 
 def _square(op: str, x: Operand) -> Aval:
@@ -535,7 +494,7 @@ def _linalg_dtype(x: np.ndarray) -> np.dtype:
 
 
 def _in_lapack(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Run f in a precision LAPACK has; results come back in the dtype of the shape rules (see ``float_dtype``)."""
+    """Run f in a precision LAPACK has; results come back in the dtype of the shape rules."""
 
     def impl(*arrays: Any, **params: Any) -> Any:
         dtype = float_dtype(*[Aval((), x.dtype) for x in arrays])
@@ -563,7 +522,7 @@ def _infer_solve(a: Operand, b: Operand) -> Aval:
     rows = shape[0] if len(shape) == 1 else shape[-2]
     if _differ(a.shape[-1], rows):
         raise ShapeError(
-            f"[solve] {_text(a.shape)} needs right sides of {a.shape[-1]} rows; got {_text(shape)}. Transpose it?"
+            f"[solve] {_text(a.shape)} needs {a.shape[-1]} rows on the right; got {_text(shape)}. Transpose it?"
         )
     if len(shape) == 1:
         return Aval(a.shape[:-1], float_dtype(a, b))
@@ -600,7 +559,7 @@ def solve(needs, g, out, a, b):
     infer=lambda x: Aval(_square("det", x).shape[:-2], float_dtype(x)),
 )
 def det(needs, g, out, x):
-    """Determinant of square matrices: (..., n, n) -> (...). Its gradient exists for singular matrices, too."""
+    """Determinant of square matrices: (..., n, n) -> (...). Singular ones have a gradient, too."""
     return (_matrices(g) * cofactor(x),)
 
 
@@ -609,7 +568,7 @@ def _matrices(g: Tensor) -> Tensor:
 
 
 def _cofactor_impl(x: np.ndarray) -> np.ndarray:
-    # det(x) inv(x)^T without the division: with x = u s v it is det(u) det(v) u diag(products of the other s) v.
+    # det(x) inv(x)^T without the division: x = u s v gives det(u) det(v) u diag(products of the other s) v.
     u, s, v = np.linalg.svd(x)
     n = s.shape[-1]
     others = np.stack([np.delete(s, i, -1).prod(-1) for i in range(n)], -1) if n else s
@@ -624,7 +583,7 @@ def _cofactor_impl(x: np.ndarray) -> np.ndarray:
     fallback=lambda x: _matrices(det(x)) * matrix_transpose(inv(x)),
 )
 def cofactor(needs, g, out, x):
-    """Matrix of cofactors, det(x) inv(x)^T: the derivative of the determinant. Singular matrices have one, too.
+    """Matrix of cofactors, det(x) inv(x)^T: the derivative of the determinant, of singular matrices, too.
 
     Its own derivative needs an invertible matrix.
     """
@@ -663,8 +622,8 @@ def cholesky_op(needs, g, out, x):
 def cholesky(x: Any, upper: bool = False) -> Tensor:
     """Lower triangular l with l @ l^T = x, for symmetric positive definite x; its transpose if ``upper``.
 
-    x is made symmetric first, (x + x^T) / 2, so gradients are symmetric. Raises ``numpy.linalg.LinAlgError`` when
-    x is not positive definite.
+    x is made symmetric first, (x + x^T) / 2, so gradients are symmetric. Raises ``numpy.linalg.LinAlgError``
+    when x is not positive definite.
     """
     lower = cholesky_op(x)
     return matrix_transpose(lower) if upper else lower
@@ -690,7 +649,7 @@ def qr_op(needs, g, out, x):
     if m is None or n is None or m < n:
         if m is None or n is None:
             raise GradError(
-                f"[qr] the gradient needs a known shape; x is {_text(x.shape)}. Give the placeholder its dimensions."
+                f"[qr] the gradient needs a known shape; x is {_text(x.shape)}. Give the placeholder dimensions."
             )
         # x = (x1, x2), r = (r1, r2): x1 = q r1 is square, and r2 = q^T x2.
         x2, r1 = x[..., m:], r[..., :m]
@@ -724,7 +683,9 @@ def qr(x: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     mode: only "reduced". Gradients need the first min(m, n) columns to be independent.
     """
     if mode != "reduced":
-        raise ShapeError(f"[qr] mode must be 'reduced'; got {mode!r}. NumPy's qr has the others, without gradients.")
+        raise ShapeError(
+            f"[qr] mode must be 'reduced'; got {mode!r}. NumPy's qr has the others, without gradients."
+        )
     return qr_op(x)
 
 
@@ -748,7 +709,7 @@ def svd_op(needs, g, out, x, full_matrices):
     if full_matrices and (m is None or n is None or m != n):
         if m is None or n is None or gu is not None or gvh is not None:
             raise GradError(
-                f"[svd] full u and vh of shape {_text(x.shape)} have no gradient: their extra columns are arbitrary. "
+                f"[svd] the full u and vh of {_text(x.shape)} have no gradient: the extra columns are arbitrary. "
                 "Use full_matrices=False."
             )
         u, vh = u[..., : min(m, n)], vh[..., : min(m, n), :]
@@ -786,8 +747,9 @@ def _reciprocal(x: Tensor) -> Tensor:
 def svd(x: Any, full_matrices: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """Singular value decomposition: u, s (descending) and vh with x = u @ diag(s) @ vh.
 
-    (..., m, n) -> (..., m, k), (..., k), (..., k, n) with k = min(m, n); ``full_matrices`` completes u and vh to square
-    orthogonal matrices, which then have no gradient (s does). Vectors of equal singular values have no derivative.
+    (..., m, n) -> (..., m, k), (..., k), (..., k, n) with k = min(m, n); ``full_matrices`` completes u and vh to
+    square orthogonal matrices, which then have no gradient (s does). Vectors of equal singular values have no
+    derivative.
     """
     return svd_op(x, full_matrices=bool(full_matrices))
 
@@ -808,7 +770,9 @@ def _eigh_impl(x: np.ndarray) -> tuple[np.ndarray, ...]:
 
 @defop("eigh", n_out=2, impl=_in_lapack(_eigh_impl), infer=_infer_eigh)
 def eigh(needs, g, out, x):
-    """Eigenvalues (ascending) and eigenvectors (columns) of symmetric matrices: (..., n, n) -> (..., n), (..., n, n).
+    """Eigenvalues (ascending) and eigenvectors (columns) of symmetric matrices.
+
+    (..., n, n) -> (..., n), (..., n, n).
 
     x is made symmetric first, (x + x^T) / 2, so gradients are symmetric. Vectors of equal eigenvalues have no
     derivative.
@@ -857,20 +821,22 @@ def pinv_op(needs, g, out, x, rtol):
 def pinv(x: Any, rtol: float | None = None) -> Tensor:
     """Moore-Penrose pseudo-inverse: (..., m, n) -> (..., n, m).
 
-    Singular values up to ``rtol`` times the largest count as zero (default: max(m, n) times the machine epsilon). The
-    gradient takes the rank to be constant.
+    Singular values up to ``rtol`` times the largest count as zero (default: max(m, n) times the machine epsilon).
+    The gradient takes the rank to be constant.
     """
     return pinv_op(x, rtol=None if rtol is None else float(rtol))
 
 
 def matrix_rank(x: Any, rtol: float | None = None) -> Tensor:
-    """Number of singular values above ``rtol`` times the largest (default: max(m, n) times the machine epsilon)."""
-    x = _tensor(x)
+    """Number of singular values above ``rtol`` times the largest (default: max(m, n) times the epsilon)."""
+    x = operand(x)
     _need_matrix("matrix_rank", x.aval)
     s = svdvals(x)
     if rtol is None:
         if None in x.shape[-2:]:
-            raise ShapeError(f"[matrix_rank] the default rtol needs a known shape; got {_text(x.shape)}. Give rtol.")
+            raise ShapeError(
+                f"[matrix_rank] the default rtol needs a known shape; got {_text(x.shape)}. Give rtol."
+            )
         rtol = _rtol(x.shape, s.dtype)
     if s.shape[-1] == 0:
         return sum_(not_equal(s, s), axis=-1, dtype=np.int64)
@@ -879,10 +845,12 @@ def matrix_rank(x: Any, rtol: float | None = None) -> Tensor:
 
 def matrix_power(x: Any, n: int) -> Tensor:
     """x @ x @ ... of n factors; the identity for n = 0, powers of the inverse for n < 0."""
-    x = _tensor(x)
+    x = operand(x)
     _square("matrix_power", x.aval)
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise DTypeError(f"[matrix_power] the exponent must be a whole number; got {n!r}. Use eigh() for others.")
+        raise DTypeError(
+            f"[matrix_power] the exponent must be a whole number; got {n!r}. Use eigh() for others."
+        )
     if n == 0:
         return diag_embed(ones_like(diagonal(x)))
     if n < 0:
@@ -898,7 +866,7 @@ def matrix_power(x: Any, n: int) -> Tensor:
     return result
 
 
-# -- norms --------------------------------------------------------------------------------------------------------
+# -- norms
 
 
 def vector_norm(
@@ -909,41 +877,27 @@ def vector_norm(
     ord: p >= 1 gives (sum |x|^p)^(1/p); inf and -inf the largest and smallest size; 0 the number of nonzeros.
     The gradient of the 2-norm at 0 is 0.
     """
-    x = _tensor(x)
-    axes = normalize_axes("vector_norm", axis, x.ndim)
-    if x.dtype.kind != "f":
-        x = multiply(x, 1.0)
-    if ord == np.inf:
-        return max_(abs_(x), axis=axes, keepdims=keepdims)
-    if ord == -np.inf:
-        return min_(abs_(x), axis=axes, keepdims=keepdims)
-    if ord == 0:
-        return sum_(where(equal(x, 0), fill_like(x, value=0.0), fill_like(x, value=1.0)), axis=axes, keepdims=keepdims)
-    if ord == 1:
-        return sum_(abs_(x), axis=axes, keepdims=keepdims)
-    if ord == 2:
-        squares = sum_(multiply(x, x), axis=axes, keepdims=keepdims)
-        zero = equal(squares, 0)
-        return where(zero, 0.0, sqrt(where(zero, 1.0, squares)))
-    return pow_(sum_(pow_(abs_(x), float(ord)), axis=axes, keepdims=keepdims), 1.0 / ord)
+    return norm(x, ord=ord, axis=axis, keepdims=keepdims)
 
 
 def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro") -> Tensor:
     """Norm of matrices: (..., m, n) -> (...).
 
-    ord: "fro" (root of the sum of squares), "nuc" (sum of singular values), 2 and -2 (largest and smallest singular
-    value), 1 and -1 (largest and smallest sum of sizes in a column), inf and -inf (in a row).
+    ord: "fro" (root of the sum of squares), "nuc" (sum of singular values), 2 and -2 (largest and smallest
+    singular value), 1 and -1 (largest and smallest sum of sizes in a column), inf and -inf (in a row).
     """
-    x = _tensor(x)
+    x = operand(x)
     _need_matrix("matrix_norm", x.aval)
     if ord in ("fro", None):
-        return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
+        return norm(x, axis=(-2, -1), keepdims=keepdims)
     if ord in ("nuc", 2, -2):
         s = svdvals(x)
         y = sum_(s, axis=-1) if ord == "nuc" else max_(s, axis=-1) if ord == 2 else min_(s, axis=-1)
         return _matrices(y) if keepdims else y
     if ord not in (1, -1, np.inf, -np.inf):
-        raise ShapeError(f"[matrix_norm] ord must be 'fro', 'nuc', 1, 2, inf or minus these; got {ord!r}. Use 'fro'?")
+        raise ShapeError(
+            f"[matrix_norm] ord must be 'fro', 'nuc', 1, 2, inf or minus these; got {ord!r}. Use 'fro'?"
+        )
     assert ord is not None
     if x.dtype.kind != "f":
         x = multiply(x, 1.0)
@@ -951,10 +905,3 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro")
     pick = max_ if ord in (1, np.inf) else min_
     y = pick(sums, axis=-1 if ord in (1, -1) else -2, keepdims=True)
     return y if keepdims else squeeze(y, axis=(-2, -1))
-
-
-__all__ = [
-    "cholesky", "cross", "det", "diag_embed", "diagonal", "dot", "eigh", "eigvalsh", "einsum", "inv", "matmul",
-    "matrix_norm", "matrix_power", "matrix_rank", "matrix_transpose", "outer", "pinv", "qr", "slogdet", "solve", "svd",
-    "svdvals", "tensordot", "trace", "vecdot", "vector_norm",
-]  # fmt: skip

@@ -1,9 +1,10 @@
 """Random numbers from a state that can be saved and restored.
 
 A ``Generator`` holds a seed and the number of draws so far. Drawing gives a key (the only impure operation,
-``next_key``); all numbers are pure functions of a key and their position, so every implementation draws the same bits
-(see ``kernels.counter_rng``). Where graphs are built (under ``deferred()``, on traces, beside symbolic tensors) the
-key is symbolic, and a compiled function draws anew at each call. Keys have no gradients; locations and scales do.
+``next_key``); all numbers are pure functions of a key and their position, so every implementation draws the same
+bits (see ``kernels.counter_rng``). Where graphs are built (under ``deferred()``, on traces, beside symbolic tensors)
+the key is symbolic, and a compiled function draws anew at each call. Keys have no gradients; locations and scales
+do.
 
     >>> import autotensor as at
     >>> at.random.seed(1)
@@ -26,15 +27,14 @@ import numpy as np
 from autotensor.core.aval import Aval, Dim, Operand, broadcast_shapes, shape_of
 from autotensor.core.op import apply, defop_no_grad
 from autotensor.core.state import deferred
-from autotensor.core.tensor import Tensor, as_tensor
+from autotensor.core.tensor import Tensor
 from autotensor.errors import DTypeError, ShapeError
 from autotensor.kernels import counter_rng
 from autotensor.kernels import random as kernels
-from autotensor.ops.elementwise import add, divide, greater_equal, less, log, multiply, negative, subtract
+from autotensor.ops.creation import operand
+from autotensor.ops.elementwise import add, astype, greater_equal, less, log, multiply, negative, subtract
 from autotensor.ops.index import take
-from autotensor.ops.like import broadcast_like
 from autotensor.ops.reduce import argmax
-from autotensor.ops.shape import astype
 
 
 class Generator:
@@ -65,7 +65,9 @@ class Generator:
     def set_state(self, state: Mapping[str, int]) -> None:
         """Go back to a state that ``get_state`` returned."""
         if not isinstance(state, Mapping) or set(state) != {"seed", "draws"}:
-            raise DTypeError(f"[set_state] expected what get_state() returns; got {state!r}. To start anew use seed().")
+            raise DTypeError(
+                f"[set_state] expected what get_state() returns; got {state!r}. To start anew use seed()."
+            )
         with self._lock:
             self._seed = int(state["seed"]) % (1 << 64)
             self._draws = int(state["draws"])
@@ -106,7 +108,7 @@ def set_state(state: Mapping[str, int]) -> None:
     default_generator.set_state(state)
 
 
-# -- keys ---------------------------------------------------------------------------------------------------------
+# -- keys
 
 next_key_op = defop_no_grad(
     "next_key",
@@ -129,7 +131,7 @@ def next_key(generator: Generator | None = None, like: Tensor | None = None) -> 
     return apply(next_key_op, generator=generator)
 
 
-# -- pure functions of a key --------------------------------------------------------------------------------------
+# -- pure functions of a key
 
 
 def _key_aval(op: str, key: Operand) -> None:
@@ -158,7 +160,7 @@ def _with_ones(shape: Sequence[Any], ones: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple([1 if k in ones else dim for k, dim in enumerate(shape)])
 
 
-def _drawn(name: str, draw: Any, doc: str) -> tuple[Any, Any]:
+def _drawn(name: str, draw: Any, doc: str, expr: str | None = None) -> tuple[Any, Any]:
     """Register ``name(key, shape=, dtype=)`` and its twin ``name_like(key, x, dtype=None, ones=())``.
 
     The twin takes its shape from x, with 1 for the axes in ``ones``, and its dtype too unless one is given.
@@ -173,19 +175,25 @@ def _drawn(name: str, draw: Any, doc: str) -> tuple[Any, Any]:
     def lower(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         return apply(op, inputs[0], shape=out.shape, dtype=out.dtype) if out.known else None
 
-    op = defop_no_grad(name, impl=draw, infer=_infer_drawn(name), into=into, doc=doc)
+    op = defop_no_grad(name, impl=draw, infer=_infer_drawn(name), into=into, expr=expr, doc=doc)
     twin = f"{name}_like"
     like_op = defop_no_grad(
-        twin, impl=like, infer=_infer_drawn_like(twin), lower=lower, doc=f"As {name}, in the shape of a second tensor."
+        twin,
+        impl=like,
+        infer=_infer_drawn_like(twin),
+        lower=lower,
+        doc=f"As {name}, in the shape of a second tensor.",
     )
     return op, like_op
 
 
-# Element i is uniform_f32(i, key) or uniform_f64(i, key) of kernels.counter_rng, which generated kernels inline.
+# Element i is uniform_f32(i, key) or uniform_f64(i, key) of kernels.counter_rng; generated kernels inline them.
 random_uniform, random_uniform_like = _drawn(
-    "random_uniform", kernels.uniform, "Uniform floats in [0, 1) from a key."
+    "random_uniform", kernels.uniform, "Uniform floats in [0, 1) from a key.", expr="uniform({index}, {0})"
 )
-random_normal, random_normal_like = _drawn("random_normal", kernels.normal, "Standard normal floats from a key.")
+random_normal, random_normal_like = _drawn(
+    "random_normal", kernels.normal, "Standard normal floats from a key."
+)
 random_truncated_normal, random_truncated_normal_like = _drawn(
     "random_truncated_normal", kernels.truncated_normal, "Normal floats of size up to 2 from a key."
 )
@@ -230,20 +238,24 @@ random_permutation_like = defop_no_grad(
 )
 
 
-# -- distributions ------------------------------------------------------------------------------------------------
+# -- distributions
 
 
 def _shape(op: str, shape: Any) -> tuple[int, ...]:
     dims = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     if not all(isinstance(d, (int, np.integer)) and d >= 0 for d in dims):
-        raise ShapeError(f"[{op}] the shape must be whole numbers; got {shape!r}. For unknown ones use {op}_like().")
+        raise ShapeError(
+            f"[{op}] the shape must be whole numbers; got {shape!r}. For unknown ones use {op}_like()."
+        )
     return tuple([int(d) for d in dims])
 
 
 def _float(op: str, dtype: Any) -> np.dtype:
     out = np.dtype(dtype)
     if out.kind != "f" or out.itemsize > 8:
-        raise DTypeError(f"[{op}] dtype must be float16, float32 or float64; got {out}. Use randint() for integers?")
+        raise DTypeError(
+            f"[{op}] dtype must be float16, float32 or float64; got {out}. Use randint() for integers?"
+        )
     return out
 
 
@@ -323,7 +335,7 @@ def truncated_normal_like(
 def _drawn_like(
     op: str, like_op: Any, x: Any, dtype: Any, generator: Generator | None, ones: tuple[int, ...] = ()
 ) -> Tensor:
-    x = x if isinstance(x, Tensor) else as_tensor(x)
+    x = operand(x)
     dtype = _float(op, x.dtype if dtype is None else dtype)
     return like_op(next_key(generator, like=x), x, dtype=dtype, ones=ones)
 
@@ -338,7 +350,7 @@ def bernoulli(
 
 def bernoulli_like(x: Any, p: Any = 0.5, dtype: Any = None, generator: Generator | None = None) -> Tensor:
     """``bernoulli`` in the shape (known or not) and, unless given, the dtype of x."""
-    x = x if isinstance(x, Tensor) else as_tensor(x)
+    x = operand(x)
     u = random_uniform_like(next_key(generator, like=x), x, dtype=np.dtype(np.float32), ones=())
     return _cast(less(u, p), x.dtype if dtype is None else dtype)
 
@@ -354,29 +366,38 @@ def randint(
     dtype: Any = np.int64,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Whole numbers from ``low`` to ``high - 1``; with one bound, from 0 to it. ``randint(6, shape=(2,))``: two dice."""
+    """Whole numbers from ``low`` to ``high - 1``; with one bound, from 0 to it.
+
+    ``randint(1, 7, (2,))`` throws two dice.
+    """
     low, high = (0, int(low)) if high is None else (int(low), int(high))
     kind = np.dtype(dtype)
     if kind.kind not in "iu":
         raise DTypeError(f"[randint] dtype must be an integer type; got {kind}. Use uniform() for floats.")
     info = np.iinfo(kind)
     if not info.min <= low < high <= info.max + 1:
-        raise DTypeError(f"[randint] expected low < high within {kind}; got {low} and {high}. Use a wider dtype?")
-    return random_integers(next_key(generator), shape=_shape("randint", shape), low=low, high=high, dtype=kind)
+        raise DTypeError(
+            f"[randint] expected low < high within {kind}; got {low} and {high}. Use a wider dtype?"
+        )
+    return random_integers(
+        next_key(generator), shape=_shape("randint", shape), low=low, high=high, dtype=kind
+    )
 
 
 def permutation(x: Any, axis: int = 0, generator: Generator | None = None) -> Tensor:
-    """A random order of 0 to x - 1 (int64) for a whole number x; for a tensor, its slices along ``axis`` in random order."""
+    """A random order of 0 to x - 1 (int64) for a whole number x; for a tensor, ``shuffle(x, axis)``."""
     if isinstance(x, (int, np.integer)):
         if x < 0:
-            raise ShapeError(f"[permutation] expected 0 or more; got {x}. Give the number of elements or a tensor.")
+            raise ShapeError(
+                f"[permutation] expected 0 or more; got {x}. Give the number of elements or a tensor."
+            )
         return random_permutation(next_key(generator), n=int(x))
     return shuffle(x, axis, generator)
 
 
 def shuffle(x: Any, axis: int = 0, generator: Generator | None = None) -> Tensor:
     """The slices of x along ``axis`` in random order, as a new tensor (x keeps its own order)."""
-    x = x if isinstance(x, Tensor) else as_tensor(x)
+    x = operand(x)
     if not x.ndim:
         raise ShapeError("[shuffle] expected at least one axis; got a tensor of rank 0. Use permutation(n)?")
     order = random_permutation_like(next_key(generator, like=x), x, axis=axis % x.ndim)
@@ -384,8 +405,8 @@ def shuffle(x: Any, axis: int = 0, generator: Generator | None = None) -> Tensor
 
 
 def categorical(logits: Any, axis: int = -1, generator: Generator | None = None) -> Tensor:
-    """One category per row, with probabilities softmax(logits): the position of the largest of logits + Gumbel noise."""
-    logits = logits if isinstance(logits, Tensor) else as_tensor(logits)
+    """One category per row, with probabilities softmax(logits): where logits + Gumbel noise is largest."""
+    logits = operand(logits)
     u = _drawn_like("categorical", random_uniform_like, logits, None, generator)
     return argmax(subtract(logits, log(negative(log(subtract(1.0, u))))), axis=axis)
 
@@ -393,15 +414,17 @@ def categorical(logits: Any, axis: int = -1, generator: Generator | None = None)
 def dropout(
     x: Any, rate: float, noise_shape: Sequence[Dim] | None = None, generator: Generator | None = None
 ) -> Tensor:
-    """Set elements to 0 with probability ``rate`` and scale the others by 1 / (1 - rate), so that the mean stays.
+    """Set elements to 0 with probability ``rate`` and multiply the others by 1 / (1 - rate): the mean stays.
 
-    noise_shape: one Dim per axis of x; 1 makes that axis share one decision, None (or the dimension itself) decides for
-        each. ``(None, 1, None)`` drops whole columns of (samples, steps, channels).
+    noise_shape: one entry per axis of x; 1 makes that axis share one decision, None (or the dimension itself)
+        decides for each. ``(None, 1, None)`` drops whole channels of (samples, steps, channels).
     """
-    x = x if isinstance(x, Tensor) else as_tensor(x)
+    x = operand(x)
     _float("dropout", x.dtype)
     if not 0.0 <= rate <= 1.0:
-        raise ShapeError(f"[dropout] rate is a probability from 0 to 1; got {rate}. It is the fraction to drop.")
+        raise ShapeError(
+            f"[dropout] rate is a probability from 0 to 1; got {rate}. It is the fraction to drop."
+        )
     if rate == 0.0:
         return x
     if rate == 1.0:
@@ -412,7 +435,7 @@ def dropout(
         broadcast_shapes("dropout", x.shape, shape)
         if len(shape) != x.ndim:
             raise ShapeError(
-                f"[dropout] noise_shape needs one entry per axis of {x.shape}; got {shape}. Use None for 'as x'."
+                f"[dropout] noise_shape needs an entry per axis of {x.shape}; got {shape}. None means 'as x'."
             )
         ones = tuple([k for k, dim in enumerate(shape) if dim == 1])
     dtype = x.dtype if x.dtype != np.float16 else np.dtype(np.float32)
@@ -422,9 +445,9 @@ def dropout(
 
 
 __all__ = [
-    "Generator", "bernoulli", "bernoulli_like", "categorical", "default_generator", "dropout", "get_state", "next_key",
-    "normal", "normal_like", "permutation", "randint", "random_bits", "random_bits_like", "random_integers",
-    "random_normal", "random_normal_like", "random_permutation", "random_permutation_like", "random_truncated_normal",
-    "random_truncated_normal_like", "random_uniform", "random_uniform_like", "seed", "set_state", "shuffle",
-    "truncated_normal", "truncated_normal_like", "uniform", "uniform_like",
+    "Generator", "bernoulli", "bernoulli_like", "categorical", "default_generator", "dropout", "get_state",
+    "next_key", "normal", "normal_like", "permutation", "randint", "random_bits", "random_bits_like",
+    "random_integers", "random_normal", "random_normal_like", "random_permutation", "random_permutation_like",
+    "random_truncated_normal", "random_truncated_normal_like", "random_uniform", "random_uniform_like", "seed",
+    "set_state", "shuffle", "truncated_normal", "truncated_normal_like", "uniform", "uniform_like",
 ]  # fmt: skip

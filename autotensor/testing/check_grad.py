@@ -1,10 +1,9 @@
 """Compare gradients with differences of function values.
 
-The outputs of the function are contracted with fixed random numbers ``u`` to one number ``phi(x) = sum(u *
-f(x))``. Its derivative in a random direction ``v`` is taken from differences, and compared with ``sum(v *
-gradient)`` from
+The outputs of the function are contracted with fixed random numbers ``u`` to phi(x) = sum(u * f(x)). Its
+derivative in a random direction ``v`` is taken from differences, and compared with sum(v * gradient) from
 backpropagation: one walk backward and a few evaluations check a whole Jacobian. Where they disagree, the
-    elements of that input are gone through to find the worst one.
+elements of that input are gone through to find the worst one.
 
 The difference is central, at two steps combined (Richardson extrapolation), which is exact up to the fourth
 power of the step. The two steps also tell a kink: there the one-sided differences do not approach each other.
@@ -195,9 +194,10 @@ def check_grad(
         assert row is not None
         where = "a random direction" if row.worst is None else f"element {list(row.worst)}"
         raise GradCheckError(
-            f"[check_grad] gradient of order {row.order} for input {row.name!r} should agree with differences; at {where} "
-            f"it is {row.analytic:.8g}, differences give {row.numeric:.8g} (off by {row.error:.2g}, "
-            f"{row.allowed:.2g} allowed). {row.problem or 'Look at the rule for that input.'}\n{report}",
+            f"[check_grad] gradient of order {row.order} for input {row.name!r} should agree with "
+            f"differences; at {where} it is {row.analytic:.8g}, differences give {row.numeric:.8g} (off by "
+            f"{row.error:.2g}, {row.allowed:.2g} allowed). "
+            f"{row.problem or 'Look at the rule for that input.'}\n{report}",
             report,
         )
     return report
@@ -213,7 +213,7 @@ class _Options:
 
 
 class _Program:
-    """The function with its constants filled in: a map from a list of float arrays to output and leaf tensors."""
+    """The function with its constants filled in: from a list of float arrays to output and leaf tensors."""
 
     def __init__(
         self,
@@ -247,7 +247,8 @@ class _Program:
         for name, variable in named:
             if not isinstance(variable, Variable) or variable.dtype.kind != "f":
                 raise TypeError(
-                    f"[check_grad] wrt takes floating Variables; {name!r} is {variable!r}. Pass other values as inputs?"
+                    f"[check_grad] wrt takes floating Variables; {name!r} is {variable!r}. "
+                    "Pass other values as inputs?"
                 )
             self.variables.append(variable)
             self.names.append(name)
@@ -271,7 +272,8 @@ class _Program:
         for part in parts:
             if not isinstance(part, Tensor):
                 raise TypeError(
-                    f"[check_grad] f must return tensors; got {type(part).__name__}. Use at.* functions all the way?"
+                    f"[check_grad] f must return tensors; got {type(part).__name__}. "
+                    "Use at.* functions all the way?"
                 )
         return [part for part in parts if part.dtype.kind == "f"], leaves + list(self.variables)
 
@@ -309,8 +311,8 @@ class _Check:
             again
         ):
             raise GradError(
-                f"[check_grad] expected the same result at the same point; {_what(self.order)} gave two different ones. "
-                "Seed random numbers inside the function, or draw them before."
+                f"[check_grad] expected the same result at the same point; {_what(self.order)} gave two "
+                "different ones. Seed random numbers inside the function, or draw them before."
             )
         if not values and self.order == 1:
             raise GradError(
@@ -360,7 +362,7 @@ class _Check:
             row.moved = True
             gradient = self._gradients(point)[k]
             kinked = self._kinked(point, k)
-        row.kinks = [_index(i, row.shape) for i in np.flatnonzero(kinked)]
+        row.kinks = [_index(int(i), row.shape) for i in np.flatnonzero(kinked)]
         if kinked.all():
             row.ok, row.problem = False, "kinks everywhere: nothing could be checked. Choose another point."
             return
@@ -407,7 +409,7 @@ class _Check:
         row: InputReport,
         element: int = -1,
     ) -> float:
-        """Compare along ``v``; keeps the comparison in ``row`` if it is the worst so far. Returns its badness."""
+        """Compare along ``v``; keeps the result in ``row`` if it is the worst so far. Returns its badness."""
         # Elements outside the direction stay out of the sum: their gradient may be infinite, and inf * 0 is
         # NaN.
         chosen = v != 0
@@ -457,7 +459,7 @@ class _Check:
         return v
 
     def _kinked(self, point: list[np.ndarray], k: int) -> np.ndarray:
-        """Mask of the elements of input ``k`` that lie on a kink: found by halving the directions that show one."""
+        """Mask of the elements of input ``k`` on a kink, found by halving the directions that show one."""
         mask = np.zeros(point[k].size, bool)
         groups = [np.arange(mask.size)]
         while groups:
@@ -470,7 +472,7 @@ class _Check:
         return mask.reshape(point[k].shape)
 
     def _phi(self, point: list[np.ndarray], k: int, v: np.ndarray, t: float) -> tuple[float, float]:
-        """sum(u * f) at the point moved by ``t * v`` in input ``k``, and the sum of the sizes of its terms."""
+        """phi with input ``k`` moved by ``t * v``, and the sum of the sizes of its terms."""
         moved = point[:k] + [point[k] + t * v] + point[k + 1 :]
         with np.errstate(all="ignore"):
             terms = [u * value for u, value in zip(self.us, _values(self.function(moved)[0]))]
@@ -479,7 +481,7 @@ class _Check:
         return total, size
 
     def _derivative(self, point: list[np.ndarray], k: int, v: np.ndarray) -> tuple[float, float, bool]:
-        """Derivative of phi along ``v``, how far rounding may have put it off, and whether there is a kink."""
+        """Derivative of phi along ``v``, how far rounding may have put it off, whether there is a kink."""
         centre, size = self._phi(point, k, v, 0.0)
         for factor in self.ladder:
             h = self.eps * factor

@@ -45,7 +45,7 @@ _warn = False
 
 
 def report() -> list[ReportLine]:
-    """Return every old spelling met so far, in the order of first use; `print(*report(), sep="\\n")` shows them."""
+    """Return every old spelling met so far, in the order of first use; each prints as one line."""
     return list(_report.values())
 
 

@@ -148,10 +148,11 @@ def spec_for(path: str, target: Callable, *, is_layer: bool | None = None) -> Sp
         kinds=tables.KINDS | tables.KINDS_OF.get(path, {}),
         initializers=tables.V1_INITIALIZERS
         | (tables.V1_INITIALIZERS_LEGACY_FANS if path in tables.LEGACY_FANS else {}),
+        # A layer names what it has; an optimizer may have epsilon in its **kwargs.
         defaults={
             word: by_level
             for word, by_level in tables.DEFAULTS.get(path, {}).items()
-            if word in keywords or takes_others
+            if word in own or (word in keywords and not is_layer)
         },
         integers_are_kernel=path in tables.INTEGERS_ARE_KERNEL,
         order_by_level=path in tables.ORDER_BY_LEVEL,

@@ -187,7 +187,14 @@ RENAME: dict[str, _Renames] = {
     "layers:LocallyConnected2D": _CONVND,
     "layers:Conv2DTranspose": _CONVND,
     "layers:Conv3D": _CONVND,
-    "layers:SeparableConv2D": _CONVND | {"init": ("depthwise_initializer", "pointwise_initializer")},
+    "layers:SeparableConv2D": _LAYOUT
+    | _BIAS
+    | {
+        "init": ("depthwise_initializer", "pointwise_initializer"),
+        "nb_filter": "filters",
+        "subsample": "strides",
+        "border_mode": "padding",
+    },
     "layers:ConvLSTM2D": _CONVND
     | _FORGET
     | {k: v for k, v in _RECURRENT.items() if k not in ("output_dim", "consume_less")},
@@ -209,6 +216,8 @@ RENAME: dict[str, _Renames] = {
     "layers:GlobalMaxPooling3D": _LAYOUT,
     "layers:GlobalAveragePooling3D": _LAYOUT,
     "layers:SimpleRNN": {k: v for k, v in _RECURRENT.items() if k != "inner_activation"},
+    "layers:Recurrent": {"consume_less": "implementation"},
+    "layers:ConvRecurrent2D": _LAYOUT | {"nb_filter": "filters"},
     "layers:LSTM": _RECURRENT | _FORGET,
     "layers:GRU": _RECURRENT,
     # Models and their methods. `X` is 0.x's word for the data.
@@ -290,10 +299,12 @@ GATHER: dict[str, tuple[tuple[tuple[str, ...], str, str], ...]] = {
     "layers:Conv2DTranspose": _ROW_COL,
     "layers:SeparableConv2D": _ROW_COL,
     "layers:ConvLSTM2D": _ROW_COL,
+    "layers:ConvRecurrent2D": _ROW_COL,
     "layers:Conv3D": ((("kernel_dim1", "kernel_dim2", "kernel_dim3"), "kernel_size", "tuple"),),
     "layers:Conv1D": _SEQUENCE_INPUT,
     "layers:AtrousConvolution1D": _SEQUENCE_INPUT,
     "layers:LocallyConnected1D": _SEQUENCE_INPUT,
+    "layers:Recurrent": _SEQUENCE_INPUT,
     "layers:SimpleRNN": _SEQUENCE_INPUT,
     "layers:LSTM": _SEQUENCE_INPUT,
     "layers:GRU": _SEQUENCE_INPUT,
@@ -333,6 +344,9 @@ DROPPED: dict[str, dict[str, tuple[tuple | None, str]]] = {
     },
     "layers:Conv2DTranspose": {
         "output_shape": (None, "the output shape follows from kernel, strides and padding"),
+    },
+    "layers:Highway": {
+        "transform_bias": (None, "since 1.0 the bias of the transform gate starts as every weight's does"),
     },
     "layers:SimpleRNN": {"forget_bias_init": (None, "only an LSTM has a forget gate")},
     "layers:GRU": {"forget_bias_init": (None, "only an LSTM has a forget gate")},
@@ -439,10 +453,6 @@ V1_OBJECTS: dict[str, str] = {
     "MinMaxNorm": "MinMaxNorm",
     "EigenvalueRegularizer": "EigenvalueRegularizer",
 }
-V1_OBJECT_ARGUMENTS: dict[str, dict[str, str]] = {
-    "MaxNorm": {"m": "max_value"},
-    "MinMaxNorm": {"low": "min_value", "high": "max_value"},
-}
 
 # --- the positional order of 1.2.2 --------------------------------------------------------------------------
 
@@ -548,8 +558,7 @@ V1_POSITIONAL: dict[str, str] = {
         "W_constraint= b_constraint= bias= input_dim="
     ),
     "layers:Merge": (
-        "layers= mode= concat_axis= dot_axes= output_shape= output_mask= arguments= node_indices= "
-        "tensor_indices= name="
+        "layers= mode= concat_axis= dot_axes= output_shape= output_mask= arguments= node_indices= tensor_indices= name="
     ),
     "layers:PReLU": "init= weights= shared_axes=",
     "layers:ParametricSoftplus": "alpha_init= beta_init= weights= shared_axes=",
@@ -566,8 +575,7 @@ V1_POSITIONAL: dict[str, str] = {
         "depthwise_constraint= pointwise_constraint= b_constraint= bias="
     ),
     "layers:SimpleRNN": (
-        "output_dim init= inner_init= activation= W_regularizer= U_regularizer= b_regularizer= dropout_W= "
-        "dropout_U="
+        "output_dim init= inner_init= activation= W_regularizer= U_regularizer= b_regularizer= dropout_W= dropout_U="
     ),
     "layers:SpatialDropout1D": "p",
     "layers:SpatialDropout2D": "p dim_ordering=",
@@ -670,8 +678,7 @@ V1_POSITIONAL: dict[str, str] = {
         "batch_size= shuffle= seed= save_to_dir= save_prefix= save_format= follow_links="
     ),
     "preprocessing.image:NumpyArrayIterator": (
-        "x y image_data_generator batch_size= shuffle= seed= dim_ordering= save_to_dir= save_prefix= "
-        "save_format="
+        "x y image_data_generator batch_size= shuffle= seed= dim_ordering= save_to_dir= save_prefix= save_format="
     ),
     "preprocessing.image:array_to_img": "x dim_ordering= scale=",
     "preprocessing.image:img_to_array": "img dim_ordering=",
@@ -834,6 +841,11 @@ KINDS_OF: dict[str, dict[str, str]] = {
     "layers:ZeroPadding3D": {"padding": "any"},
     "layers:Merge": {"mode": "any"},
     "layers:SReLU": {"shared_axes": "any"},
+    "layers:ConvRecurrent2D": {
+        "nb_row": "integer or none",
+        "nb_col": "integer or none",
+        "nb_filter": "integer or none",
+    },
     "backend:batch_normalization": {"epsilon": "number"},
     "preprocessing.image:array_to_img": {"scale": "any"},
     "callbacks:ReduceLROnPlateau": {"epsilon": "any", "mode": "any"},
@@ -887,7 +899,8 @@ EXTRA_KEYWORDS: dict[str, frozenset[str]] = {
 
 # --- defaults that differ -----------------------------------------------------------------------------------
 
-# New word -> level -> value; no entry: as in 2.3. A call in Keras 1's words gets those of 1.2 at every level.
+# New word -> level -> value; no entry: as in 2.3. The words of a call do not matter: 2.3.1 gives a call in
+# Keras 1's words its own defaults (its GRU(output_dim=) has sigmoid gates).
 _V1_ORTHOGONAL: dict[str, object] = {
     "1.2": {"class_name": "Orthogonal", "config": {"gain": 1.1, "seed": None}}
 }
@@ -938,6 +951,10 @@ SAME_DEFAULTS: frozenset[tuple[str, str]] = frozenset(
         ("'one'", "True"),
         ("32", "None"),
         ("0.0", "0"),
+        ("'cpu'", "0"),
+        ("[0.33, 0.55, 0.67, 1.0]", "None"),
+        ("'imdb_full.pkl'", "'imdb.npz'"),
+        ("'reuters.pkl'", "'reuters.npz'"),
         ("(1, 1)", "((1, 1), (1, 1))"),
         ("(1, 1, 1)", "((1, 1), (1, 1), (1, 1))"),
     }

@@ -10,7 +10,7 @@ The rules, in order:
    required one is missing.
 2. If both remain, the old or new words beside them decide, then the API level 1.2; else the call is refused.
 3. Old words become new ones; the values under them keep Keras 1's meaning (`init='orthogonal'` has gain 1.1).
-4. Arguments not given get the defaults of the level, or of Keras 1 if the call is written in its words.
+4. Arguments not given get the defaults of the level; 2.3.1 too gives its own to a call in old words.
 """
 
 import copy
@@ -25,6 +25,8 @@ from keras_compat.dialect.spec import Gather, Spec
 
 _ACTIVATIONS = frozenset(tables.ACTIVATION_NAMES.split())
 _INITIALIZERS = frozenset(tables.INITIALIZER_NAMES.split())
+_PADDINGS = ("valid", "same", "causal", "full")
+_LAYOUTS = ("th", "tf", "default", "channels_first", "channels_last")
 
 
 class DialectError(TypeError):
@@ -147,11 +149,11 @@ def fits(kind: str, value: Any) -> bool:
     plain = value is None or isinstance(value, (str, bool, Real, tuple, list, dict))
     if kind == "initializer":
         if isinstance(value, str):
-            return value in _INITIALIZERS or value not in _ACTIVATIONS
+            return value in _INITIALIZERS or value not in (*_ACTIVATIONS, *_PADDINGS, *_LAYOUTS)
         return isinstance(value, dict) or (callable(value) and not _looks_like(value, "activation"))
     if kind == "activation":
         if isinstance(value, str):
-            return value in _ACTIVATIONS or value not in _INITIALIZERS
+            return value in _ACTIVATIONS or value not in (*_INITIALIZERS, *_PADDINGS, *_LAYOUTS)
         return value is None or (callable(value) and not _looks_like(value, "initializer"))
     if kind == "penalty":
         return value is None or isinstance(value, (str, dict)) or not plain
@@ -177,9 +179,9 @@ def fits(kind: str, value: Any) -> bool:
             or not plain
         )
     if kind == "mode of padding":
-        return value in ("valid", "same", "causal", "full") if plain else True
+        return value in _PADDINGS if plain else True
     if kind == "layout":
-        return value in (None, "th", "tf", "default", "channels_first", "channels_last") if plain else True
+        return value in (None, *_LAYOUTS) if plain else True
     if kind == "shape":
         return value is None or isinstance(value, (tuple, list)) or not plain
     if kind == "name":
@@ -269,7 +271,7 @@ def _convert(
         if found:
             _gather(spec, gather, found, put, out, notes)
 
-    _fill_defaults(spec, out, "1.2" if legacy else level)
+    _fill_defaults(spec, out, level)
     agreed = spec.modern[: min(len(args), spec.agreed)]
     leading = tuple(out.pop(word) for word in agreed)
     if not spec.legacy:
@@ -329,7 +331,7 @@ def _pads(value: Any) -> Any:
 def _penalty(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a penalty's config of 1.2.2, {'name': ..., **arguments}, as Keras 2 writes it."""
     name = tables.V1_OBJECTS.get(config["name"], config["name"])
-    words = tables.V1_OBJECT_ARGUMENTS.get(name, {})
+    words = tables.RENAME.get(f"constraints:{name}", {})
     return {"class_name": name, "config": {words.get(k, k): v for k, v in config.items() if k != "name"}}
 
 

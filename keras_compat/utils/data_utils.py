@@ -116,14 +116,15 @@ def _download(origin: str, path: str, file_hash: str | None, algorithm: str) -> 
     folder, name = os.path.split(os.path.abspath(path))
     part = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.part")
     try:
-        os.makedirs(folder, exist_ok=True)
-        with contextlib.closing(_open_url(origin)) as response, open(part, "xb") as stream:
-            for chunk in _body(response, origin):
-                stream.write(chunk)
-                if digest is not None:
-                    digest.update(chunk)
-            stream.flush()
-            os.fsync(stream.fileno())
+        with contextlib.closing(_open_url(origin)) as response:
+            os.makedirs(folder, exist_ok=True)
+            with open(part, "xb") as stream:
+                for chunk in _body(response, origin):
+                    stream.write(chunk)
+                    if digest is not None:
+                        digest.update(chunk)
+                stream.flush()
+                os.fsync(stream.fileno())
         if digest is not None and file_hash is not None and digest.hexdigest() != file_hash.lower():
             raise OSError(
                 f"[get_file] {origin} should have the hash {file_hash}; what came has {digest.hexdigest()}. "

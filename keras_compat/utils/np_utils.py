@@ -9,11 +9,7 @@ import numpy.typing as npt
 
 
 def to_categorical(
-    y: npt.ArrayLike,
-    num_classes: int | None = None,
-    dtype: npt.DTypeLike = "float32",
-    *,
-    nb_classes: int | None = None,
+    y: npt.ArrayLike, num_classes: int | None = None, dtype: npt.DTypeLike = "float32"
 ) -> npt.NDArray[Any]:
     """Turn class numbers into one-hot rows.
 
@@ -25,24 +21,16 @@ def to_categorical(
         y: class numbers ``0 .. num_classes - 1``. As in every Keras, -1 stands for the last class.
         num_classes: length of a row; by default the largest class number plus one.
         dtype: of the result.
-        nb_classes: the Keras 1 name of ``num_classes``.
 
     Raises:
         IndexError: a class number does not fit into ``num_classes``.
-        ValueError: labels that are NaN or infinite, no labels to count the classes of, or both spellings.
+        ValueError: labels that are NaN or infinite, or no labels to count the classes of.
 
     >>> to_categorical([0, 2, 1])
     array([[1., 0., 0.],
            [0., 0., 1.],
            [0., 1., 0.]], dtype=float32)
     """
-    if nb_classes is not None:
-        if num_classes is not None:
-            raise ValueError(
-                f"[to_categorical] one number of classes expected; got num_classes={num_classes!r} and "
-                f"nb_classes={nb_classes!r}. Drop nb_classes, the Keras 1 name."
-            )
-        num_classes = nb_classes
     values = np.asarray(y)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import sys
 import time
@@ -88,6 +87,16 @@ class Progbar:
             self._draw(current, now, last)
         elif self.verbose == 2 and last:
             self._write(self._values_text().removeprefix(" - ") + "\n")
+
+    def elapsed(self) -> float:
+        """Seconds since the bar was made."""
+        return time.perf_counter() - self._start
+
+    def finish(self, current: int, values: Sequence[tuple[str, Any]]) -> None:
+        """Draw the last line, whatever the target was, with these values as they are."""
+        self._values = dict(values)
+        self._seen_so_far = current
+        self._draw(current, time.perf_counter(), True)
 
     def add(self, n: int, values: Sequence[tuple[str, Any]] | None = None) -> None:
         """Go ``n`` steps on."""
@@ -185,7 +194,7 @@ def write_out(text: str) -> bool:
 
 def _rewrites_lines() -> bool:
     """True where a carriage return goes back to the start of the line: terminals and notebooks."""
-    if "ipykernel" in sys.modules or "posix" in os.environ.get("COLAB_GPU", ""):
+    if "ipykernel" in sys.modules:
         return True
     try:
         return bool(sys.stdout.isatty())

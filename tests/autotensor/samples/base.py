@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 ASPECTS = (
-    "value", "shape", "unknown", "dtypes", "unmodified", "grad", "strided", "empty", "scalar", "float32", "kernel",
-    "fallback", "into", "expr", "graph",
+    "value", "shape", "unknown", "dtypes", "unmodified", "grad", "strided", "empty", "scalar", "float32",
+    "kernel", "fallback", "into", "expr", "graph",
 )  # fmt: skip
 
 

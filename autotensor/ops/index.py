@@ -1,0 +1,579 @@
+"""Reading and writing parts of tensors: indexing, take, scatter, one_hot, sort, topk.
+
+An index is split into a static, hashable pattern (ints, slices as tuples, ``...``, ``None``, and marks where arrays
+stand) and the index arrays, which are positional inputs. Operations never write their inputs; ``x[i] = v`` is built on
+``index_update`` in ``methods``.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from autotensor.core.aval import Aval, Dim, Operand, broadcast_shapes, normalize_axis, result_dtype, shape_of
+from autotensor.core.op import apply, defop, defop_no_grad
+from autotensor.core.tensor import Tensor, to_array, wrap
+from autotensor.errors import DTypeError, ShapeError
+from autotensor.kernels.scatter import scatter_add_rows
+from autotensor.ops.creation import operand
+from autotensor.ops.elementwise import dtype_of
+from autotensor.ops.like import unbroadcast
+from autotensor.ops.shape import flatten, like_first, like_second, text
+
+__all__ = [
+    "getitem", "index_update", "index_add", "take", "gather", "take_along_axis", "put_along_axis", "one_hot",
+    "sort", "argsort", "topk", "nonzero", "searchsorted",
+]  # fmt: skip
+
+# The mark in a pattern where an index array stands.
+ARRAY = "array"
+Pattern = tuple[Any, ...]
+
+
+# -- patterns -----------------------------------------------------------------------------------------------------------
+
+
+def parse(op: str, key: Any) -> tuple[Pattern, tuple[Any, ...]]:
+    """The static pattern of an index and the index arrays of it."""
+    if type(key) is int:
+        return (key,), ()
+    if type(key) is not tuple:
+        key = (key,)
+    pattern = []
+    arrays = []
+    for part in key:
+        kind = type(part)
+        if kind is int or part is None or part is Ellipsis:
+            pattern.append(part)
+        elif kind is slice:
+            pattern.append((_bound(part.start), _bound(part.stop), _bound(part.step)))
+        elif isinstance(part, np.integer):
+            pattern.append(int(part))
+        else:
+            index = part if isinstance(part, Tensor) else _index_array(op, part)
+            if index.dtype.kind not in "biu":
+                raise DTypeError(
+                    f"[{op}] an index is made of ints, slices, None, ... and integer or bool arrays; got "
+                    f"{index.dtype} values. Convert them with astype(at.int64)?"
+                )
+            if index.ndim == 0 and index.dtype.kind != "b" and index.data is not None and not index.tracked:
+                pattern.append(int(index.data))
+            else:
+                pattern.append(ARRAY)
+                arrays.append(index)
+    return tuple(pattern), tuple(arrays)
+
+
+def _bound(value: Any) -> int | None:
+    return value if value is None or type(value) is int else value.__index__()
+
+
+def _index_array(op: str, part: Any) -> Tensor:
+    own = getattr(part, "__autotensor__", None)
+    if own is not None:
+        return own()
+    array = to_array(part)
+    return wrap(array.astype(np.int64) if array.size == 0 and array.dtype.kind == "f" else array)
+
+
+@functools.lru_cache(maxsize=4096)
+def _decoded(pattern: Pattern) -> tuple[Any, ...]:
+    return tuple([slice(*p) if type(p) is tuple else p for p in pattern])
+
+
+def key_of(pattern: Pattern, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The index NumPy takes."""
+    key = _decoded(pattern)
+    if not arrays:
+        return key
+    given = iter(arrays)
+    return tuple([next(given) if type(k) is str else k for k in key])
+
+
+def indexed_shape(op: str, shape: tuple[Dim, ...], pattern: Pattern, arrays: tuple[Aval, ...]) -> tuple[Dim, ...]:
+    """Shape of ``x[index]`` by NumPy's rules, for x of ``shape`` with unknown dimensions."""
+    marks = iter(arrays)
+    index = [next(marks) if type(p) is str else p for p in pattern]
+    used = sum([_consumed(p) for p in index])
+    if used > len(shape):
+        raise ShapeError(f"[{op}] {used} axes are indexed; the tensor has shape {text(shape)}. Use fewer indices?")
+    if Ellipsis not in [p for p in index if not isinstance(p, Aval)]:
+        index.append(Ellipsis)
+    advanced = any([isinstance(p, Aval) for p in index])
+    out: list[Dim] = []
+    axis = 0
+    fancy: list[tuple[Dim, ...]] = []  # shapes that broadcast against each other
+    place: int | None = None  # where their common shape goes
+    apart = False
+    last_fancy = -2
+    for position, p in enumerate(index):
+        if p is None:
+            out.append(1)
+        elif p is Ellipsis:
+            rest = len(shape) - used
+            out.extend(shape[axis : axis + rest])
+            axis += rest
+        elif isinstance(p, tuple):
+            d = shape[axis]
+            out.append((None if p != (None, None, None) else d) if d is None else len(range(*slice(*p).indices(d))))
+            axis += 1
+        elif isinstance(p, int) and not advanced:
+            d = shape[axis]
+            if d is not None and not -d <= p < d:
+                raise ShapeError(f"[{op}] index {p} is out of range for axis {axis} of size {d}.")
+            axis += 1
+        else:
+            if place is None:
+                place = len(out)
+            elif last_fancy != position - 1:
+                apart = True
+            last_fancy = position
+            if isinstance(p, Aval) and p.dtype.kind == "b":
+                for have, given in zip(shape[axis : axis + p.ndim], p.shape, strict=True):
+                    if have is not None and given is not None and have != given:
+                        raise ShapeError(
+                            f"[{op}] a mask must have the shape of what it selects from; got {text(p.shape)} for "
+                            f"{text(shape)}."
+                        )
+                fancy.append((None,))
+            else:
+                fancy.append(p.shape if isinstance(p, Aval) else ())
+            axis += _consumed(p)
+    if place is not None:
+        common = broadcast_shapes(op, *fancy)
+        where = 0 if apart else place
+        out[where:where] = common
+    return tuple(out)
+
+
+def _consumed(p: Any) -> int:
+    """How many axes a part of an index takes."""
+    if p is None or p is Ellipsis:
+        return 0
+    if isinstance(p, Aval) and p.dtype.kind == "b":
+        return p.ndim
+    return 1
+
+
+def _repeats(pattern: Pattern, arrays: tuple[Any, ...]) -> bool:
+    """True if an element can be selected more than once."""
+    return any([a.dtype.kind != "b" for a in arrays])
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------------
+
+
+def _getitem_impl(x: np.ndarray, *arrays: Any, pattern: Pattern) -> Any:
+    return x[key_of(pattern, arrays)]
+
+
+def _infer_getitem(x: Operand, *arrays: Aval, pattern: Pattern) -> Aval:
+    assert isinstance(x, Aval)
+    return Aval(indexed_shape("getitem", x.shape, pattern, arrays), x.dtype)
+
+
+@defop("getitem", impl=_getitem_impl, infer=_infer_getitem, view=True)
+def getitem_op(needs, g, out, x, *arrays, pattern):
+    return place_op(g, x, *arrays, pattern=pattern), *[None] * len(arrays)
+
+
+def getitem(x: Any, key: Any) -> Tensor:
+    """``x[key]``: ints, slices, ``None``, ``...``, integer arrays and bool masks, as in NumPy.
+
+    Index arrays may be tensors without a value yet; a mask without a value gives an unknown dimension.
+    """
+    pattern, arrays = parse("getitem", key)
+    return apply(getitem_op, operand(x), *arrays, pattern=pattern)
+
+
+def _add_at(out: np.ndarray, key: tuple[Any, ...], pattern: Pattern, arrays: tuple[Any, ...], v: Any) -> None:
+    """out[key] += v, where repeated indices add up."""
+    if not _repeats(pattern, arrays):
+        out[key] += v
+    elif len(arrays) == 1 and len(pattern) == 1:
+        _add_rows(out, arrays[0], np.asarray(v, out.dtype))
+    else:
+        np.add.at(out, key, v)
+
+
+def _add_rows(out: np.ndarray, index: np.ndarray, v: np.ndarray) -> None:
+    """out[index] += v along the first axis, as for the rows of an embedding; half precision adds up in float32."""
+    rows = np.broadcast_to(v, index.shape + out.shape[1:]).reshape(index.size, *out.shape[1:])
+    if out.dtype != np.float16:
+        scatter_add_rows(out, index.reshape(-1), rows)
+        return
+    wide = out.astype(np.float32)
+    scatter_add_rows(wide, index.reshape(-1), rows.astype(np.float32))
+    out[...] = wide
+
+
+def _place_impl(g: np.ndarray, x: np.ndarray, *arrays: Any, pattern: Pattern) -> np.ndarray:
+    g = np.asarray(g)
+    out = np.zeros(x.shape, g.dtype)
+    if _repeats(pattern, arrays):
+        _add_at(out, key_of(pattern, arrays), pattern, arrays, g)
+    else:
+        out[key_of(pattern, arrays)] = g
+    return out
+
+
+@defop("place", impl=_place_impl, infer=like_second)
+def place_op(needs, g, out, v, like, *arrays, pattern):
+    """Zeros like a second tensor with v added in at an index: the transposed map of ``getitem``."""
+    return apply(getitem_op, g, *arrays, pattern=pattern), None, *[None] * len(arrays)
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------------------
+
+
+def _infer_write(name: str) -> Any:
+    def infer(x: Operand, v: Operand, *arrays: Aval, pattern: Pattern) -> Aval:
+        assert isinstance(x, Aval)
+        part = indexed_shape(name, x.shape, pattern, arrays)
+        joined = broadcast_shapes(name, part, shape_of(v))
+        if len(joined) > len(part) or any([a == 1 and b not in (1, None) for a, b in zip(part, joined)]):
+            raise ShapeError(
+                f"[{name}] expected a value that broadcasts to {text(part)}, the shape of the indexed part; "
+                f"got {text(shape_of(v))}."
+            )
+        return x
+
+    return infer
+
+
+def _update_impl(x: np.ndarray, v: Any, *arrays: Any, pattern: Pattern) -> np.ndarray:
+    out = np.array(x, order="C")
+    out[key_of(pattern, arrays)] = v
+    return out
+
+
+@defop("index_update", impl=_update_impl, infer=_infer_write("index_update"))
+def index_update_op(needs, g, out, x, v, *arrays, pattern):
+    gx = gv = None
+    if needs[0]:
+        gx = apply(index_update_op, g, 0, *arrays, pattern=pattern)
+    if needs[1]:
+        part = apply(getitem_op, g, *arrays, pattern=pattern)
+        if _repeats(pattern, arrays):
+            # Of several values written to one place only the last is in the result.
+            part = part * apply(last_written, x, *arrays, pattern=pattern)
+        gv = unbroadcast(part, v)
+    return gx, gv, *[None] * len(arrays)
+
+
+def _last_written_impl(x: np.ndarray, *arrays: Any, pattern: Pattern) -> np.ndarray:
+    key = key_of(pattern, arrays)
+    writer = np.full(x.shape, -1, np.int64)
+    part = writer[key]
+    numbers = np.arange(part.size).reshape(part.shape)
+    writer[key] = numbers
+    return writer[key] == numbers
+
+
+last_written = defop_no_grad(
+    "last_written",
+    impl=_last_written_impl,
+    infer=lambda x, *arrays, pattern: Aval(indexed_shape("last_written", x.shape, pattern, arrays), bool),
+)
+
+
+def index_update(x: Any, value: Any, *key: Any) -> Tensor:
+    """A copy of x with ``x[key] = value`` done to it; ``key`` is what stands in the brackets.
+
+    Gradients reach x where it was kept and ``value`` where it was written; of repeated indices the last counts.
+    """
+    pattern, arrays = parse("index_update", key)
+    return apply(index_update_op, operand(x), value, *arrays, pattern=pattern)
+
+
+def _index_add_impl(x: np.ndarray, v: Any, *arrays: Any, pattern: Pattern) -> np.ndarray:
+    out = np.array(x, np.result_type(x, v), order="C")
+    _add_at(out, key_of(pattern, arrays), pattern, arrays, v)
+    return out
+
+
+def _infer_index_add(x: Operand, v: Operand, *arrays: Aval, pattern: Pattern) -> Aval:
+    _infer_write("index_add")(x, v, *arrays, pattern=pattern)
+    return Aval(shape_of(x), result_dtype(x, v))
+
+
+@defop("index_add", impl=_index_add_impl, infer=_infer_index_add)
+def index_add_op(needs, g, out, x, v, *arrays, pattern):
+    gx = unbroadcast(g, x) if needs[0] else None
+    gv = unbroadcast(apply(getitem_op, g, *arrays, pattern=pattern), v) if needs[1] else None
+    return gx, gv, *[None] * len(arrays)
+
+
+def index_add(x: Any, value: Any, *key: Any) -> Tensor:
+    """A copy of x with ``value`` added to ``x[key]``; repeated indices add up (scatter-add)."""
+    pattern, arrays = parse("index_add", key)
+    return apply(index_add_op, operand(x), value, *arrays, pattern=pattern)
+
+
+# -- take ---------------------------------------------------------------------------------------------------------------------------
+
+
+def _infer_take(x: Operand, index: Operand, axis: int) -> Aval:
+    assert isinstance(x, Aval)
+    if isinstance(index, Aval) and index.dtype.kind not in "iu":
+        raise DTypeError(f"[take] expected integer indices; got {index.dtype}. Use astype(at.int64)?")
+    return Aval(x.shape[:axis] + shape_of(index) + x.shape[axis + 1 :], x.dtype)
+
+
+@defop(
+    "take",
+    impl=lambda x, index, axis: x.take(index, axis),
+    infer=_infer_take,
+    into=lambda out, x, index, axis: np.take(x, index, axis, out=out),
+)
+def take_op(needs, g, out, x, index, axis):
+    return take_adjoint(g, x, index, axis=axis), None
+
+
+def _take_adjoint_impl(g: np.ndarray, x: np.ndarray, index: Any, axis: int) -> np.ndarray:
+    index = np.asarray(index)
+    out = np.zeros(x.shape, g.dtype)
+    moved = np.moveaxis(g, tuple(range(axis, axis + index.ndim)), tuple(range(index.ndim)))
+    _add_rows(np.moveaxis(out, axis, 0), index, moved)
+    return out
+
+
+@defop("take_adjoint", impl=_take_adjoint_impl, infer=like_second)
+def take_adjoint(needs, g, out, v, like, index, axis):
+    """Zeros like a second tensor with the slices of v added in along an axis: the transposed map of ``take``."""
+    return take_op(g, index, axis=axis), None, None
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """Slices of x along an axis (by default elements in flat order) at integer indices of any shape."""
+    x = operand(x)
+    if axis is None:
+        x, axis = flatten(x), 0
+    return take_op(x, _integers("take", indices), axis=normalize_axis("take", axis, x.ndim))
+
+
+def gather(x: Any, indices: Any) -> Tensor:
+    """Rows of x at integer indices of any shape: ``take`` along the first axis."""
+    return take(x, indices, 0)
+
+
+def _integers(op: str, indices: Any) -> Tensor:
+    indices = indices if isinstance(indices, Tensor) else _index_array(op, indices)
+    if indices.dtype.kind not in "iu":
+        raise DTypeError(f"[{op}] expected integer indices; got {indices.dtype}. Use astype(at.int64)?")
+    return indices
+
+
+def _infer_along(name: str) -> Any:
+    def infer(x: Operand, index: Operand, axis: int) -> Aval:
+        assert isinstance(x, Aval)
+        have, given = list(x.shape), list(shape_of(index))
+        if len(have) != len(given):
+            raise ShapeError(
+                f"[{name}] expected indices of the rank of the tensor; got {text(given)} for {text(have)}. "
+                "Use take, or expand_dims the indices?"
+            )
+        size = given[axis]
+        have[axis] = given[axis] = 1
+        out = list(broadcast_shapes(name, have, given))
+        out[axis] = size
+        return Aval(out, x.dtype)
+
+    return infer
+
+
+@defop(
+    "take_along_axis",
+    impl=lambda x, index, axis: np.take_along_axis(x, index, axis),
+    infer=_infer_along("take_along_axis"),
+)
+def take_along_op(needs, g, out, x, index, axis):
+    return take_along_adjoint(g, x, index, axis=axis), None
+
+
+def _along(index: np.ndarray, shape: tuple[int, ...], axis: int) -> tuple[np.ndarray, ...]:
+    """The index arrays that select along one axis and keep the others."""
+    key = []
+    for k, n in enumerate(shape):
+        if k == axis:
+            key.append(index)
+        else:
+            key.append(np.arange(n).reshape([-1 if j == k else 1 for j in range(len(shape))]))
+    return tuple(key)
+
+
+def _take_along_adjoint_impl(g: np.ndarray, x: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
+    out = np.zeros(x.shape, g.dtype)
+    np.add.at(out, _along(index, x.shape, axis), g)
+    return out
+
+
+@defop("take_along_adjoint", impl=_take_along_adjoint_impl, infer=like_second)
+def take_along_adjoint(needs, g, out, v, like, index, axis):
+    """The transposed map of ``take_along_axis``: v added into zeros like a second tensor."""
+    return take_along_op(g, index, axis=axis), None, None
+
+
+def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
+    """Elements of x at indices along one axis, for each position of the others; fits what ``argsort`` gives."""
+    x = operand(x)
+    axis = normalize_axis("take_along_axis", axis, x.ndim)
+    return take_along_op(x, _integers("take_along_axis", indices), axis=axis)
+
+
+def _put_along_impl(x: np.ndarray, index: np.ndarray, v: Any, axis: int) -> np.ndarray:
+    out = np.array(x, order="C")
+    out[_along(index, x.shape, axis)] = v
+    return out
+
+
+def _infer_put_along(x: Operand, index: Operand, v: Operand, axis: int) -> Aval:
+    assert isinstance(x, Aval)
+    part = _infer_along("put_along_axis")(x, index, axis)
+    broadcast_shapes("put_along_axis", part.shape, shape_of(v))
+    return x
+
+
+@defop("put_along_axis", impl=_put_along_impl, infer=_infer_put_along)
+def put_along_op(needs, g, out, x, index, v, axis):
+    gx = gv = None
+    if needs[0]:
+        gx = put_along_op(g, index, 0, axis=axis)
+    if needs[2]:
+        gv = unbroadcast(take_along_op(g, index, axis=axis) * last_put(x, index, axis=axis), v)
+    return gx, None, gv
+
+
+def _last_put_impl(x: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
+    key = _along(index, x.shape, axis)
+    writer = np.full(x.shape, -1, np.int64)
+    part = writer[key]
+    numbers = np.arange(part.size).reshape(part.shape)
+    writer[key] = numbers
+    return writer[key] == numbers
+
+
+last_put = defop_no_grad(
+    "last_put",
+    impl=_last_put_impl,
+    infer=lambda x, index, axis: Aval(_infer_along("last_put")(x, index, axis).shape, bool),
+)
+
+
+def put_along_axis(x: Any, indices: Any, values: Any, axis: int = -1) -> Tensor:
+    """A copy of x with values written at indices along one axis; of repeated indices the last counts."""
+    x = operand(x)
+    axis = normalize_axis("put_along_axis", axis, x.ndim)
+    return put_along_op(x, _integers("put_along_axis", indices), values, axis=axis)
+
+
+# -- one_hot, sorting, searching --------------------------------------------------------------------------------------------------------
+
+
+def _one_hot_impl(index: Any, num_classes: int, dtype: np.dtype, axis: int) -> np.ndarray:
+    index = np.asarray(index)
+    out = np.zeros((*index.shape, num_classes), dtype)
+    np.equal(index[..., None], np.arange(num_classes), out=out, casting="unsafe")
+    return np.moveaxis(out, -1, axis) if axis != index.ndim else out
+
+
+def _infer_one_hot(index: Operand, num_classes: int, dtype: np.dtype, axis: int) -> Aval:
+    shape = list(shape_of(index))
+    return Aval([*shape[:axis], num_classes, *shape[axis:]], dtype)
+
+
+one_hot_op = defop_no_grad("one_hot", impl=_one_hot_impl, infer=_infer_one_hot)
+
+
+def one_hot(indices: Any, num_classes: int, dtype: Any = np.float32, axis: int = -1) -> Tensor:
+    """Ones at integer indices along a new axis of size ``num_classes``, zeros elsewhere.
+
+    An index outside 0 ... num_classes - 1 gives a row of zeros.
+    """
+    indices = _integers("one_hot", indices)
+    place = normalize_axis("one_hot", axis, indices.ndim + 1)
+    return one_hot_op(indices, num_classes=int(num_classes), dtype=dtype_of("one_hot", dtype), axis=place)
+
+
+def _argsort_impl(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+    if not descending:
+        return np.argsort(x, axis, kind="stable").astype(np.int64, copy=False)
+    # Reversed on both sides, so that of equal elements the first stays first.
+    order = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+    return (x.shape[axis] - 1 - order).astype(np.int64, copy=False)
+
+
+argsort_op = defop_no_grad("argsort", impl=_argsort_impl, infer=lambda x, axis, descending: Aval(shape_of(x), np.int64))
+
+
+def argsort(x: Any, axis: int | None = -1, descending: bool = False) -> Tensor:
+    """Indices that sort x along an axis; equal elements keep their order, NaN is largest."""
+    x = operand(x)
+    if axis is None:
+        x, axis = flatten(x), 0
+    return argsort_op(x, axis=normalize_axis("argsort", axis, x.ndim), descending=descending)
+
+
+@defop("sort", impl=lambda x, axis: np.sort(x, axis), infer=like_first)
+def sort_op(needs, g, out, x, axis):
+    return (take_along_adjoint(g, x, argsort_op(x, axis=axis, descending=False), axis=axis),)
+
+
+def sort(x: Any, axis: int | None = -1, descending: bool = False) -> Tensor:
+    """x sorted along an axis, NaN as the largest; the gradient follows each element to where it came from."""
+    x = operand(x)
+    if axis is None:
+        x, axis = flatten(x), 0
+    axis = normalize_axis("sort", axis, x.ndim)
+    if descending:
+        return take_along_op(x, argsort_op(x, axis=axis, descending=True), axis=axis)
+    return sort_op(x, axis=axis)
+
+
+def _top_impl(x: np.ndarray, k: int, axis: int) -> np.ndarray:
+    order = _argsort_impl(x, axis, True)
+    return np.ascontiguousarray(order[(*(slice(None),) * axis, slice(None, k))])
+
+
+def _infer_top(x: Operand, k: int, axis: int) -> Aval:
+    shape = list(shape_of(x))
+    n = shape[axis]
+    if k < 0 or (n is not None and k > n):
+        raise ShapeError(f"[topk] expected k from 0 to {n}, the size of axis {axis}; got {k}.")
+    shape[axis] = k
+    return Aval(shape, np.int64)
+
+
+topk_op = defop_no_grad("topk", impl=_top_impl, infer=_infer_top)
+
+
+def topk(x: Any, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
+    """The k largest elements along an axis, largest first, and their indices; of equal ones the first is taken first."""
+    x = operand(x)
+    axis = normalize_axis("topk", axis, x.ndim)
+    _infer_top(x.aval, k, axis)
+    indices = topk_op(x, k=int(k), axis=axis)
+    return take_along_op(x, indices, axis=axis), indices
+
+
+def nonzero(x: Any) -> tuple[Tensor, ...]:
+    """Indices of the elements that are not 0, one vector for each axis. Needs a value: the size depends on it."""
+    x = operand(x)
+    return tuple([wrap(part) for part in np.nonzero(x._value("nonzero"))])
+
+
+searchsorted_op = defop_no_grad(
+    "searchsorted",
+    impl=lambda x, v, side: np.asarray(np.searchsorted(x, v, side), np.int64),
+    infer=lambda x, v, side: Aval(shape_of(v), np.int64),
+)
+
+
+def searchsorted(x: Any, values: Any, side: str = "left") -> Tensor:
+    """Where values would go in a sorted vector to keep it sorted; ``side`` decides among equal elements."""
+    x = operand(x)
+    if x.ndim != 1:
+        raise ShapeError(f"[searchsorted] expected a sorted vector; got shape {text(x.shape)}. Flatten it first?")
+    return searchsorted_op(x, values, side=side)

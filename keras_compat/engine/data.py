@@ -1,0 +1,346 @@
+"""What users pass as data, made into arrays that fit the model, or refused with Keras's words.
+
+The caller's arrays are never written to; they are converted only where their type needs it (float64 stays: the
+compiled step casts each batch).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_compat.dialect.level import get_api_level
+
+Shapes = Sequence[Any]
+
+
+def to_array(value: Any, what: str) -> np.ndarray:
+    """An array of numbers from whatever holds them: array, list, tuple, or an object with ``__array__``.
+
+    Raises:
+        ValueError: rows of different length, objects, strings.
+    """
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+        return value
+    if hasattr(value, "tocoo"):
+        value = value.toarray()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"[{what}] expected an array; got a {type(value).__name__} whose rows differ in length. Pad the rows?"
+        ) from error
+    if array.dtype.kind in "fiub":
+        return array
+    if array.dtype.kind == "O":
+        try:
+            return array.astype("float32")
+        except (TypeError, ValueError):
+            pass
+    kind = "rows that differ in length or objects" if array.dtype.kind == "O" else f"dtype {array.dtype}"
+    raise ValueError(
+        f"[{what}] expected numbers; got a {type(value).__name__} with {kind}. Encode it as numbers, pad sequences to one "
+        "length."
+    )
+
+
+def as_columns(data: Any, names: Sequence[str], what: str) -> list[Any]:
+    """The parts of the data in the order of ``names``: from a dictionary, a list, or a single array.
+
+    Raises:
+        ValueError: missing names, or the wrong number of arrays.
+    """
+    if not names:
+        if data is not None and hasattr(data, "__len__") and len(data):
+            raise ValueError(
+                f"[{what}] Error when checking model {what}: expected no data, but got: {_shown(data)}. "
+                "The model takes none."
+            )
+        return []
+    if data is None:
+        raise ValueError(
+            f"[{what}] expected data for {', '.join(map(repr, names))}; got None. Pass an array for each."
+        )
+    if isinstance(data, Mapping):
+        missing = [name for name in names if name not in data]
+        if missing:
+            raise ValueError(
+                f'[{what}] No data provided for "{missing[0]}". Need data for each key in: {list(names)}; got '
+                f"{sorted(map(str, data))}. Add it under that name."
+            )
+        return [_plain(data[name]) for name in names]
+    if isinstance(data, (list, tuple)):
+        if len(data) and all(_is_arraylike(part) for part in data):
+            parts = [_plain(part) for part in data]
+            if len(parts) == len(names):
+                return parts
+            if len(names) == 1 and all(np.ndim(p) < 2 for p in parts):
+                return [np.asarray(parts)]
+            raise ValueError(
+                f"[{what}] Error when checking model {what}: the list of Numpy arrays that you are passing to your model is "
+                f"not the size the model expected. Expected to see {len(names)} array(s), but instead got the following list "
+                f"of {len(parts)} arrays: {_shown(parts)}. Give one for each of {list(names)}."
+            )
+        if len(names) == 1:
+            return [data]
+        if len(data) == len(names):
+            return list(data)
+        raise ValueError(
+            f"[{what}] Error when checking model {what}: expected {len(names)} arrays, for {list(names)}; got a list of "
+            f"{len(data)}. Give one array for each."
+        )
+    if len(names) > 1:
+        raise ValueError(
+            f"[{what}] The model expects {len(names)} {what} arrays, but only received one array. Found: {_shown(data)}. "
+            f"Pass a list of arrays for {list(names)}."
+        )
+    return [_plain(data)]
+
+
+def _plain(value: Any) -> Any:
+    """Values of a table of one column or more (pandas)."""
+    return value.values if type(value).__name__ in ("DataFrame", "Series") and hasattr(value, "values") else value
+
+
+def _is_arraylike(x: Any) -> bool:
+    return hasattr(x, "shape") or hasattr(x, "__array__")
+
+
+def _shown(data: Any) -> str:
+    if isinstance(data, (list, tuple)):
+        return "[" + ", ".join(_shown(d) for d in data[:5]) + (", ..." if len(data) > 5 else "") + "]"
+    shape = getattr(data, "shape", None)
+    return f"array with shape {tuple(shape)}" if shape is not None else f"{type(data).__name__}"
+
+
+def standardize(data: Any, names: Sequence[str], shapes: Shapes, what: str) -> list[np.ndarray]:
+    """Arrays in the order of ``names``, of the given static shapes (None entries are not checked).
+
+    A vector becomes a column where the model wants rank 2.
+
+    Raises:
+        ValueError: wrong number of arrays, rank or sizes.
+    """
+    arrays = []
+    for name, shape, part in zip(names, shapes, as_columns(data, names, what)):
+        array = to_array(part, what)
+        if array.ndim == 0:
+            raise ValueError(
+                f"[{what}] Error when checking {what}: expected {name} to be an array with a sample axis; got the single "
+                "number. Wrap it in a list."
+            )
+        if array.ndim == 1 and (shape is None or len(shape) > 1):
+            array = array[:, None]
+        check_shape(array, name, shape, what)
+        arrays.append(array)
+    return arrays
+
+
+def check_shape(array: np.ndarray, name: str, shape: Any, what: str) -> None:
+    """Compare an array with a static shape, batch axis excepted."""
+    if shape is None:
+        return
+    if array.ndim != len(shape):
+        hint = "Reshape it, for example x.reshape(len(x), -1)."
+        if array.ndim == len(shape) - 1:
+            hint = "Is the batch axis or the channel axis missing? Try x[None] or x[..., None]."
+        raise ValueError(
+            f"[{what}] Error when checking {what}: expected {name} to have {len(shape)} dimensions, but got array with "
+            f"shape {array.shape}. {hint}"
+        )
+    for want, dim in zip(shape[1:], array.shape[1:]):
+        if want is not None and want != dim:
+            raise ValueError(
+                f"[{what}] Error when checking {what}: expected {name} to have shape {tuple(shape[1:])} but got array "
+                f"with shape {array.shape[1:]}. {_shape_hint(what, shape, array)}"
+            )
+    if shape[0] is not None and array.shape[0] % shape[0]:
+        raise ValueError(
+            f"[{what}] {name} has a fixed batch size of {shape[0]}; the number of samples must be a multiple of it, but "
+            f"got {array.shape[0]}. Cut the data, or leave the batch size open."
+        )
+
+
+def _shape_hint(what: str, shape: Any, array: np.ndarray) -> str:
+    if "target" in what and array.shape[-1] == 1 and shape[-1] is not None and shape[-1] > 1:
+        return (
+            "You are passing a target array of class numbers while using a loss that expects one column per class. "
+            "Use to_categorical(y), or the loss 'sparse_categorical_crossentropy'."
+        )
+    return "Change the array, or the layer it goes to."
+
+
+def check_lengths(x: Sequence[np.ndarray], y: Sequence[np.ndarray], w: Sequence[np.ndarray | None] = ()) -> None:
+    """All inputs, targets and weights must have as many samples."""
+    nx, ny, nw = {len(a) for a in x}, {len(a) for a in y}, {len(a) for a in w if a is not None}
+    if len(nx) > 1:
+        raise ValueError(
+            "[data] All input arrays (x) should have the same number of samples. Got array shapes: "
+            f"{[a.shape for a in x]}. Cut them to one length."
+        )
+    if len(ny) > 1:
+        raise ValueError(
+            "[data] All target arrays (y) should have the same number of samples. Got array shapes: "
+            f"{[a.shape for a in y]}. Cut them to one length."
+        )
+    if nx and ny and nx != ny:
+        raise ValueError(
+            "[data] Input arrays should have the same number of samples as target arrays. Found "
+            f"{nx.pop()} input samples and {ny.pop()} target samples. Were both shuffled or split the same way?"
+        )
+    if ny and nw and ny != nw:
+        raise ValueError(
+            "[data] Sample_weight arrays should have the same number of samples as target arrays. Got "
+            f"{nw.pop()} input samples and {ny.pop()} target samples. One weight for each sample."
+        )
+
+
+def per_output(value: Any, names: Sequence[str], what: str) -> list[Any]:
+    """Weights for each output from None, one for all, a list or a dictionary by name."""
+    if value is None or (isinstance(value, (dict, list, tuple)) and len(value) == 0):
+        return [None] * len(names)
+    if len(names) == 1:
+        if isinstance(value, (list, tuple)) and len(value) == 1 and not np.isscalar(value[0]):
+            return list(value)
+        if isinstance(value, Mapping) and names[0] in value:
+            return [value[names[0]]]
+        return [value]
+    if isinstance(value, (list, tuple)):
+        if len(value) != len(names):
+            raise ValueError(
+                f"[{what}] Provided `{what}` was a list of {len(value)} elements, but the model has {len(names)} outputs. "
+                f"You should provide one `{what}` array per model output."
+            )
+        return list(value)
+    if isinstance(value, Mapping):
+        return [value.get(name) for name in names]
+    raise TypeError(
+        f"[{what}] The model has multiple outputs, so `{what}` should be either a list or a dict. Provided `{what}` type "
+        f"not understood: {type(value).__name__}. Give one entry per output."
+    )
+
+
+def standardize_weights(
+    y: np.ndarray, sample_weight: Any = None, class_weight: Any = None, mode: str | None = None
+) -> np.ndarray | None:
+    """Weights of the samples of one output, or None.
+
+    Args:
+        y: targets; their class decides the class weight.
+        sample_weight: (n,), or (n, steps) with mode ``'temporal'``.
+        class_weight: {class number: weight}.
+    """
+    if mode not in (None, "temporal"):
+        raise ValueError(
+            f'[sample_weight_mode] "sample_weight_mode should be None or "temporal". Found: {mode!r}. Leave it out.'
+        )
+    if mode == "temporal" and sample_weight is not None and y.ndim < 3:
+        raise ValueError(
+            f"[sample_weight] Found a sample_weight array for an output of shape {y.shape}. Timestep-wise sample weighting "
+            '(use of sample_weight_mode="temporal") is restricted to outputs that are at least 3D, i.e. that have a time '
+            "dimension. Drop sample_weight_mode."
+        )
+    weights = None
+    if sample_weight is not None:
+        weights = to_array(sample_weight, "sample_weight")
+        if mode is None and weights.ndim != 1:
+            raise ValueError(
+                f"[sample_weight] Found a sample_weight array with shape {weights.shape}. In order to use timestep-wise "
+                'sample weights, you should specify sample_weight_mode="temporal" in compile(). If you just mean to use '
+                "sample-wise weights, make sure your sample_weight array is 1D."
+            )
+        if mode == "temporal" and weights.ndim != 2:
+            raise ValueError(
+                f"[sample_weight] Found a sample_weight array with shape {weights.shape}. In order to use timestep-wise "
+                "sample weighting, you should pass a 2D sample_weight array: (samples, steps)."
+            )
+        if y.shape[: weights.ndim] != weights.shape:
+            raise ValueError(
+                f"[sample_weight] Found a sample_weight array with shape {weights.shape} for an input with shape {y.shape}. "
+                "sample_weight cannot be broadcast. One weight for each sample."
+            )
+    if class_weight is None:
+        return weights
+    if weights is not None and get_api_level() != "2.3":
+        return weights  # Keras up to 2.2 takes the sample weights and drops the class weights
+    by_class = _class_weights(y, class_weight)
+    return by_class if weights is None else by_class * weights
+
+
+def _class_weights(y: np.ndarray, class_weight: Any) -> np.ndarray:
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            f"[class_weight] expected a dictionary {{class: weight}}; got {type(class_weight).__name__}. "
+            "Write class_weight={0: 1.0, 1: 5.0}."
+        )
+    if y.ndim > 2:
+        raise ValueError(
+            f"[class_weight] `class_weight` not supported for 3+ dimensional targets; got shape {y.shape}. "
+            "Use sample_weight."
+        )
+    classes = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
+    found, inverse = np.unique(classes, return_inverse=True)
+    missing = [c for c in found.tolist() if c not in class_weight]
+    if missing:
+        raise ValueError(
+            f"[class_weight] `class_weight` must contain all classes in the data. The classes {missing[:20]} exist in the "
+            f"data but not in `class_weight`, which has {list(class_weight)[:20]}. Add them."
+        )
+    return np.asarray([class_weight[c] for c in found.tolist()], dtype="float64")[inverse.reshape(-1)]
+
+
+def check_labels(y: np.ndarray, n_classes: int, name: str) -> None:
+    """Labels of a sparse loss must be whole numbers from 0 to ``n_classes`` - 1; names the first that is not.
+
+    Raises:
+        ValueError: NaN, a fraction, or out of range.
+    """
+    if y.size == 0:
+        return
+    low, high = y.min(), y.max()
+    whole = y.dtype.kind != "f" or bool((y == np.floor(y)).all())
+    if low >= 0 and high < n_classes and whole:
+        return
+    flat = y.reshape(-1)
+    bad = ~((flat >= 0) & (flat < n_classes))
+    if flat.dtype.kind == "f":
+        bad |= flat != np.floor(flat)
+    i = int(np.flatnonzero(bad)[0])
+    raise ValueError(
+        f"[{name}] a sparse loss expects class numbers from 0 to {n_classes - 1}; got {flat[i]} at sample "
+        f"{i // (flat.size // len(y))} ({int(bad.sum())} bad of {flat.size}). "
+        "Renumber the classes from 0, or widen the last layer."
+    )
+
+
+def n_samples(arrays: Sequence[np.ndarray]) -> int | None:
+    """Number of samples, None without arrays."""
+    return len(arrays[0]) if arrays else None
+
+
+class Gatherer:
+    """Takes batches out of arrays: slices in order, or rows by index into buffers that are used again.
+
+    A batch is valid until the next one is taken.
+    """
+
+    def __init__(self, arrays: Sequence[np.ndarray]):
+        self.arrays = arrays
+        self._buffers: dict[int, list[np.ndarray]] = {}
+
+    def slice(self, start: int, stop: int) -> list[np.ndarray]:
+        """Rows ``start`` to ``stop`` - 1, as views."""
+        return [a[start:stop] for a in self.arrays]
+
+    def rows(self, index: np.ndarray) -> list[np.ndarray]:
+        """The rows of an index array, all within range, copied."""
+        n = len(index)
+        buffers = self._buffers.get(n)
+        if buffers is None:
+            buffers = self._buffers[n] = [np.empty((n, *a.shape[1:]), a.dtype) for a in self.arrays]
+        for a, out in zip(self.arrays, buffers):
+            # mode='clip' writes straight into out; the default would go through another buffer.
+            a.take(index, 0, out, "clip")
+        return buffers

@@ -1,0 +1,208 @@
+"""Sequential: a chain of layers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from keras_compat.engine import registry
+from keras_compat.engine.input_layer import Input, InputLayer
+from keras_compat.engine.layer import Layer, shape_of
+from keras_compat.engine.network import Network
+from keras_compat.engine.training import Model
+from keras_compat.utils.generic_utils import to_list
+
+
+@registry.register
+class Sequential(Model):
+    """A chain of layers, each with one input and one output.
+
+        model = Sequential()
+        model.add(Dense(32, input_shape=(784,)))
+        model.add(Activation('relu'))
+
+    Without an input shape the weights are made when the model first sees data, or by ``build``.
+    """
+
+    def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None):
+        self._is_graph_network = True
+        self._base_init(name)
+        self._build_input_shape: Any = None
+        for layer in layers or ():
+            self.add(layer)
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers, without the input layer that Keras puts before the first."""
+        if self._layers and isinstance(self._layers[0], InputLayer):
+            return self._layers[1:]
+        return list(self._layers)
+
+    @property
+    def model(self) -> Sequential:
+        """The model itself (it was another object in Keras 1)."""
+        return self
+
+    def add(self, layer: Any) -> None:
+        """Put a layer at the end of the chain.
+
+        Raises:
+            TypeError: not a layer.
+            ValueError: the layer has several outputs, or does not fit what comes before.
+        """
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                f"[Sequential.add] The added layer must be an instance of class Layer; found: {layer!r}. "
+                "Did you pass a class or a tensor? Write model.add(Dense(10))."
+            )
+        if not self._layers:
+            self._add_first(layer)
+        elif self.outputs:
+            output = layer(self.outputs[0])
+            if isinstance(output, list):
+                raise TypeError(
+                    f"[Sequential.add] All layers in a Sequential model should have a single output tensor; "
+                    f"{layer.name} gives {len(output)}. For multi-output layers, use the functional API."
+                )
+            self.outputs = [output]
+            self._layers.append(layer)
+        else:
+            self._layers.append(layer)
+        if self.inputs:
+            self.build()
+        else:
+            self._built = False
+
+    def _add_first(self, layer: Layer) -> None:
+        if isinstance(layer, InputLayer):
+            self._layers.append(layer)
+            self.outputs = list(layer._inbound_nodes[-1].output_tensors)
+            self.inputs = list(self.outputs)
+            return
+        first = _first_layer(layer)
+        shape = getattr(first, "batch_input_shape", None)
+        if layer._inbound_nodes and isinstance(layer, Network) and shape is None:
+            shape = shape_of(layer.inputs[0])
+        if shape is None and layer._inbound_nodes and len(layer._inbound_nodes[-1].input_shapes) == 1:
+            shape = layer._inbound_nodes[-1].input_shapes[0]
+        if shape is None:
+            self._layers.append(layer)
+            return
+        x = Input(batch_shape=shape, dtype=getattr(first, "dtype", None), name=layer.name + "_input")
+        output = layer(x)
+        if isinstance(output, list):
+            raise ValueError(
+                f"[Sequential.add] All layers in a Sequential model should have a single output tensor; {layer.name} gives "
+                f"{len(output)}. For multi-output layers, use the functional API."
+            )
+        self._layers += [x._keras_history[0], layer]
+        self.inputs, self.outputs = [x], [output]
+
+    def pop(self) -> None:
+        """Take the last layer off.
+
+        Raises:
+            TypeError: there is none.
+        """
+        if not self.layers:
+            raise TypeError("[Sequential.pop] There are no layers in the model; expected at least one. Add one first.")
+        self._layers.pop()
+        self._built = False
+        if not self.layers:
+            self._layers = []
+            self.inputs = self.outputs = None
+        elif self.outputs:
+            last = self._layers[-1]
+            last._outbound_nodes = []
+            self.outputs = [last._inbound_nodes[-1].output_tensors[0]]
+            self.build()
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights, for a shape with batch dimension where none was given with the first layer."""
+        if input_shape is not None and not self.inputs:
+            shape = tuple(input_shape)
+            first = self._layers[0]
+            x = Input(batch_shape=shape, dtype=getattr(first, "dtype", None), name=first.name + "_input")
+            self.inputs = [x]
+            for layer in self._layers:
+                x = layer(x)
+            self.outputs = to_list(x)
+            self._build_input_shape = shape
+            self._layers.insert(0, self.inputs[0]._keras_history[0])
+        if self.inputs:
+            chain = self._layers
+            self._set_graph(self.inputs, self.outputs)
+            self._layers = chain  # in the order of adding, also where a layer occurs twice
+        elif not self._layers:
+            raise ValueError("[Sequential] expected at least one layer; the model is empty. Call add() first.")
+
+    def _require_built(self, what: str) -> None:
+        if not self.built:
+            first = self._layers[0].name if self._layers else "nothing"
+            raise ValueError(
+                f"[{what}] The model needs to know its input shape; the first layer ({first}) has none. "
+                "Give the first layer input_shape=(...), or call build((None, ...))."
+            )
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if not self.built:
+            self.build(shape_of(inputs))
+        return super().call(inputs, mask)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if self.built:
+            return super().compute_output_shape(input_shape)
+        shape = tuple(input_shape)
+        for layer in self.layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        if not self.built:
+            return None
+        return super().compute_mask(inputs, mask)
+
+    def predict_proba(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> Any:
+        """Same as ``predict``: class probabilities where the last activation is softmax or sigmoid."""
+        return self.predict(x, batch_size=batch_size, verbose=verbose)
+
+    def predict_classes(self, x: Any, batch_size: int | None = None, verbose: int = 0) -> Any:
+        """Class numbers: the largest of several outputs, or whether a single one exceeds 0.5."""
+        p = self.predict(x, batch_size=batch_size, verbose=verbose)
+        return p.argmax(axis=-1) if p.shape[-1] > 1 else (p > 0.5).astype("int32")
+
+    def get_config(self) -> dict[str, Any]:
+        layers = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers]
+        config: dict[str, Any] = {"name": self.name, "layers": copy.deepcopy(layers)}
+        if self._build_input_shape:
+            config["build_input_shape"] = self._build_input_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
+        """The model that ``get_config`` described, with new weights; a bare list of layers is read too."""
+        name, shape, entries = None, None, config
+        if isinstance(config, dict):
+            name, shape, entries = config.get("name"), config.get("build_input_shape"), config["layers"]
+        model = cls(name=name)
+        for entry in entries:
+            model.add(registry.deserialize(entry, custom_objects=custom_objects))
+        if not model.inputs and shape:
+            model.build(tuple(shape))
+        return model
+
+
+def _first_layer(layer: Any) -> Any:
+    """The layer that data meets first: that of the innermost first model."""
+    while isinstance(layer, Network) and layer.layers:
+        if isinstance(layer, Sequential):
+            inner = layer._layers[0]
+        else:
+            inner = layer.layers[0]
+        if inner is layer:
+            break
+        layer = inner
+    return layer
+
+

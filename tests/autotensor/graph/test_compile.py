@@ -1,0 +1,107 @@
+"""@at.compile: an eager step, run once on placeholders and replayed."""
+
+import numpy as np
+import pytest
+
+import autotensor as at
+
+
+def test_assign_becomes_an_update_and_the_step_is_traced_once():
+    w = at.Variable(np.zeros(3))
+    traces = []
+
+    @at.compile
+    def step(x):
+        traces.append(1)
+        loss = at.sum(at.square(w - x))
+        w.assign(w - 0.1 * at.grad(loss, w))
+        return loss
+
+    target = np.array([1.0, 2.0, 3.0])
+    expected = np.zeros(3)
+    for _ in range(5):
+        loss = step(target)
+        assert float(loss) == pytest.approx(((expected - target) ** 2).sum())
+        expected = expected - 0.2 * (expected - target)
+        np.testing.assert_allclose(w.numpy(), expected)
+    assert len(traces) == 1
+
+
+def test_a_variable_read_after_its_assignment_has_the_new_value():
+    w = at.Variable(np.ones(2))
+
+    @at.compile
+    def step(x):
+        w.assign(w + x)
+        return w * 10
+
+    np.testing.assert_array_equal(step(np.ones(2)).numpy(), [20, 20])
+    np.testing.assert_array_equal(w.numpy(), [2, 2])
+
+
+def test_shape_and_dtype_are_part_of_the_signature():
+    shapes = []
+
+    @at.compile
+    def double(x):
+        shapes.append(x.shape)
+        return x * 2 if x.shape[0] > 1 else x * 3
+
+    assert double(np.ones(2)).tolist() == [2, 2]
+    assert double(np.ones(1)).tolist() == [3]
+    assert double(np.ones(2)).tolist() == [2, 2]
+    assert double(np.ones(2, "f4")).dtype == np.float32
+    assert len(shapes) == 3
+
+
+def test_structures_in_and_out():
+    @at.compile
+    def f(batch, scale=1.0):
+        return {"sum": batch["a"] + batch["b"][0], "pair": (batch["a"] * scale, 7)}
+
+    out = f({"a": np.ones(2), "b": [np.full(2, 4.0)]}, scale=3.0)
+    assert out["sum"].tolist() == [5, 5]
+    assert out["pair"][0].tolist() == [3, 3]
+
+
+def test_random_numbers_are_drawn_at_each_replay():
+    @at.compile
+    def noisy(x):
+        return x + at.random.uniform((4,), dtype="float64")
+
+    assert (noisy(np.zeros(4)).numpy() != noisy(np.zeros(4)).numpy()).all()
+
+
+def test_branching_on_a_value_is_an_error_at_the_users_line():
+    @at.compile
+    def f(x):
+        return x if x.sum() > 0 else -x
+
+    with pytest.raises(at.errors.TraceError, match=r"no value yet.*test_compile\.py:\d+.*at\.where"):
+        f(np.ones(2))
+
+
+def test_a_failed_trace_leaves_the_variable_alone():
+    w = at.Variable(np.ones(2))
+
+    @at.compile
+    def f(x):
+        w.assign(w + 1)
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        f(np.ones(2))
+    assert w.numpy().tolist() == [1, 1]
+    assert (at.Tensor([1.0]) + 1).tolist() == [2]
+
+
+def test_the_same_numbers_as_the_eager_step():
+    def step(w, x):
+        h = at.tanh(at.matmul(x, w))
+        return at.mean(h * h), at.max(h, axis=1)
+
+    w, x = np.random.default_rng(0).normal(size=(4, 3)), np.random.default_rng(1).normal(size=(5, 4))
+    eager = step(at.Tensor(w), at.Tensor(x))
+    fast = at.compile(step)(at.Tensor(w), at.Tensor(x))
+    for a, b in zip(eager, fast, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy())

@@ -1,0 +1,59 @@
+"""Samples of ``autotensor.ops.activation``."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from autotensor.ops import activation
+from tests.autotensor.samples.base import Sample, array, integers
+
+
+def each(f):
+    """A scalar function of ``math``, element by element, in float64."""
+    return lambda x, **params: np.vectorize(lambda v: f(float(v), **params), otypes=[np.float64])(x)
+
+
+def softmax(x, axis):
+    if x.ndim == 0:
+        raise ValueError("no axis")
+    out = np.zeros(x.shape)
+    for index in np.ndindex(*[1 if k == axis % x.ndim else n for k, n in enumerate(x.shape)]):
+        row = tuple(slice(None) if k == axis % x.ndim else i for k, i in enumerate(index))
+        total = math.fsum(math.exp(v) for v in x[row])
+        out[row] = [math.exp(v) / total for v in x[row]]
+    return out
+
+
+def log_softmax(x, axis):
+    return np.log(softmax(x, axis))
+
+
+SAMPLES = {
+    "relu": [
+        Sample(array(3, 4), oracle=each(lambda v: v if v > 0 else 0.0)),
+        Sample(integers(3, 4), oracle=lambda x: np.where(x > 0, x, 0), order=0, name="integers"),
+    ],
+    "elu": [
+        Sample(array(3, 4), oracle=each(lambda v, alpha: v if v > 0 else alpha * math.expm1(v)), alpha=1.0),
+        Sample(array(3, 4), oracle=each(lambda v, alpha: v if v > 0 else alpha * math.expm1(v)), alpha=0.3, name="alpha"),
+        Sample(
+            array(3, 4), oracle=each(lambda v: 1.0507009873554805 * (v if v > 0 else 1.6732632423543772 * math.expm1(v))),
+            call=activation.selu, name="selu",
+        ),
+    ],
+    "sigmoid": [Sample(array(3, 4, low=-8, high=8), oracle=each(lambda v: 1 / (1 + math.exp(-v))))],
+    "softplus": [Sample(array(3, 4, low=-8, high=8), oracle=each(lambda v: math.log(1 + math.exp(v))))],
+    "softmax": [
+        Sample(array(3, 5), oracle=softmax, axis=1, name="rows"),
+        Sample(array(3, 5), oracle=softmax, axis=0, name="columns"),
+        Sample(array(2, 3, 4), oracle=softmax, axis=1, name="middle"),
+        Sample(array(7), oracle=softmax, axis=0, name="vector"),
+    ],
+    "log_softmax": [
+        Sample(array(3, 5), oracle=log_softmax, axis=1, name="rows"),
+        Sample(array(3, 5), oracle=log_softmax, axis=0, name="columns"),
+        Sample(array(2, 3, 4), oracle=log_softmax, axis=2, name="rows_of_batches"),
+    ],
+}  # fmt: skip
