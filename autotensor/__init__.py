@@ -3,18 +3,17 @@
     >>> import autotensor as at
     >>> x = at.Tensor([1.0, 2.0], requires_grad=True)
     >>> at.grad((x * x).sum(), x)
-    Tensor([2., 4.], dtype=float64)
+    Tensor([2., 4.], dtype=float64, requires_grad=True)
 
 Public names only; each is defined, and documented, in the module it comes from.
 """
 
 from math import e, inf, nan, pi
 
-from numpy import bool_ as bool
+from numpy import bool_ as bool  # noqa: F401 (not in __all__: it would hide Python's)
 from numpy import finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
 from autotensor import config, errors
-from autotensor.core.op import OPS
 from autotensor.core.state import deferred, enable_grad, is_tracking, no_grad
 from autotensor.core.tensor import Tensor, Variable, placeholder, register_library
 from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError, NanError, ShapeError, TraceError
@@ -37,7 +36,7 @@ __version__ = "0.1.0"
 
 newaxis = None
 
-# `from autotensor import *` leaves the built-in functions of Python alone; `at.sum` and its like are there all the same.
+# `from autotensor import *` leaves Python's built-in functions alone; `at.sum` and its like are there all the same.
 _BUILTINS = {"abs", "all", "any", "max", "min", "pow", "round", "sum"}
 
 __all__ = [

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-import autotensor as at
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level
 from keras_compat.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object

@@ -579,10 +579,7 @@ class _Emitter:
         for member in self.members:
             if member.level == ROW and member.stored:
                 target = self._at(self.output_name[id(member.node)], self.row, inner - 1)
-                value = self.names[id(member.node)]
-                if self._acc_dtype(member).kind == "f" and member.node.op.reduces is not None:
-                    value = f"{_type_name(self._acc_dtype(member))}({value})"
-                self.put(indent, f"{target} = {value}")
+                self.put(indent, f"{target} = {self.names[id(member.node)]}")
             elif member.level == TERMINAL and self.group.level_of(member.node.inputs[0]) == ROW:
                 kind = member.node.op.reduces
                 assert kind is not None
@@ -631,6 +628,10 @@ class _Emitter:
         for member in reduced:
             if member.level == TERMINAL and self._is_partial(member):
                 self._fold(indent, member, inner - 1)
+            elif member.level == ROW and member.node.op.reduces in _IDENTITY:
+                # A name of its own: a long row is summed in float64, and one name has one type in Numba.
+                name = self.names[id(member.node)]
+                self.put(indent, f"{name} = {_type_name(self._acc_dtype(member))}(r{name})")
 
     def _reduced_stage(self, member: Member) -> int:
         """Stage in whose loop a reduction of FULL or outside values accumulates; -1 for totals of row values."""
@@ -648,7 +649,7 @@ class _Emitter:
             self.put(indent, f"{name} = np.int64(0)")
             self.put(indent, f"b{name} = {_identity(kind[3:], member.node.inputs[0].dtype)}")
         elif member.level == ROW:
-            self.put(indent, f"{name} = {_identity(kind, self._partial_dtype(member))}")
+            self.put(indent, f"r{name} = {_identity(kind, self._partial_dtype(member))}")
         elif self._is_partial(member):
             self.put(indent, f"s{name} = {_identity(kind, self._partial_dtype(member))}")
 
@@ -657,7 +658,7 @@ class _Emitter:
         assert kind is not None
         name = self.names[id(member.node)]
         if kind not in ("argmax", "argmin"):
-            self.put(indent, f"{name} = {_combine(kind, name, self._cast_operand(member))}")
+            self.put(indent, f"r{name} = {_combine(kind, 'r' + name, self._cast_operand(member))}")
             return
         value = self._operand(member.node.inputs[0], member)
         sign = ">" if kind == "argmax" else "<"

@@ -156,7 +156,7 @@ class Group:
             k: j
             for k, out in enumerate(outs)
             for j, array in enumerate(arrays)
-            if array.ctypes.data == out.ctypes.data and out.size and array.shape == out.shape
+            if array.ctypes.data == out.ctypes.data and array.shape == out.shape and array.flags.c_contiguous
         }
         kernel, sizes, scratch = emit(self, same)
         args = [contiguous(a) for a in arrays]

@@ -204,7 +204,9 @@ class Plan:
                 if name not in step.writes:
                     continue
                 unit = step.unit
-                if isinstance(unit, Node) and (unit.op.view or (variable in step.reads)):
+                if isinstance(unit, Node) and (unit.op.view or self._reads_memory(step, variable)):
+                    break
+                if self._reads_memory(step, variable, through_views=True):
                     break
                 if isinstance(unit, Group) and not unit.may_overwrite(variable, new):
                     break
@@ -213,6 +215,17 @@ class Plan:
                     taken.add(id(variable))
                 break
         return result
+
+    def _reads_memory(self, step: Step, variable: Variable, through_views: bool = False) -> bool:
+        """Does the step read the Variable's buffer, directly or (only) through a view of it?"""
+        for x in step.reads:
+            if _is_number(x) or (through_views and x is variable):
+                continue
+            while x in self._source:
+                x = self._source[x]
+            if x is variable:
+                return True
+        return False
 
     # -- the code ---------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Gradients for people: grad, gradients, value_and_grad, backward, stop_gradient. The walk itself is in ``core.grad``."""
+"""Gradients for people: grad, gradients, value_and_grad, backward, stop_gradient. The walk is in ``core.grad``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from autotensor.ops.like import ones_like, zeros_like
 __all__ = ["grad", "gradients", "value_and_grad", "stop_gradient"]
 
 
-# -- tensors ------------------------------------------------------------------------------------------------------------
+# -- tensors
 
 
 def _seed(y: Tensor, given: Any, op: str) -> Tensor:
@@ -125,7 +125,7 @@ def gradients(ys: Any, xs: Any, seeds: Any = None) -> list[Tensor | None]:
     return _backpropagate(outputs, weights, wanted, True, "gradients")
 
 
-# -- functions --------------------------------------------------------------------------------------------------------------
+# -- functions
 
 
 def _entered(x: Any, position: int) -> Tensor:
@@ -238,7 +238,7 @@ def grad(
     return _tensor_grad(y, xs, seeds, allow_unused, create_graph, "grad")
 
 
-# -- backward ---------------------------------------------------------------------------------------------------------------------
+# -- backward
 
 
 def backward(y: Tensor, grad: Any = None, *, create_graph: bool = False) -> None:
@@ -272,7 +272,7 @@ def backward(y: Tensor, grad: Any = None, *, create_graph: bool = False) -> None
                 x.grad = g if x.grad is None else x.grad + g
 
 
-# -- stop_gradient ---------------------------------------------------------------------------------------------------------------------
+# -- stop_gradient
 
 
 def _infer_stop(x: Operand) -> Aval:

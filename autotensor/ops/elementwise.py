@@ -74,7 +74,7 @@ def following(name: str, ufunc: np.ufunc) -> Any:
         shape = broadcast_shapes(name, *[shape_of(x) for x in operands])
         kinds = [x.dtype if isinstance(x, Aval) else np.dtype(bool) if type(x) is bool else type(x) for x in operands]
         try:
-            dtype = ufunc.resolve_dtypes((*kinds, None))[-1]  # type: ignore[arg-type]
+            dtype = ufunc.resolve_dtypes((*kinds, None))[-1]
         except TypeError:
             given = " and ".join(str(k) if isinstance(k, np.dtype) else k.__name__ for k in kinds)
             hint = "Use logical_xor or logical_not?" if "bool" in given else "Convert with astype()?"
@@ -98,7 +98,7 @@ def numeric(expr: str) -> dict[str, str]:
     return {"f": expr, "i": expr, "u": expr}
 
 
-# -- arithmetic --------------------------------------------------------------------------------------------------------
+# -- arithmetic
 
 
 @defop("add", **ufunc("add", np.add), expr=numeric("({0} + {1})"))
@@ -263,7 +263,7 @@ def hypot(needs, g, out, x, y):
     return unbroadcast(scaled * x, x) if needs[0] else None, unbroadcast(scaled * y, y) if needs[1] else None
 
 
-# -- comparison, logic, bits --------------------------------------------------------------------------------------------
+# -- comparison, logic, bits
 
 equal = defop_no_grad("equal", **ufunc("equal", np.equal), expr="({0} == {1})")
 not_equal = defop_no_grad("not_equal", **ufunc("not_equal", np.not_equal), expr="({0} != {1})")
@@ -289,7 +289,7 @@ isinf = defop_no_grad("isinf", **ufunc("isinf", np.isinf), expr={"f": "isinf({0}
 isfinite = defop_no_grad("isfinite", **ufunc("isfinite", np.isfinite), expr={"f": "isfinite({0})"})
 
 
-# -- exponentials and logarithms ------------------------------------------------------------------------------------------
+# -- exponentials and logarithms
 
 
 @defop("exp", **ufunc("exp", np.exp), expr={"f": "exp({0})"})
@@ -344,7 +344,7 @@ def logaddexp(needs, g, out, x, y):
     )
 
 
-# -- trigonometric and hyperbolic -----------------------------------------------------------------------------------------
+# -- trigonometric and hyperbolic
 
 
 @defop("sin", **ufunc("sin", np.sin), expr={"f": "sin({0})"})
@@ -436,7 +436,7 @@ def rad2deg(x: Any) -> Tensor:
     return x * (180 / math.pi) if isinstance(x, Tensor) else multiply(x, 180 / math.pi)
 
 
-# -- rounding ---------------------------------------------------------------------------------------------------------------
+# -- rounding
 
 
 @defop("floor", **ufunc("floor", np.floor), expr={"f": "floor({0})"})
@@ -484,7 +484,7 @@ def round(x: Any, decimals: int = 0) -> Tensor:
     return round_op(x * scale) / scale if decimals > 0 else round_op(x / scale) * scale
 
 
-# -- error function -----------------------------------------------------------------------------------------------------------
+# -- error function
 
 # W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969), 631-637. Numerators and
 # denominators from the highest power down; relative error below 6e-19, so what is left is rounding.
@@ -600,7 +600,7 @@ def erfinv(needs, g, out, x):
     return (g * exp(out * out) * (math.sqrt(math.pi) / 2),)
 
 
-# -- selection ------------------------------------------------------------------------------------------------------------------
+# -- selection
 
 
 def _infer_where(condition: Operand, x: Operand, y: Operand) -> Aval:
@@ -668,7 +668,7 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     return maximum(x, min) if max is None else minimum(x, max)
 
 
-# -- dtype and identity ------------------------------------------------------------------------------------------------------------
+# -- dtype and identity
 
 
 def _infer_astype(x: Operand, dtype: Any) -> Aval:

@@ -32,7 +32,7 @@ ARRAY = "array"
 Pattern = tuple[Any, ...]
 
 
-# -- patterns -----------------------------------------------------------------------------------------------------------
+# -- patterns
 
 
 def parse(op: str, key: Any) -> tuple[Pattern, tuple[Any, ...]]:
@@ -162,7 +162,7 @@ def _repeats(pattern: Pattern, arrays: tuple[Any, ...]) -> bool:
     return any([a.dtype.kind != "b" for a in arrays])
 
 
-# -- reading ----------------------------------------------------------------------------------------------------------------
+# -- reading
 
 
 def _getitem_impl(x: np.ndarray, *arrays: Any, pattern: Pattern) -> Any:
@@ -225,7 +225,7 @@ def place_op(needs, g, out, v, like, *arrays, pattern):
     return apply(getitem_op, g, *arrays, pattern=pattern), None, *[None] * len(arrays)
 
 
-# -- writing ----------------------------------------------------------------------------------------------------------------------
+# -- writing
 
 
 def _infer_write(name: str) -> Any:
@@ -312,7 +312,7 @@ def index_add(x: Any, value: Any, *key: Any) -> Tensor:
     return apply(index_add_op, operand(x), value, *arrays, pattern=pattern)
 
 
-# -- take ---------------------------------------------------------------------------------------------------------------------------
+# -- take
 
 
 def _infer_take(x: Operand, index: Operand, axis: int) -> Aval:
@@ -469,7 +469,7 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int = -1) -> Tensor:
     return put_along_op(x, _integers("put_along_axis", indices), values, axis=axis)
 
 
-# -- one_hot, sorting, searching --------------------------------------------------------------------------------------------------------
+# -- one_hot, sorting, searching
 
 
 def _one_hot_impl(index: Any, num_classes: int, dtype: np.dtype, axis: int) -> np.ndarray:
@@ -550,7 +550,7 @@ topk_op = defop_no_grad("topk", impl=_top_impl, infer=_infer_top)
 
 
 def topk(x: Any, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
-    """The k largest elements along an axis, largest first, and their indices; of equal ones the first is taken first."""
+    """The k largest elements along an axis, largest first, and their indices; of equal ones the first comes first."""
     x = operand(x)
     axis = normalize_axis("topk", axis, x.ndim)
     _infer_top(x.aval, k, axis)

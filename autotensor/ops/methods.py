@@ -38,7 +38,7 @@ def _comparison(name: str, symbol: str, op: Any) -> None:
     _attach(f"__{name}__", compare)
 
 
-def _attach(name: str, function: Callable[..., Any]) -> None:
+def _attach(name: str, function: Any) -> None:
     function.__name__ = name
     function.__qualname__ = f"Tensor.{name}"
     setattr(Tensor, name, function)
@@ -136,7 +136,7 @@ for _name, _function in [
     _attach(f"__{_name}__", _function)
 
 
-# -- indexing -----------------------------------------------------------------------------------------------------------
+# -- indexing
 
 
 def _getitem(self: Tensor, key: Any) -> Tensor:
@@ -181,7 +181,7 @@ _attach("__getitem__", _getitem)
 _attach("__setitem__", _setitem)
 
 
-# -- methods of numpy.ndarray -----------------------------------------------------------------------------------------------
+# -- methods of numpy.ndarray
 
 # Signatures are NumPy's, so that np.sum(tensor) and its like arrive here; ``out`` must be None.
 
@@ -262,7 +262,7 @@ def _reshape(self: Tensor, *shape_: Any, order: str = "C") -> Tensor:
     if order != "C":
         raise ValueError(f"[reshape] elements are in row order 'C'; got order {order!r}. Transpose before?")
     if len(shape_) == 1 and not isinstance(shape_[0], (int, np.integer)):
-        return shape.reshape(self, self.shape if shape_[0] is None else shape_[0])
+        return shape.reshape(self, shape_[0])
     return shape.reshape(self, shape_)
 
 

@@ -32,6 +32,10 @@ Axis = int | Sequence[int] | None
 _ALL_AXES = [tuple(range(n)) for n in range(8)]
 _HALF = np.dtype(np.float16)
 
+# NumPy's stubs know keepdims as a literal only.
+add_reduce: Any = np.add.reduce
+multiply_reduce: Any = np.multiply.reduce
+
 
 def _axes(op: str, axis: Axis, ndim: int) -> tuple[int, ...]:
     if axis is None and ndim < 8:
@@ -74,7 +78,7 @@ def _count(x: Tensor, axis: tuple[int, ...]) -> Any:
     sizes = [x.shape[a] for a in axis]
     if None in sizes:
         return size_along(x, axis=axis)
-    return math.prod(sizes)  # type: ignore[arg-type]
+    return math.prod(sizes)
 
 
 def _size_impl(x: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
@@ -92,20 +96,20 @@ size_along = defop_no_grad(
 )
 
 
-# -- sum, mean, product --------------------------------------------------------------------------------------------------
+# -- sum, mean, product
 
 
 def _sum_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
     if x.dtype == _HALF:
-        return np.add.reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(_HALF)
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)
+        return add_reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(_HALF)
+    return add_reduce(x, axis=axis, keepdims=keepdims)
 
 
 def _sum_into(out: np.ndarray, x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> None:
     if x.dtype == _HALF:
-        out[...] = np.add.reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims)
+        out[...] = add_reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims)
     else:
-        np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
+        add_reduce(x, axis=axis, keepdims=keepdims, out=out)
 
 
 @defop("sum", impl=_sum_impl, infer=_reducing(_sum_dtype), into=_sum_into, reduces="sum")
@@ -127,7 +131,7 @@ def _mean_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
     n = math.prod([x.shape[a] for a in axis])
     if not n:
         return np.full(_reduced(Aval(x.shape, x.dtype), axis, keepdims), np.nan, _mean_dtype(Aval((), x.dtype)))
-    return np.add.reduce(x, axis=axis, dtype=None if x.dtype.kind == "f" else np.float64, keepdims=keepdims) / n
+    return add_reduce(x, axis=axis, dtype=None if x.dtype.kind == "f" else np.float64, keepdims=keepdims) / n
 
 
 def _mean_into(out: np.ndarray, x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> None:
@@ -135,7 +139,7 @@ def _mean_into(out: np.ndarray, x: np.ndarray, axis: tuple[int, ...], keepdims: 
     if x.dtype.kind != "f" or x.dtype == _HALF or not n:
         out[...] = _mean_impl(x, axis, keepdims)
     else:
-        np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
+        add_reduce(x, axis=axis, keepdims=keepdims, out=out)
         out /= n
 
 
@@ -166,9 +170,9 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
 
 @defop(
     "prod",
-    impl=lambda x, axis, keepdims: np.multiply.reduce(x, axis=axis, keepdims=keepdims),
+    impl=lambda x, axis, keepdims: multiply_reduce(x, axis=axis, keepdims=keepdims),
     infer=_reducing(_sum_dtype),
-    into=lambda out, x, axis, keepdims: np.multiply.reduce(x, axis=axis, keepdims=keepdims, out=out),
+    into=lambda out, x, axis, keepdims: multiply_reduce(x, axis=axis, keepdims=keepdims, out=out),
     reduces="prod",
 )
 def prod_op(needs, g, out, x, axis, keepdims):
@@ -196,7 +200,7 @@ def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
     return prod_op(x, axis=_axes("prod", axis, x.ndim), keepdims=keepdims)
 
 
-# -- variance -----------------------------------------------------------------------------------------------------------------
+# -- variance
 
 
 def _var_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool, ddof: float) -> Any:
@@ -206,8 +210,8 @@ def _var_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool, ddof: float)
     n = math.prod([x.shape[a] for a in axis])
     if n - ddof <= 0:
         return np.full(_reduced(Aval(x.shape, x.dtype), axis, keepdims), np.nan, x.dtype)
-    d = wide - np.add.reduce(wide, axis=axis, keepdims=True) / n
-    out = np.add.reduce(d * d, axis=axis, keepdims=keepdims) / (n - ddof)
+    d = wide - add_reduce(wide, axis=axis, keepdims=True) / n
+    out = add_reduce(d * d, axis=axis, keepdims=keepdims) / (n - ddof)
     return out.astype(x.dtype) if wide is not x else out
 
 
@@ -269,7 +273,7 @@ def std(
     return std_op(x, axis=_axes("std", axis, x.ndim), keepdims=keepdims, ddof=correction if ddof is None else ddof)
 
 
-# -- extremes -----------------------------------------------------------------------------------------------------------------
+# -- extremes
 
 
 def _extreme_gradient(g: Any, out: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -352,7 +356,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     return argmin_op(x, axis=_one_axis("argmin", axis, x.ndim), keepdims=keepdims)
 
 
-# -- logic ------------------------------------------------------------------------------------------------------------------------
+# -- logic
 
 
 def _bool_dtype(x: Aval) -> np.dtype:
@@ -394,7 +398,7 @@ def count_nonzero(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return count_nonzero_op(x, axis=_axes("count_nonzero", axis, x.ndim), keepdims=keepdims)
 
 
-# -- logsumexp, norm ------------------------------------------------------------------------------------------------------------------
+# -- logsumexp, norm
 
 
 def _logsumexp_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -403,7 +407,7 @@ def _logsumexp_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any
     top = np.maximum.reduce(wide, axis=axis, keepdims=True, initial=-np.inf)
     base = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # log(0) is -inf: all probabilities are 0
-        out = np.log(np.add.reduce(np.exp(wide - base), axis=axis, keepdims=True)) + base
+        out = np.log(add_reduce(np.exp(wide - base), axis=axis, keepdims=True)) + base
     out = out.astype(dtype, copy=False)
     return out if keepdims else out.reshape(_reduced(Aval(x.shape, x.dtype), axis, False))
 
@@ -433,7 +437,7 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def _norm_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
     wide = x.astype(np.float32) if x.dtype == _HALF else x if x.dtype.kind == "f" else x.astype(np.float64)
-    out = np.sqrt(np.add.reduce(wide * wide, axis=axis, keepdims=keepdims))
+    out = np.sqrt(add_reduce(wide * wide, axis=axis, keepdims=keepdims))
     return out.astype(_HALF) if x.dtype == _HALF else out
 
 
@@ -475,7 +479,7 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
     return where(nothing, 0, ew.pow(where(nothing, 1, total), 1 / ord))
 
 
-# -- running sums and products --------------------------------------------------------------------------------------------------------
+# -- running sums and products
 
 
 def _running(dtype: Any) -> Any:

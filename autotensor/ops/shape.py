@@ -71,7 +71,7 @@ def _product(shape: Sequence[Dim]) -> int:
     return total
 
 
-# -- reshape and axes ---------------------------------------------------------------------------------------------------
+# -- reshape and axes
 
 
 def _infer_reshape(x: Operand, shape: tuple[int, ...]) -> Aval:
@@ -270,7 +270,7 @@ shape_tensor = defop_no_grad(
 )
 
 
-# -- joining and splitting ------------------------------------------------------------------------------------------------
+# -- joining and splitting
 
 
 def _infer_stack(*xs: Operand, axis: int) -> Aval:
@@ -437,7 +437,7 @@ def split(
     return [x[(*before, slice(a, b))] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
 
 
-# -- padding and repeating --------------------------------------------------------------------------------------------------
+# -- padding and repeating
 
 _PAD_MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
@@ -518,7 +518,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     return pad_op(x, pad_width=pairs, mode=mode, value=constant_values)
 
 
-def _aligned(shape: Sequence[Dim], reps: tuple[int, ...]) -> tuple[tuple[Dim, ...], tuple[int, ...]]:
+def _aligned(shape: Sequence[Any], reps: tuple[int, ...]) -> tuple[tuple[Any, ...], tuple[int, ...]]:
     """Shape and repeats filled with ones in front to one length."""
     n = max(len(shape), len(reps))
     return (1,) * (n - len(shape)) + tuple(shape), (1,) * (n - len(reps)) + reps
@@ -597,7 +597,7 @@ def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Ten
     return repeat_op(x, repeats=times, axis=normalize_axis("repeat", axis, x.ndim))
 
 
-# -- order and triangles --------------------------------------------------------------------------------------------------------
+# -- order and triangles
 
 
 @defop("flip", impl=lambda x, axis: np.flip(x, axis), infer=like_first, view=True)

@@ -98,6 +98,7 @@ def translated(function: Callable, spec: Spec, *, skip: int = 0) -> Callable:
     limit = spec.untouched + skip if spec.legacy else sys.maxsize
     is_untouched = spec.untouched_words.issuperset
     by_level = spec.by_level
+    telling = spec.telling
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

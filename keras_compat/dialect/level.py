@@ -39,7 +39,7 @@ def checked_level(level: object, source: str = "set_api_level") -> str:
 
 
 def get_api_level() -> str:
-    """Return the level in force: the innermost `api_level` block's, else the one set, else the environment's."""
+    """Return the level in force: the innermost block's, else the one set, else the environment's."""
     block = _block_level.get()
     if block is not None:
         return block

@@ -57,6 +57,8 @@ class Spec:
     untouched: int = 0
     # whether a call without any old word may still depend on the level
     by_level: bool = False
+    # names that tell Keras 2 at the first position where the orders part: Dense(32, "relu")
+    telling: frozenset[str] = frozenset()
     # words that may pass as they are, and all words that may be given by name
     untouched_words: frozenset[str] = frozenset()
     accepted: frozenset[str] = frozenset()
@@ -187,7 +189,10 @@ def _with_derived(spec: Spec) -> Spec:
         or spec.samples
         or any(spec.legacy.index(word) < agreed for word in starts)
     )
+    parting = (spec.kinds.get(order[agreed]) for order in (spec.legacy, spec.modern) if len(order) > agreed)
+    activation_tells = untouched == agreed and tuple(parting) == ("initializer", "activation")
     changes = {
+        "telling": frozenset(tables.ACTIVATION_NAMES.split()) if activation_tells else frozenset(),
         "old": old,
         "only_old": old - tables.WORDS_OF_BOTH,
         "only_new": frozenset(spec.modern) - legacy_words if spec.legacy else frozenset(),

@@ -558,7 +558,8 @@ V1_POSITIONAL: dict[str, str] = {
         "W_constraint= b_constraint= bias= input_dim="
     ),
     "layers:Merge": (
-        "layers= mode= concat_axis= dot_axes= output_shape= output_mask= arguments= node_indices= tensor_indices= name="
+        "layers= mode= concat_axis= dot_axes= output_shape= output_mask= arguments= node_indices= "
+        "tensor_indices= name="
     ),
     "layers:PReLU": "init= weights= shared_axes=",
     "layers:ParametricSoftplus": "alpha_init= beta_init= weights= shared_axes=",
@@ -575,7 +576,8 @@ V1_POSITIONAL: dict[str, str] = {
         "depthwise_constraint= pointwise_constraint= b_constraint= bias="
     ),
     "layers:SimpleRNN": (
-        "output_dim init= inner_init= activation= W_regularizer= U_regularizer= b_regularizer= dropout_W= dropout_U="
+        "output_dim init= inner_init= activation= W_regularizer= U_regularizer= b_regularizer= "
+        "dropout_W= dropout_U="
     ),
     "layers:SpatialDropout1D": "p",
     "layers:SpatialDropout2D": "p dim_ordering=",
@@ -678,7 +680,8 @@ V1_POSITIONAL: dict[str, str] = {
         "batch_size= shuffle= seed= save_to_dir= save_prefix= save_format= follow_links="
     ),
     "preprocessing.image:NumpyArrayIterator": (
-        "x y image_data_generator batch_size= shuffle= seed= dim_ordering= save_to_dir= save_prefix= save_format="
+        "x y image_data_generator batch_size= shuffle= seed= dim_ordering= save_to_dir= "
+        "save_prefix= save_format="
     ),
     "preprocessing.image:array_to_img": "x dim_ordering= scale=",
     "preprocessing.image:img_to_array": "img dim_ordering=",

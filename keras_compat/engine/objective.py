@@ -154,13 +154,19 @@ class MetricSlot:
 
     def tensor(self, y_true: Any, y_pred: Any, weights: Any, mask: Any) -> Any:
         """The scalar that is logged; a stateful one carries its updates along."""
-        weights = weights if self.weighted else None
+        weights = _whole(weights, y_pred) if self.weighted else None
         if not self.stateful:
             return weighted_loss(self.metric, y_true, y_pred, weights, mask)
         if mask is not None:
             mask = K.cast(mask, y_pred.dtype)
             weights = mask if weights is None else mask * _to_rank(weights, mask.ndim)
         return self.metric(y_true, y_pred, sample_weight=weights)
+
+
+def _whole(weights: Any, y_pred: Any) -> Any:
+    """Weights as long as the batch also where a constant 1 stands for them: metrics count them."""
+    first = y_pred[(slice(None),) * weights.ndim + (0,) * (y_pred.ndim - weights.ndim)]
+    return weights + K.zeros_like(first)
 
 
 _ACCURACY = ("accuracy", "acc")

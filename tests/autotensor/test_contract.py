@@ -31,17 +31,18 @@ import pytest
 
 import autotensor.ops
 from autotensor import config
-from autotensor.core.aval import Aval, result_dtype
+from autotensor.core.aval import Aval, float_dtype, result_dtype
 from autotensor.core.grad import backpropagate, topological
-from autotensor.core.op import OPS
+from autotensor.core.op import OPS, Op
 from autotensor.core.state import deferred
 from autotensor.core.tensor import Tensor, placeholder, wrap
 from autotensor.errors import AutotensorError, DTypeError, GradError
 from autotensor.graph.compile import function
+from autotensor.ops.elementwise import exp
 from autotensor.ops.like import fill_like
 from autotensor.testing import check_grad
 from tests.autotensor import samples
-from tests.autotensor.samples.base import ASPECTS, Sample
+from tests.autotensor.samples.base import ASPECTS, Sample, array
 
 for _module in pkgutil.iter_modules(autotensor.ops.__path__):
     importlib.import_module(f"autotensor.ops.{_module.name}")
@@ -53,11 +54,11 @@ FAMILIES = samples.by_family()
 class Case:
     """One sample of one operation."""
 
-    def __init__(self, family: str, name: str, sample: Sample, number: int):
+    def __init__(self, family: str, op: Op, sample: Sample, number: int):
         self.family = family
-        self.op = REGISTERED[name]
+        self.op = op
         self.sample = sample
-        self.id = f"{name}-{sample.name or number}"
+        self.id = f"{op.name}-{sample.name or number}"
 
     def call(self, *inputs: Any) -> list[Tensor]:
         """The outputs of the operation, or of the function given in its place."""
@@ -110,7 +111,7 @@ def cases(aspect: str) -> list[Any]:
         for name, listed in by_op.items():
             for number, sample in enumerate(listed):
                 if name in REGISTERED and aspect not in sample.skip:
-                    case = Case(family, name, sample, number)
+                    case = Case(family, REGISTERED[name], sample, number)
                     if _APPLIES.get(aspect, lambda case: True)(case):
                         found.append(pytest.param(case, id=case.id))
     return found
@@ -656,6 +657,86 @@ def test_symbolic_is_eager(family, mode):
 
 
 # -- the tools of this file ----------------------------------------------------------------------------------
+
+
+def _good() -> dict[str, Any]:
+    return {
+        "impl": lambda x: np.tanh(x),
+        "infer": lambda x: Aval(x.shape, float_dtype(x)),
+        "vjp": lambda needs, g, out, x: (g * (1 - out * out),),
+        "kernel": lambda x: np.tanh(x),
+        "fallback": lambda x: (1 - exp(x * -2.0)) / (1 + exp(x * -2.0)),
+        "into": lambda out, x: np.tanh(x, out=out),
+        "expr": "tanh({0})",
+    }
+
+
+def _write(x):
+    x *= 1
+    return np.tanh(x)
+
+
+# What may be wrong with an operation, and the test that has to find it.
+BROKEN = {
+    "value": (test_value, {"impl": lambda x: np.tanh(x) * (1 + 1e-9)}),
+    "value dtype": (test_value, {"impl": lambda x: np.tanh(x).astype(np.float32)}),
+    "shape": (test_shape_rule, {"infer": lambda x: Aval(x.shape[::-1], x.dtype)}),
+    "shape dtype": (test_shape_rule, {"infer": lambda x: Aval(x.shape, np.float32)}),
+    "unknown as 1": (
+        test_shape_rule_with_unknown_dimensions,
+        {"infer": lambda x: Aval([d or 1 for d in x.shape], x.dtype)},
+    ),
+    "dtypes": (test_dtype_rule, {"infer": lambda x: Aval(x.shape, x.dtype)}),
+    "writes": (test_inputs_are_only_read, {"impl": _write}),
+    "secret view": (test_inputs_are_only_read, {"impl": lambda x: x.T}),
+    "gradient": (test_gradients, {"vjp": lambda needs, g, out, x: (g * (1 + out * out),)}),
+    "gradient by None": (test_gradients, {"vjp": lambda needs, g, out, x: (None,)}),
+    "strides": (
+        test_strides_change_nothing,
+        {"impl": lambda x: np.tanh(x.ravel(order="K").reshape(x.shape))},
+    ),
+    "kernel strides": (
+        test_strides_change_nothing,
+        {"kernel": lambda x: np.tanh(x.ravel(order="K").reshape(x.shape))},
+    ),
+    "empty": (test_empty_inputs, {"impl": lambda x: np.tanh(x) + 0 * x.max()}),
+    "0-d": (test_0d_inputs, {"impl": lambda x: np.tanh(np.atleast_1d(x))}),
+    "float32 widened": (
+        test_float32_stays_float32,
+        {"impl": lambda x: np.tanh(x.astype(float))},
+    ),
+    "kernel": (test_kernel_is_impl, {"kernel": lambda x: np.tanh(x) * 1.001}),
+    "kernel float32": (test_kernel_is_impl, {"kernel": lambda x: np.tanh(x.astype(float))}),
+    "fallback": (test_fallback_is_impl, {"fallback": lambda x: x}),
+    "gradient of fallback": (test_fallback_is_impl, {"vjp": lambda needs, g, out, x: (g * out,)}),
+    "into": (test_into_is_impl, {"into": lambda out, x: np.sin(x, out=out)}),
+    "into does nothing": (test_into_is_impl, {"into": lambda out, x: None}),
+    "expr": (test_expression_is_impl, {"expr": "sin({0})"}),
+    "expr at infinity": (test_expression_is_impl, {"expr": "(exp({0}) - exp(-{0})) / (exp({0}) + exp(-{0}))"}),
+}
+
+
+def _case(**parts: Any) -> Case:
+    op = Op("subject", **{**_good(), **parts})
+    return Case("none", op, Sample(array(2, 3), oracle=np.tanh), 0)
+
+
+@pytest.mark.parametrize("fault", list(BROKEN))
+def test_the_contract_finds(fault):
+    check, parts = BROKEN[fault]
+    check(_case())
+    with pytest.raises((AssertionError, ValueError, pytest.fail.Exception)):
+        check(_case(**parts))
+
+
+def test_graphs_find_a_wrong_rule():
+    def built(**parts: Any) -> list[str]:
+        parts = {"expr": None, "kernel": None, "into": None, **parts}
+        return _run([Symbolic(_case(**parts), "float64", True, second=False)])
+
+    assert not built()
+    assert built(infer=lambda x: Aval([d or 1 for d in x.shape], x.dtype))
+    assert built(expr="sin({0})")
 
 
 def test_evaluate_expr():

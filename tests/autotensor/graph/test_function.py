@@ -378,3 +378,11 @@ def test_the_checker_notices_a_wrong_shape():
     y._aval = type(y.aval)((3, 2), y.dtype)
     with pytest.raises(at.errors.GraphError, match=r"\[tanh\] output 0"):
         check([y])
+
+
+def test_an_update_that_reads_a_part_of_itself_everywhere():
+    w = at.Variable(rng().normal(size=(5, 3)))
+    old = w.numpy()
+    f = at.function([], [], updates=[(w, w - w[0])])
+    f()
+    np.testing.assert_allclose(w.numpy(), old - old[0])

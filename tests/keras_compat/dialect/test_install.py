@@ -1,4 +1,4 @@
-"""Wrapping from outside: subclasses, methods, functions, inspection, pickling, cost, and the migration report."""
+"""Wrapping from outside: subclasses, methods, functions, inspection, pickling, cost, the migration report."""
 
 from __future__ import annotations
 

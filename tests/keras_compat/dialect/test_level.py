@@ -69,7 +69,7 @@ def test_threads_see_what_is_set_but_not_a_block_elsewhere():
 
 
 def level_of_a_fresh_process(api: str | None) -> subprocess.CompletedProcess:
-    """Ask a process with `KERAS_COMPAT_API` set; the file is run by itself, it needs nothing of the package."""
+    """Ask a process with `KERAS_COMPAT_API` set; the file runs by itself and needs nothing of the package."""
     environment = {k: v for k, v in os.environ.items() if k != levels.ENVIRONMENT}
     if api is not None:
         environment[levels.ENVIRONMENT] = api

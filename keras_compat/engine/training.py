@@ -1,0 +1,903 @@
+"""Model: a network that can be trained.
+
+Every batch is one call of a compiled function: loss, metrics, gradients, updates of weights, optimizer and state are
+one graph (see ``_Steps``). What is done per batch beside that call is kept to a few attribute look-ups.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+import autotensor as at
+from keras_compat import backend as K
+from keras_compat import callbacks as cbks
+from keras_compat import metrics as metrics_module
+from keras_compat import optimizers
+from keras_compat.dialect.level import get_api_level
+from keras_compat.engine import data as D
+from keras_compat.engine import objective as O
+from keras_compat.engine import registry
+from keras_compat.engine.layer import mask_of, shape_of
+from keras_compat.engine.network import Network
+from keras_compat.saving import h5
+from keras_compat.utils.generic_utils import unpack_singleton
+from keras_compat.utils.layer_utils import print_summary
+from keras_compat.utils.progbar import Progbar
+
+
+class _Steps:
+    """The compiled functions of a compiled model, made when first needed.
+
+    All come from one graph and differ in what is substituted: the learning phase, ones for sample weights that are
+    not given, zeros for the state of metrics that starts again.
+    """
+
+    def __init__(self, model: Any):
+        self.model = model
+        self.functions: dict[Any, Any] = {}
+        self._train_updates: list[Any] | None = None
+        self.outputs = [model.total_loss, *model._metric_tensors]
+        self.metric_updates = K.unique_updates(
+            [u for t in model._metric_tensors for u in getattr(t, "_attached_updates", ())]
+        )
+        # Metrics that a plain zero resets can be reset inside the step; others are reset by their method.
+        self.resets_in_step = all(
+            type(m).reset_states is metrics_module.Metric.reset_states for m in model._stateful_metrics
+        )
+
+    def train_updates(self) -> list[Any]:
+        """Updates of a training step: weights and optimizer, then layers' state."""
+        if self._train_updates is None:
+            model = self.model
+            params = model._collected_trainable_weights
+            with np.errstate(all="ignore"):
+                found = model.optimizer.get_updates(loss=model.total_loss, params=params) if params else []
+            self._train_updates = K.as_updates(model.updates) + K.as_updates(found)
+        return self._train_updates
+
+    def get(self, training: bool, weighted: bool, fresh: bool) -> Any:
+        """Compiled ``f(*x, *y, *weights) -> [loss, *metrics]``.
+
+        Args:
+            training: update the weights; learning phase 1.
+            weighted: sample weights are among the arguments.
+            fresh: metrics start from zero in this call.
+        """
+        fresh = fresh and bool(self.metric_updates) and self.resets_in_step
+        key = (training, weighted, fresh)
+        step = self.functions.get(key)
+        if step is None:
+            model = self.model
+            givens: dict[Any, Any] = dict(K.phase_givens(training))
+            inputs = [*model._feed_inputs, *model._feed_targets]
+            if weighted:
+                inputs += model._feed_sample_weights
+            else:
+                givens.update({w: O.ones_for(w) for w in model._feed_sample_weights})
+            if fresh:
+                givens.update({v: np.zeros(v.shape, v.dtype) for v, _ in self.metric_updates})
+            updates = [*(self.train_updates() if training else K.as_updates(model.state_updates)), *self.metric_updates]
+            name = ("train" if training else "test") + ("_weighted" if weighted else "") + ("_fresh" if fresh else "")
+            step = at.function(inputs, self.outputs, K.unique_updates(updates), givens=givens, name=name)
+            self.functions[key] = step
+        return step
+
+
+class _Fast:
+    """The last call of ``train_on_batch`` or ``test_on_batch``: the same shapes and dtypes need no checks again."""
+
+    __slots__ = ("check", "step", "x_dtype", "x_shape", "y_column", "y_dtype", "y_shape")
+
+    def __init__(self, step: Any, x: np.ndarray, y: np.ndarray, y_column: bool, check: Callable[[Any], None] | None):
+        self.step = step
+        self.x_shape, self.x_dtype = x.shape, x.dtype
+        self.y_shape, self.y_dtype = y.shape, y.dtype
+        self.y_column = y_column
+        self.check = check
+
+
+@registry.register
+class Model(Network):
+    """A graph of layers with training: ``Model(inputs=x, outputs=y)``, or a subclass with its own ``call``.
+
+    After ``compile(optimizer, loss)``: ``fit``, ``evaluate``, ``train_on_batch``, ``test_on_batch``. ``predict`` and
+    ``predict_on_batch`` work at once.
+    """
+
+    _compile_arguments: dict[str, Any] | None = None
+    _predict_function: Any = None
+    _fast_train: _Fast | None = None
+    _fast_test: _Fast | None = None
+    _fast_predict: Any = None
+    _steps: _Steps | None = None
+    stop_training = False
+    history: Any = None
+
+    # -- set-up -------------------------------------------------------------------------------------------------------
+
+    def _set_graph(self, inputs: list[Any], outputs: list[Any]) -> None:
+        super()._set_graph(inputs, outputs)
+        self._predict_function = self._fast_predict = None
+        self._steps = self._fast_train = self._fast_test = None
+
+    def compile(
+        self,
+        optimizer: Any,
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        sample_weight_mode: Any = None,
+        weighted_metrics: Any = None,
+        target_tensors: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Say how to train.
+
+        Args:
+            optimizer: instance or name.
+            loss: function, object or name; a list or dictionary where outputs differ.
+            metrics: list (or list of lists, or dictionary by output) of names, functions, Metric objects.
+            loss_weights: factor of each output's loss in the total.
+            sample_weight_mode: ``'temporal'`` for weights of steps, None for weights of samples.
+            weighted_metrics: metrics that sample weights apply to.
+            target_tensors: tensors to compare with instead of arrays passed to ``fit``.
+        """
+        if kwargs:
+            raise TypeError(f"[compile] Keyword argument not understood: {', '.join(kwargs)}. Check the spelling.")
+        self.optimizer = optimizers.get(optimizer)
+        self.loss = loss if loss is not None else {}
+        self.loss_weights = loss_weights
+        self.sample_weight_mode = sample_weight_mode
+        self._compile_metrics = metrics or []
+        self._compile_weighted_metrics = weighted_metrics
+        self._compile_arguments = {"target_tensors": target_tensors}
+        self._is_compiled = True
+        self._steps = self._fast_train = self._fast_test = None
+        if self.inputs is not None and self.outputs is not None and self.built:
+            self._build_objective()
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The Metric objects in use."""
+        return self._metric_objects if self._is_compiled and self._steps is not None else []
+
+    def _build_objective(self) -> None:
+        """Targets, weights, total loss and metrics as tensors."""
+        names = self.output_names
+        self.loss_functions = O.losses_by_output(self.loss, names)
+        if all(fn is None for fn in self.loss_functions) and not self.losses:
+            raise ValueError(
+                "[compile] The model cannot be compiled because it has no loss to optimize; got loss=None. "
+                "Give loss=..., or add_loss in a layer."
+            )
+        self.loss_weights_list = O.loss_weights_by_output(self.loss_weights, names)
+        modes = D.per_output(self.sample_weight_mode, names, "sample_weight_mode")
+        if isinstance(self.sample_weight_mode, str):
+            modes = [self.sample_weight_mode] * len(names)
+        self.sample_weight_modes = modes
+        given = D.per_output((self._compile_arguments or {}).get("target_tensors"), names, "target_tensors")
+
+        self.targets: list[Any] = []
+        self.sample_weights: list[Any] = []
+        self._feed_outputs: list[Any] = []
+        self._feed_output_names: list[str] = []
+        self._feed_output_shapes: list[Any] = []
+        self._feed_loss_fns: list[Any] = []
+        self._feed_targets: list[Any] = []
+        self._feed_sample_weights: list[Any] = []
+        self._feed_sample_weight_modes: list[Any] = []
+        total: Any = None
+        output_losses: list[Any] = []
+        for i, (name, y, fn) in enumerate(zip(names, self.outputs, self.loss_functions)):
+            if fn is None:
+                self.targets.append(None)
+                self.sample_weights.append(None)
+                output_losses.append(None)
+                continue
+            shape = shape_of(y)
+            target = given[i]
+            weights = K.placeholder(ndim=2 if modes[i] == "temporal" else 1, name=f"{name}_sample_weights")
+            if target is None:
+                want = O.target_shape(fn, shape)
+                target = K.placeholder(shape=want or (None,) * len(shape), name=f"{name}_target", dtype=K.dtype(y))
+                self._feed_targets.append(target)
+                self._feed_outputs.append(y)
+                self._feed_output_names.append(name)
+                self._feed_output_shapes.append(want)
+                self._feed_loss_fns.append(fn)
+                self._feed_sample_weights.append(weights)
+                self._feed_sample_weight_modes.append(modes[i])
+            elif not isinstance(target, at.Tensor):
+                target = K.constant(target)
+            if not any(weights is w for w in self._feed_sample_weights):
+                weights = None
+            self.targets.append(target)
+            self.sample_weights.append(weights)
+            one = O.weighted_loss(fn, target, y, weights, mask_of(y))
+            output_losses.append(one)
+            part = one if self.loss_weights_list[i] == 1.0 else self.loss_weights_list[i] * one
+            total = part if total is None else total + part
+        for penalty in self.losses:
+            total = penalty if total is None else total + penalty
+        if getattr(total, "ndim", 0):
+            total = K.mean(total)
+        self.total_loss = total
+
+        names_of_losses = [f"{n}_loss" for n, one in zip(names, output_losses) if one is not None]
+        self._loss_names = ["loss", *(names_of_losses if len(names) > 1 else [])]
+        self._metric_slots = O.make_slots(
+            self._compile_metrics,
+            self._compile_weighted_metrics,
+            self.outputs,
+            self.loss_functions,
+            names,
+            self._loss_names,
+        )
+        self._metric_tensors: list[Any] = []
+        self._metric_objects: list[Any] = []
+        self._stateful_metrics: list[Any] = []
+        stateful_names: list[str] = []
+        if len(names) > 1:
+            for name, one in zip(names, output_losses):
+                if one is None:
+                    continue
+                if get_api_level() == "2.3":
+                    mean = metrics_module.Mean(name=f"{name}_loss")
+                    self._stateful_metrics.append(mean)
+                    stateful_names.append(f"{name}_loss")
+                    one = mean(one)
+                self._metric_tensors.append(one)
+        for slot in self._metric_slots:
+            i = slot.output
+            self._metric_tensors.append(
+                slot.tensor(self.targets[i], self.outputs[i], self.sample_weights[i], mask_of(self.outputs[i]))
+            )
+            if slot.stateful:
+                self._metric_objects.append(slot.metric)
+                self._stateful_metrics.append(slot.metric)
+                stateful_names.append(slot.name)
+        self.stateful_metric_names = stateful_names
+        self._collected_trainable_weights = self.trainable_weights
+        self._steps = _Steps(self)
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what ``evaluate`` and ``train_on_batch`` return."""
+        if self._steps is None:
+            return ["loss"]
+        return self._loss_names + [slot.name for slot in self._metric_slots]
+
+    def reset_metrics(self) -> None:
+        """Start the running results of metrics again."""
+        if self._steps is not None:
+            for metric in self._stateful_metrics:
+                metric.reset_states()
+
+    def _require_compiled(self, what: str) -> _Steps:
+        if not self._is_compiled or self.optimizer is None:
+            raise RuntimeError(
+                f"[{what}] You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
+            )
+        if self._steps is None:
+            self._require_built(what)
+            self._build_objective()
+        assert self._steps is not None
+        return self._steps
+
+    def _require_built(self, what: str) -> None:
+        if self.inputs is None:
+            raise ValueError(
+                f"[{what}] The model {self.name!r} has no input shape yet. Call it on data first, or build it from Input."
+            )
+
+    def _check_trainable(self) -> None:
+        """Warn where ``trainable`` was changed after compiling, which has no effect."""
+        now = self.trainable_weights
+        if len(now) != len(self._collected_trainable_weights):
+            warnings.warn(
+                "Discrepancy between trainable weights and collected trainable weights, did you set `model.trainable` "
+                "without calling `model.compile` after ?",
+                stacklevel=3,
+            )
+
+    @property
+    def train_function(self) -> Any:
+        """The compiled training step, or None before it is needed."""
+        return next((f for k, f in self._steps.functions.items() if k[0]), None) if self._steps else None
+
+    @property
+    def test_function(self) -> Any:
+        """The compiled test step, or None before it is needed."""
+        return next((f for k, f in self._steps.functions.items() if not k[0]), None) if self._steps else None
+
+    @property
+    def predict_function(self) -> Any:
+        """The compiled prediction, or None before it is needed."""
+        return self._predict_function
+
+    def _make_train_function(self) -> None:
+        self._require_compiled("train").get(True, False, False)
+
+    def _make_test_function(self) -> None:
+        self._require_compiled("test").get(False, False, False)
+
+    def _make_predict_function(self) -> None:
+        self._predictor()
+
+    def _predictor(self) -> Any:
+        if self._predict_function is None:
+            self._require_built("predict")
+            updates = K.unique_updates(K.as_updates(self.state_updates))
+            self._predict_function = at.function(
+                self._feed_inputs, list(self.outputs), updates, givens=K.phase_givens(0), name="predict"
+            )
+        return self._predict_function
+
+    # -- data -----------------------------------------------------------------------------------------------------------
+
+    def _build_for(self, x: Any, what: str) -> None:
+        """A model without an input shape gets that of its first data."""
+        if self.inputs is not None:
+            return
+        if isinstance(x, (list, tuple)) and x and hasattr(x[0], "shape"):
+            x = x[0] if len(x) == 1 else x
+        if isinstance(x, (list, tuple, dict)) and self._is_graph_network is False:
+            raise ValueError(f"[{what}] expected one array to build {self.name!r} from; got a {type(x).__name__}.")
+        array = D.to_array(x, what) if x is not None else None
+        if array is None or not getattr(self, "_layers", None):
+            self._require_built(what)
+            return
+        if array.ndim == 1:
+            array = array[:, None]
+        self.build((None, *array.shape[1:]))
+
+    def _standardize_inputs(self, x: Any, what: str = "input") -> list[np.ndarray]:
+        return D.standardize(x, self._feed_input_names, self._feed_input_shapes, what)
+
+    def _standardize(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, what: str = "fit"
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray] | None]:
+        """Arrays for inputs, targets and, where any is given, weights of samples."""
+        self._build_for(x, what)
+        self._require_compiled(what)
+        xs = self._standardize_inputs(x)
+        if y is None and self._feed_output_names:
+            raise ValueError(
+                f"[{what}] expected targets (y) for {', '.join(self._feed_output_names)}; got None. Pass y, or leave the "
+                "loss of an output out."
+            )
+        ys = D.standardize(y, self._feed_output_names, self._feed_output_shapes, "target")
+        weights = None
+        if sample_weight is not None or class_weight is not None:
+            by_sample = D.per_output(sample_weight, self._feed_output_names, "sample_weight")
+            by_class = self._class_weights_by_output(class_weight)
+            made = [
+                D.standardize_weights(t, sw, cw, mode)
+                for t, sw, cw, mode in zip(ys, by_sample, by_class, self._feed_sample_weight_modes)
+            ]
+            if any(w is not None for w in made):
+                weights = [
+                    np.ones(t.shape[: p.ndim], dtype=K.floatx()) if w is None else w
+                    for w, t, p in zip(made, ys, self._feed_sample_weights)
+                ]
+        D.check_lengths(xs, ys, weights or ())
+        self._check_targets(ys)
+        return xs, ys, weights
+
+    def _class_weights_by_output(self, class_weight: Any) -> list[Any]:
+        names = self._feed_output_names
+        if class_weight is None or len(names) == 1:
+            own = class_weight.get(names[0]) if isinstance(class_weight, dict) and names[0] in class_weight else None
+            return [own if own is not None else class_weight] * len(names)
+        return D.per_output(class_weight, names, "class_weight")
+
+    def _check_targets(self, ys: Sequence[np.ndarray]) -> None:
+        for y, fn, output, name in zip(ys, self._feed_loss_fns, self._feed_outputs, self._feed_output_names):
+            if O.is_loss(fn, "sparse_categorical_crossentropy"):
+                D.check_labels(y, shape_of(output)[-1] or np.iinfo(np.int64).max, name)
+
+    # -- single batches ---------------------------------------------------------------------------------------------------
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        reset_metrics: bool = True,
+    ) -> Any:
+        """One step of gradient descent on a batch; returns the loss, or ``[loss, *metrics]`` as in ``metrics_names``."""
+        fast = self._fast_train
+        if (
+            fast is not None
+            and reset_metrics
+            and sample_weight is None
+            and class_weight is None
+            and type(x) is np.ndarray
+            and type(y) is np.ndarray
+            and x.shape == fast.x_shape
+            and y.shape == fast.y_shape
+            and x.dtype is fast.x_dtype
+            and y.dtype is fast.y_dtype
+        ):
+            if fast.y_column:
+                y = y[:, None]
+            if fast.check is not None:
+                fast.check((y,))
+            values = fast.step(x, y)
+            return values[0][()] if len(values) == 1 else [v[()] for v in values]
+        return self._on_batch(True, x, y, sample_weight, class_weight, reset_metrics)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, reset_metrics: bool = True) -> Any:
+        """Loss and metrics of a batch, without learning; returned as by ``train_on_batch``."""
+        fast = self._fast_test
+        if (
+            fast is not None
+            and reset_metrics
+            and sample_weight is None
+            and type(x) is np.ndarray
+            and type(y) is np.ndarray
+            and x.shape == fast.x_shape
+            and y.shape == fast.y_shape
+            and x.dtype is fast.x_dtype
+            and y.dtype is fast.y_dtype
+        ):
+            if fast.y_column:
+                y = y[:, None]
+            if fast.check is not None:
+                fast.check((y,))
+            values = fast.step(x, y)
+            return values[0][()] if len(values) == 1 else [v[()] for v in values]
+        return self._on_batch(False, x, y, sample_weight, None, reset_metrics)
+
+    def _on_batch(
+        self, training: bool, x: Any, y: Any, sample_weight: Any, class_weight: Any, reset_metrics: bool
+    ) -> Any:
+        what = "train_on_batch" if training else "test_on_batch"
+        xs, ys, weights = self._standardize(x, y, sample_weight, class_weight, what)
+        if xs and len(xs[0]) == 0:
+            raise ValueError(f"[{what}] expected at least one sample; got shapes {[a.shape for a in xs]}.")
+        if training:
+            self._check_trainable()
+        steps = self._require_compiled(what)
+        step = steps.get(training, weights is not None, reset_metrics)
+        if reset_metrics and not steps.resets_in_step:
+            self.reset_metrics()
+        values = step(*xs, *ys, *(weights or ()))
+        if (
+            reset_metrics
+            and weights is None
+            and steps.resets_in_step
+            and len(xs) == len(ys) == 1
+            and type(x) is np.ndarray
+            and type(y) is np.ndarray
+            and x.shape == xs[0].shape
+        ):
+            sparse = O.is_loss(self._feed_loss_fns[0], "sparse_categorical_crossentropy")
+            fast = _Fast(step, x, y, y.ndim == 1, self._check_targets if sparse else None)
+            if training:
+                self._fast_train = fast
+            else:
+                self._fast_test = fast
+        return values[0][()] if len(values) == 1 else [v[()] for v in values]
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Outputs for one batch: an array, or a list of arrays."""
+        step = self._fast_predict
+        if step is not None and type(x) is np.ndarray and x.ndim == step[1] and x.shape[1:] == step[2]:
+            values = step[0](x)
+            return values[0] if len(values) == 1 else values
+        self._build_for(x, "predict")
+        self._require_built("predict_on_batch")
+        xs = self._standardize_inputs(x)
+        D.check_lengths(xs, ())
+        step = self._predictor()
+        if len(xs) == 1 and xs[0] is x and shape_of(self._feed_inputs[0])[0] is None and x.dtype.kind == "f":
+            self._fast_predict = (step, x.ndim, x.shape[1:])
+        return unpack_singleton(step(*xs))
+
+    # -- many batches -----------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int = 1,
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_freq: Any = 1,
+        **kwargs: Any,
+    ) -> Any:
+        """Train for a number of epochs; returns a History.
+
+        Args:
+            x, y: arrays, lists of arrays, or dictionaries by input and output name.
+            batch_size: samples per step, 32 by default.
+            epochs: number of the epoch to stop before, counted from ``initial_epoch``.
+            verbose: 0 silent, 1 progress bar, 2 one line an epoch.
+            callbacks: list of Callback.
+            validation_split: share of the data, taken from its end before shuffling, to validate on.
+            validation_data: ``(x, y)`` or ``(x, y, weights)``.
+            shuffle: True, False, or ``'batch'`` (batches change places, samples within stay together).
+            class_weight: {class number: weight of its samples}.
+            sample_weight: weight of each sample, or of each step with ``sample_weight_mode='temporal'``.
+            initial_epoch: where to go on.
+            steps_per_epoch, validation_steps: batches an epoch for models fed by tensors.
+            validation_freq: validate every so many epochs, or after the epochs of a list (from 1).
+        """
+        if kwargs:
+            raise TypeError(f"[fit] Unrecognized keyword arguments: {', '.join(kwargs)}. Check the spelling.")
+        _check_batch_size(batch_size, "fit")
+        batch_size = batch_size or 32
+        xs, ys, weights = self._standardize(x, y, sample_weight, class_weight, "fit")
+        self._check_trainable()
+        validation = self._validation_arrays(validation_data)
+        if validation is None and validation_split and xs and 0.0 < validation_split < 1.0:
+            n = int(len(xs[0]) * (1.0 - validation_split))
+            if n == 0:
+                raise ValueError(
+                    f"[fit] validation_split={validation_split} of {len(xs[0])} samples leaves none to train on. "
+                    "Use a smaller share."
+                )
+            validation = [a[n:] for a in xs], [a[n:] for a in ys], [a[n:] for a in weights] if weights else None
+            xs, ys = [a[:n] for a in xs], [a[:n] for a in ys]
+            weights = [a[:n] for a in weights] if weights else None
+        elif validation_split and not 0.0 <= validation_split < 1.0:
+            raise ValueError(f"[fit] validation_split must be from 0 to 1; got {validation_split}. Try 0.2.")
+        if xs and len(xs[0]) == 0:
+            raise ValueError(f"[fit] expected at least one sample; got shapes {[a.shape for a in xs]}. Is x empty?")
+        if not xs and not ys and steps_per_epoch is None:
+            raise ValueError(
+                "[fit] If fitting from tensors inside the model, `steps_per_epoch` must be given; got None. "
+                "Write fit(steps_per_epoch=100)."
+            )
+        loop = _TrainLoop(self, xs, ys, weights, batch_size, shuffle, steps_per_epoch)
+        return self._fit_loop(
+            loop, validation, batch_size, epochs, verbose, callbacks, initial_epoch, validation_steps, validation_freq
+        )
+
+    def _validation_arrays(self, validation_data: Any) -> Any:
+        if validation_data is None or (isinstance(validation_data, (list, tuple)) and not validation_data):
+            return None
+        if not isinstance(validation_data, (list, tuple)) or len(validation_data) not in (2, 3):
+            n = len(validation_data) if hasattr(validation_data, "__len__") else 1
+            raise ValueError(
+                "[fit] When passing validation_data, it must contain 2 (x_val, y_val) or 3 (x_val, y_val, "
+                f"val_sample_weights) items, however it contains {n} items. Write validation_data=(x_val, y_val)."
+            )
+        return self._standardize(*validation_data, what="validation")
+
+    def _fit_loop(
+        self,
+        loop: _TrainLoop,
+        validation: Any,
+        batch_size: int,
+        epochs: int,
+        verbose: int,
+        callbacks: Any,
+        initial_epoch: int,
+        validation_steps: int | None,
+        validation_freq: Any,
+    ) -> Any:
+        names = self.metrics_names
+        stateful = self.stateful_metric_names
+        history = cbks.History()
+        listed = [cbks.BaseLogger(stateful_metrics=stateful)]
+        if verbose:
+            mode = "steps" if loop.steps is not None else "samples"
+            listed.append(cbks.ProgbarLogger(mode, stateful_metrics=stateful))
+        listed += list(callbacks.callbacks if isinstance(callbacks, cbks.CallbackList) else callbacks or ())
+        hooks = cbks.CallbackList([*listed, history])
+        self.history = history
+        hooks.set_model(self._callback_model())
+        hooks.set_params(
+            {
+                "batch_size": batch_size,
+                "epochs": epochs,
+                "steps": loop.steps,
+                "samples": loop.n,
+                "verbose": verbose,
+                "do_validation": validation is not None,
+                "metrics": names + [f"val_{name}" for name in names] if validation is not None else list(names),
+            }
+        )
+        for callback in hooks.callbacks:
+            callback.validation_data = (
+                [*validation[0], *validation[1], *(validation[2] or ())] if validation is not None else None
+            )
+        self.stop_training = False
+        hooks.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            self.reset_metrics()
+            logs: dict[str, Any] = {}
+            hooks.on_epoch_begin(epoch)
+            loop.run_epoch(hooks, names)
+            if validation is not None and _validates(validation_freq, epoch):
+                values = self._test_loop(*validation, batch_size, hooks, 0, validation_steps)
+                logs.update({f"val_{name}": value for name, value in zip(names, values)})
+            hooks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        hooks.on_train_end()
+        return history
+
+    def _callback_model(self) -> Any:
+        return getattr(self, "callback_model", None) or self
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int = 1,
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Loss, or ``[loss, *metrics]``, over all samples."""
+        if kwargs:
+            raise TypeError(f"[evaluate] Unrecognized keyword arguments: {', '.join(kwargs)}. Check the spelling.")
+        _check_batch_size(batch_size, "evaluate")
+        xs, ys, weights = self._standardize(x, y, sample_weight, None, "evaluate")
+        hooks = self._hooks_for(callbacks)
+        return unpack_singleton(self._test_loop(xs, ys, weights, batch_size or 32, hooks, verbose, steps))
+
+    def _hooks_for(self, callbacks: Any) -> Any:
+        if isinstance(callbacks, cbks.CallbackList):
+            return callbacks
+        hooks = cbks.CallbackList(callbacks or ())
+        hooks.set_model(self._callback_model())
+        hooks.set_params({"metrics": self.metrics_names, "verbose": 0})
+        return hooks
+
+    def _test_loop(
+        self,
+        xs: list[np.ndarray],
+        ys: list[np.ndarray],
+        weights: list[np.ndarray] | None,
+        batch_size: int,
+        hooks: Any,
+        verbose: int,
+        steps: int | None,
+    ) -> list[float]:
+        names = self.metrics_names
+        arrays = [*xs, *ys, *(weights or ())]
+        n = D.n_samples(arrays)
+        if n == 0:
+            raise ValueError("[evaluate] expected at least one sample; got none. Is x empty?")
+        if steps is None and n is None:
+            raise ValueError("[evaluate] expected `steps` for a model fed by tensors; got None. Write steps=10.")
+        step = self._require_compiled("evaluate").get(False, weights is not None, False)
+        self.reset_metrics()
+        begin, end = hooks.listeners("on_test_batch_begin"), hooks.listeners("on_test_batch_end")
+        hooks.on_test_begin()
+        gather = D.Gatherer(arrays)
+        bar = Progbar(steps if steps is not None else n) if verbose == 1 else None
+        totals = [0.0] * len(names)
+        running = [name in self.stateful_metric_names for name in names]
+        seen = 0
+        for i, (start, stop) in enumerate(_batches(n, batch_size, steps)):
+            size = stop - start
+            for hook in begin:
+                hook(i, {"batch": i, "size": size})
+            values = step(*gather.slice(start, stop)) if steps is None else step(*arrays)
+            numbers = [v.item() for v in values]
+            for k, value in enumerate(numbers):
+                totals[k] = value if running[k] else totals[k] + value * size
+            seen += size
+            for hook in end:
+                hook(i, {"batch": i, "size": size, **dict(zip(names, numbers))})
+            if bar is not None:
+                bar.update(seen)
+        hooks.on_test_end()
+        return [value if is_running else value / max(seen, 1) for value, is_running in zip(totals, running)]
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int = 0,
+        steps: int | None = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Outputs for all samples, computed in batches: an array, or a list of arrays."""
+        if kwargs:
+            raise TypeError(f"[predict] Unrecognized keyword arguments: {', '.join(kwargs)}. Check the spelling.")
+        _check_batch_size(batch_size, "predict")
+        batch_size = batch_size or 32
+        self._build_for(x, "predict")
+        self._require_built("predict")
+        xs = self._standardize_inputs(x)
+        D.check_lengths(xs, ())
+        n = D.n_samples(xs)
+        if steps is None and n is None:
+            raise ValueError("[predict] expected `steps` for a model fed by tensors; got None. Write steps=1.")
+        if n is not None and self.stateful_graph and n % batch_size:
+            raise ValueError(
+                f"[predict] In a stateful network, you should only pass inputs with a number of samples that can be divided "
+                f"by the batch size. Found: {n} samples with batch size {batch_size}."
+            )
+        step = self._predictor()
+        hooks = self._hooks_for(callbacks)
+        begin, end = hooks.listeners("on_predict_batch_begin"), hooks.listeners("on_predict_batch_end")
+        hooks.on_predict_begin()
+        bar = Progbar(steps if steps is not None else n) if verbose == 1 else None
+        gather = D.Gatherer(xs)
+        results: list[Any] = []
+        parts: list[list[np.ndarray]] = []
+        if n == 0:
+            raise ValueError(f"[predict] expected at least one sample; got shapes {[a.shape for a in xs]}. Is x empty?")
+        for i, (start, stop) in enumerate(_batches(n, batch_size, steps)):
+            for hook in begin:
+                hook(i, {"batch": i, "size": stop - start})
+            values = step(*gather.slice(start, stop)) if steps is None else step(*xs)
+            if steps is not None or stop - start == n:
+                parts.append(values)
+            else:
+                if not results:
+                    results = [np.empty((n, *v.shape[1:]), v.dtype) for v in values]  # type: ignore[list-item]
+                for out, v in zip(results, values):
+                    out[start:stop] = v
+            for hook in end:
+                hook(i, {"batch": i, "size": stop - start, "outputs": values})
+            if bar is not None:
+                bar.update(stop if steps is None else i + 1)
+        hooks.on_predict_end()
+        if parts:
+            results = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
+        return results[0] if len(results) == 1 else list(results)
+
+    # -- description and files ----------------------------------------------------------------------------------------
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+    ) -> None:
+        """Print the layers, their output shapes and numbers of parameters.
+
+        Raises:
+            ValueError: the model has no input shape yet.
+        """
+        if not self.built:
+            raise ValueError(
+                "[summary] This model has not yet been built. Build the model first by calling build() or calling fit() "
+                "with some data. Or specify input_shape in the first layer for automatic build."
+            )
+        print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)
+
+    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+        """Write architecture, weights, compile settings and optimizer state to one HDF5 file, atomically."""
+        if not self._is_graph_network:
+            raise NotImplementedError(
+                f"[save] a model with its own call() can not be rebuilt from a file; got {self.name}. Use save_weights."
+            )
+        h5.save_model(self, filepath, overwrite, include_optimizer)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Write the weights to an HDF5 file, atomically."""
+        h5.save_weights(self, filepath, overwrite)
+
+    def load_weights(
+        self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
+    ) -> None:
+        """Read the weights from an HDF5 file: all or nothing.
+
+        Args:
+            by_name: match layers by name instead of order; layers that the file does not have keep their weights.
+            skip_mismatch: with by_name, leave out layers whose shapes differ.
+            reshape: take values of the right size in another shape.
+
+        Raises:
+            ValueError: with every mismatch listed; no weight was changed.
+        """
+        self._require_built("load_weights")
+        h5.load_weights(self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape)
+
+
+class _TrainLoop:
+    """The inner loop of fit: gathers batches, calls the compiled step, tells callbacks that listen."""
+
+    def __init__(
+        self,
+        model: Any,
+        xs: list[np.ndarray],
+        ys: list[np.ndarray],
+        weights: list[np.ndarray] | None,
+        batch_size: int,
+        shuffle: Any,
+        steps: int | None,
+    ):
+        self.model = model
+        self.arrays = [*xs, *ys, *(weights or ())]
+        self.gather = D.Gatherer(self.arrays)
+        self.n = D.n_samples(self.arrays) if steps is None else None
+        self.batch_size = batch_size
+        self.shuffle = shuffle if steps is None else False
+        self.steps = steps
+        self.step = model._require_compiled("fit").get(True, weights is not None, False)
+        if shuffle not in (True, False, "batch", None):
+            raise ValueError(f"[fit] shuffle must be True, False or 'batch'; got {shuffle!r}.")
+
+    def run_epoch(self, hooks: Any, names: list[str]) -> None:
+        """All batches of one epoch."""
+        step = self.step
+        begin, end = hooks.listeners("on_train_batch_begin"), hooks.listeners("on_train_batch_end")
+        order = self._order()
+        model = self.model
+        for i, (start, stop) in enumerate(_batches(self.n, self.batch_size, self.steps)):
+            size = stop - start
+            if begin:
+                logs = {"batch": i, "size": size}
+                for hook in begin:
+                    hook(i, logs)
+            if self.steps is not None:
+                values = step(*self.arrays)
+            elif order is None:
+                values = step(*self.gather.slice(start, stop))
+            else:
+                values = step(*self.gather.rows(order[start:stop]))
+            logs = {"batch": i, "size": size}
+            for name, value in zip(names, values):
+                logs[name] = value.item()
+            for hook in end:
+                hook(i, logs)
+            if model.stop_training:
+                break
+
+    def _order(self) -> np.ndarray | None:
+        """The order of samples; drawn from NumPy's global generator, as Keras does."""
+        if not self.shuffle or self.n is None:
+            return None
+        order = np.arange(self.n)
+        if self.shuffle == "batch":
+            return _shuffled_batches(order, self.batch_size)
+        np.random.shuffle(order)
+        return order
+
+
+def _shuffled_batches(index: np.ndarray, batch_size: int) -> np.ndarray:
+    """Whole batches in another order; the incomplete one stays at the end."""
+    whole = len(index) // batch_size
+    batches = index[: whole * batch_size].reshape(whole, batch_size).copy()
+    np.random.shuffle(batches)
+    return np.concatenate([batches.ravel(), index[whole * batch_size :]])
+
+
+def _batches(n: int | None, batch_size: int, steps: int | None) -> Iterable[tuple[int, int]]:
+    """Ranges of samples; with ``steps``, as many steps of weight one."""
+    if steps is not None:
+        return [(i, i + 1) for i in range(steps)]
+    assert n is not None
+    count = math.ceil(n / batch_size)
+    return [(i * batch_size, min(n, (i + 1) * batch_size)) for i in range(count)]
+
+
+def _validates(freq: Any, epoch: int) -> bool:
+    return (epoch + 1) % freq == 0 if isinstance(freq, int) else (epoch + 1) in freq
+
+
+def _check_batch_size(batch_size: Any, what: str) -> None:
+    if batch_size is None:
+        return
+    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+        raise ValueError(
+            f"[{what}] batch_size must be a whole number of at least 1; got {batch_size!r}. Is x or y in its place?"
+        )
