@@ -28,9 +28,6 @@ _IMAGE_DATA_FORMAT = "channels_last"
 _FLOATS = ("float16", "float32", "float64")
 _LAYOUTS = ("channels_last", "channels_first")
 
-# Scores smaller than any that counts.
-_NEVER = -1e10
-
 # -- settings -----------------------------------------------------------------------------------------------------
 
 
@@ -112,7 +109,7 @@ def name_scope(name: str) -> Iterator[str]:
 
 
 def _new_phase() -> Any:
-    phase = at.placeholder((), "bool", name="keras_learning_phase")
+    phase: Any = at.placeholder((), "bool", name="keras_learning_phase")
     phase._keras_shape = ()
     phase._uses_learning_phase = True
     return phase
@@ -196,8 +193,8 @@ def is_keras_tensor(x: Any) -> bool:
     """Tell whether a tensor came out of a Keras layer (or ``Input``). Raises ValueError if ``x`` is no tensor."""
     if not isinstance(x, at.Tensor):
         raise ValueError(
-            f"[is_keras_tensor] expected a symbolic tensor; got {type(x).__name__}. Expected a symbolic tensor instance: "
-            "make one with Input() or K.placeholder()."
+            f"[is_keras_tensor] expected a symbolic tensor; got {type(x).__name__}. Make one with Input() or "
+            "K.placeholder()."
         )
     return hasattr(x, "_keras_history")
 
@@ -260,7 +257,7 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
     if hasattr(value, "tocoo"):
         value = value.toarray()
     array = get_value(value) if isinstance(value, at.Tensor) else np.asarray(value)
-    v = at.Variable(np.array(array, dtype=dtype or _FLOATX), name=name, deferred=True)
+    v: Any = at.Variable(np.array(array, dtype=dtype or _FLOATX), name=name, deferred=True)
     v._keras_shape = tuple(v.shape)
     v._uses_learning_phase = False
     v.constraint = constraint
@@ -272,7 +269,7 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None 
     array = np.asarray(value, dtype=dtype or _FLOATX)
     if shape is not None:
         array = np.full(shape, array) if array.ndim == 0 else array.reshape(shape)
-    out = at.Tensor(array)
+    out: Any = at.Tensor(array)
     out._keras_shape = tuple(array.shape)
     out._uses_learning_phase = False
     return out
@@ -285,13 +282,13 @@ def placeholder(
     sparse: bool = False,
     name: str | None = None,
 ) -> Any:
-    """Make a tensor whose value is fed: ``shape`` may hold None for unknown dimensions; ``ndim`` alone leaves all open."""
+    """Make a tensor whose value is fed; None in ``shape`` is an unknown dimension, ``ndim`` alone leaves all open."""
     if shape is None:
         if ndim is None:
             raise ValueError("[placeholder] expected shape or ndim; got neither. Try K.placeholder(shape=(None, 10)).")
         shape = (None,) * ndim
     dims = tuple([None if d is None else int(d) for d in shape])
-    x = at.placeholder(dims, np.dtype(dtype or _FLOATX), name=name)
+    x: Any = at.placeholder(dims, np.dtype(dtype or _FLOATX), name=name)
     x._keras_shape = dims
     x._uses_learning_phase = False
     return x
@@ -300,9 +297,7 @@ def placeholder(
 def int_shape(x: Any) -> tuple[int | None, ...]:
     """Shape of a tensor as a tuple, None where a dimension is unknown."""
     known = getattr(x, "_keras_shape", None)
-    if known is not None:
-        return tuple(known) if not isinstance(known, list) else known  # type: ignore[return-value]
-    return tuple(x.shape)
+    return tuple(x.shape if known is None else known)
 
 
 def get_variable_shape(x: Any) -> tuple[int | None, ...]:
@@ -322,7 +317,7 @@ def dtype(x: Any) -> str:
 
 def count_params(x: Any) -> int:
     """Number of scalars in a variable or constant."""
-    return int(np.prod(int_shape(x), dtype=np.int64))
+    return int(np.prod([int(d or 0) for d in int_shape(x)], dtype=np.int64))
 
 
 class _ShapeTensor(at.Tensor):
@@ -331,14 +326,14 @@ class _ShapeTensor(at.Tensor):
     _dims: tuple[Any, ...] = ()
 
     def __getitem__(self, key: Any) -> Any:
-        out = super().__getitem__(key)
-        chosen = self._dims[key] if isinstance(key, (int, np.integer, builtins.slice)) else None
+        out: Any = super().__getitem__(key)
         if isinstance(key, builtins.slice):
-            return _as_shape(out, chosen)
-        if chosen is not None and not isinstance(chosen, int):
+            return _as_shape(out, self._dims[key])
+        if isinstance(key, (int, np.integer)):
+            chosen = self._dims[key]
+            if isinstance(chosen, int):
+                return at.asarray(np.asarray(chosen, dtype="int32"))
             out._dim = chosen
-        elif chosen is not None:
-            return at.asarray(np.asarray(chosen, dtype="int32"))
         return out
 
     def __len__(self) -> int:
@@ -360,7 +355,7 @@ def _along(x: Any, axis: int) -> Any:
 
 
 def shape(x: Any) -> Any:
-    """Shape of a tensor as an integer tensor; its items may be used in other shapes: ``K.zeros((K.shape(x)[0], 3))``."""
+    """Shape of a tensor as an integer tensor; its items may stand in other shapes: ``K.zeros((K.shape(x)[0], 3))``."""
     x = _tensor(x)
     known = x.shape
     if None not in known:
@@ -487,9 +482,7 @@ def replace(outputs: Sequence[Any], replacements: Mapping[Any, Any]) -> list[Any
                 stack.pop()
                 continue
             node = x.node
-            missing = [
-                y for y in node.inputs if isinstance(y, at.Tensor) and id(y) not in made and y.node is not None
-            ]
+            missing = [y for y in node.inputs if isinstance(y, at.Tensor) and id(y) not in made and y.node is not None]
             if missing and id(node) not in parts:
                 stack.extend(missing)
                 continue
@@ -512,10 +505,10 @@ class Update(tuple):
     def __new__(cls, variable: Any, value: Any) -> Update:
         if not isinstance(variable, at.Variable):
             raise TypeError(
-                f"[update] expected a variable as first argument; got {type(variable).__name__}. Make it with K.variable()."
+                f"[update] expected a variable first; got {type(variable).__name__}. Make it with K.variable()."
             )
         if not isinstance(value, at.Tensor):
-            value = at.asarray(np.broadcast_to(np.asarray(value, dtype=variable.dtype), variable.shape).copy())
+            value = at.asarray(np.full(variable.numpy().shape, value, dtype=variable.dtype))
         return super().__new__(cls, (variable, cast(value, variable.dtype)))
 
     @property
@@ -721,7 +714,7 @@ def stop_gradient(variables: Any) -> Any:
 
 def _generator(seed: int | None) -> Any:
     """A source of random numbers of its own; without a seed, one drawn from NumPy's global state, as in Keras."""
-    return at.random.Generator(int(np.random.randint(10e6)) if seed is None else int(seed))
+    return at.random.Generator(int(np.random.randint(10_000_000)) if seed is None else int(seed))
 
 
 def _drawn(shape: Any, dtype: Any, seed: int | None, plain: Any, like: Any, **params: Any) -> Any:
@@ -768,7 +761,7 @@ def random_uniform_variable(
     shape: Any, low: float, high: float, dtype: Any = None, name: str | None = None, seed: int | None = None
 ) -> Any:
     """A variable with uniform numbers in [low, high)."""
-    rng = np.random.RandomState(np.random.randint(10e6) if seed is None else seed)
+    rng = np.random.RandomState(np.random.randint(10_000_000) if seed is None else seed)
     return variable(rng.uniform(low, high, _dims(shape)), dtype=dtype, name=name)
 
 
@@ -776,7 +769,7 @@ def random_normal_variable(
     shape: Any, mean: float, scale: float, dtype: Any = None, name: str | None = None, seed: int | None = None
 ) -> Any:
     """A variable with normal numbers."""
-    rng = np.random.RandomState(np.random.randint(10e6) if seed is None else seed)
+    rng = np.random.RandomState(np.random.randint(10_000_000) if seed is None else seed)
     return variable(rng.normal(mean, scale, _dims(shape)), dtype=dtype, name=name)
 
 
@@ -905,7 +898,9 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
     condition = _tensor(condition)
     if condition.dtype.kind != "b":
         condition = at.not_equal(condition, 0)
-    then, other = [x() if callable(x) and not isinstance(x, at.Tensor) else x for x in (then_expression, else_expression)]
+    then, other = [
+        x() if callable(x) and not isinstance(x, at.Tensor) else x for x in (then_expression, else_expression)
+    ]
     then, other = _pair(then, other)
     then, other = _tensor(then), _tensor(other)
     if condition.ndim == 0:
@@ -1062,18 +1057,11 @@ def reshape(x: Any, shape: Any) -> Any:
     x = _tensor(x)
     dims = tuple([d if isinstance(d, int) else -1 for d in _dims(shape)])
     if dims.count(-1) > 1:
-        # Dimensions that stay where they are need no number.
-        open_dims = [i for i, d in enumerate(dims) if d == -1]
-        known = _known_product(x.shape)
         raise ValueError(
-            f"[reshape] expected at most one unknown dimension; got {shape!r} with unknown ones at {open_dims} for a "
-            f"tensor of shape {x.shape} ({known} elements are known). Give the others as numbers."
+            f"[reshape] expected at most one unknown dimension; got {dims} for a tensor of shape {x.shape}. Give the "
+            "others as numbers."
         )
     return at.reshape(x, dims)
-
-
-def _known_product(shape: Sequence[int | None]) -> int:
-    return int(np.prod([d for d in shape if d is not None], dtype=np.int64))
 
 
 def permute_dimensions(x: Any, pattern: Sequence[int]) -> Any:
@@ -1148,7 +1136,7 @@ def repeat(x: Any, n: int) -> Any:
 
 def tile(x: Any, n: Any) -> Any:
     """The tensor ``n`` times along each axis; ``n`` is a number or one for each axis."""
-    reps = (n,) if isinstance(n, (int, np.integer)) else tuple([int(k) for k in _dims(n)])
+    reps = tuple([int(k) for k in _dims(n)])
     return at.tile(_tensor(x), reps)
 
 
@@ -1248,9 +1236,7 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
 
 def _batch_dot_over_samples(x: Any, y: Any, a: int, b: int) -> Any:
     if get_api_level() == "2.3":
-        raise ValueError(
-            f"[batch_dot] axes must not be 0, the samples; got {(a, b)}. Use K.dot(K.transpose(x), y), or API level 2.2."
-        )
+        raise ValueError(f"[batch_dot] axes must not be 0, the samples; got {(a, b)}. Use K.dot(K.transpose(x), y)?")
     if x.ndim == 2 and y.ndim == 2:
         if a == b:
             return at.expand_dims(at.sum(x * y, axis=a), 1)
@@ -1311,7 +1297,7 @@ def normalize_batch_in_training(
     shape = tuple([1 if k in axes else -1 for k in range(x.ndim)])
 
     def along(v: Any) -> Any:
-        return at.reshape(v, shape) if shape.count(-1) == 1 else at.reshape(v, center.shape)
+        return at.reshape(v, shape if shape.count(-1) == 1 else [int(d or -1) for d in center.shape])
 
     out = (x - center) * (1.0 / at.sqrt(spread + epsilon))
     if gamma is not None:

@@ -45,7 +45,7 @@ class _Random(Initializer):
 
     def _rng(self) -> np.random.RandomState:
         if self.seed is None:
-            return np.random.RandomState(np.random.randint(10e6))
+            return np.random.RandomState(np.random.randint(10_000_000))
         self._calls += 1
         return np.random.RandomState(self.seed + self._calls - 1)
 
@@ -243,9 +243,7 @@ class Identity(Initializer):
         return {"gain": self.gain}
 
 
-def compute_fans(
-    shape: Sequence[int], data_format: str = "channels_last", legacy: bool = False
-) -> tuple[float, float]:
+def compute_fans(shape: Sequence[int], data_format: str = "channels_last", legacy: bool = False) -> tuple[float, float]:
     """Number of inputs and of outputs of a weight.
 
     A matrix is (inputs, outputs), a convolution kernel (spatial..., inputs, outputs), or (outputs, inputs, spatial...)

@@ -10,8 +10,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level
 from keras_compat.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
@@ -101,9 +99,7 @@ def huber_loss(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
 
 
 @_known.add
-def categorical_crossentropy(
-    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0
-) -> Any:
+def categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0) -> Any:
     """-sum(y_true * log(y_pred)), for one-hot targets. See ``K.categorical_crossentropy``.
 
     ``label_smoothing`` moves that share of each target evenly to all classes.
@@ -116,17 +112,13 @@ def categorical_crossentropy(
 
 
 @_known.add
-def sparse_categorical_crossentropy(
-    y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1
-) -> Any:
+def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, axis: int = -1) -> Any:
     """-log(y_pred[y_true]), for targets that are class numbers. See ``K.sparse_categorical_crossentropy``."""
     return K.sparse_categorical_crossentropy(target=y_true, output=y_pred, from_logits=from_logits, axis=axis)
 
 
 @_known.add
-def binary_crossentropy(
-    y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0
-) -> Any:
+def binary_crossentropy(y_true: Any, y_pred: Any, from_logits: bool = False, label_smoothing: float = 0) -> Any:
     """mean(-y_true * log(y_pred) - (1 - y_true) * log(1 - y_pred)), for targets 0 and 1.
 
     ``label_smoothing`` moves the targets that share of the way to 0.5.
@@ -204,7 +196,9 @@ class Loss:
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Losses of the samples."""
-        raise NotImplementedError(f"[{type(self).__name__}] a loss needs call(y_true, y_pred). Must be implemented by subclasses.")
+        raise NotImplementedError(
+            f"[{type(self).__name__}] a loss needs call(y_true, y_pred). Must be implemented by subclasses."
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of ``__init__`` that make the same loss again."""
@@ -259,9 +253,7 @@ class MeanAbsoluteError(LossFunctionWrapper):
 class MeanAbsolutePercentageError(LossFunctionWrapper):
     """See :func:`mean_absolute_percentage_error`."""
 
-    def __init__(
-        self, reduction: str = Reduction.SUM_OVER_BATCH_SIZE, name: str = "mean_absolute_percentage_error"
-    ):
+    def __init__(self, reduction: str = Reduction.SUM_OVER_BATCH_SIZE, name: str = "mean_absolute_percentage_error"):
         super().__init__(mean_absolute_percentage_error, reduction, name)
 
 
@@ -269,9 +261,7 @@ class MeanAbsolutePercentageError(LossFunctionWrapper):
 class MeanSquaredLogarithmicError(LossFunctionWrapper):
     """See :func:`mean_squared_logarithmic_error`."""
 
-    def __init__(
-        self, reduction: str = Reduction.SUM_OVER_BATCH_SIZE, name: str = "mean_squared_logarithmic_error"
-    ):
+    def __init__(self, reduction: str = Reduction.SUM_OVER_BATCH_SIZE, name: str = "mean_squared_logarithmic_error"):
         super().__init__(mean_squared_logarithmic_error, reduction, name)
 
 
@@ -286,9 +276,7 @@ class BinaryCrossentropy(LossFunctionWrapper):
         reduction: str = Reduction.SUM_OVER_BATCH_SIZE,
         name: str = "binary_crossentropy",
     ):
-        super().__init__(
-            binary_crossentropy, reduction, name, from_logits=from_logits, label_smoothing=label_smoothing
-        )
+        super().__init__(binary_crossentropy, reduction, name, from_logits=from_logits, label_smoothing=label_smoothing)
         self.from_logits = from_logits
 
 
@@ -365,9 +353,7 @@ class LogCosh(LossFunctionWrapper):
 class KLDivergence(LossFunctionWrapper):
     """See :func:`kullback_leibler_divergence`."""
 
-    def __init__(
-        self, reduction: str = Reduction.SUM_OVER_BATCH_SIZE, name: str = "kullback_leibler_divergence"
-    ):
+    def __init__(self, reduction: str = Reduction.SUM_OVER_BATCH_SIZE, name: str = "kullback_leibler_divergence"):
         super().__init__(kullback_leibler_divergence, reduction, name)
 
 
@@ -375,9 +361,7 @@ class KLDivergence(LossFunctionWrapper):
 class Huber(LossFunctionWrapper):
     """See :func:`huber_loss`."""
 
-    def __init__(
-        self, delta: float = 1.0, reduction: str = Reduction.SUM_OVER_BATCH_SIZE, name: str = "huber_loss"
-    ):
+    def __init__(self, delta: float = 1.0, reduction: str = Reduction.SUM_OVER_BATCH_SIZE, name: str = "huber_loss"):
         super().__init__(huber_loss, reduction, name, delta=delta)
 
 
@@ -407,23 +391,3 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
 def get(identifier: Any) -> Any:
     """Loss from a name, a config, a callable (which comes back) or None."""
     return None if identifier is None else deserialize(identifier)
-
-
-def check_sparse_labels(y_true: np.ndarray, n_classes: int, name: str = "targets") -> None:
-    """Raise ValueError unless an array of labels holds whole numbers from 0 to ``n_classes - 1`` only."""
-    labels = np.asarray(y_true)
-    if labels.size == 0 or labels.dtype == bool:
-        return
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        what = "NaN" if np.isnan(labels).any() else "infinity"
-        raise ValueError(
-            f"[sparse_categorical_crossentropy] labels must be whole numbers from 0 to {n_classes - 1}; {name} holds "
-            f"{what}. Remove or replace these samples."
-        )
-    low, high = labels.min(), labels.max()
-    if low < 0 or high >= n_classes:
-        bad = low if low < 0 else high
-        raise ValueError(
-            f"[sparse_categorical_crossentropy] labels must be whole numbers from 0 to {n_classes - 1}; {name} holds "
-            f"{bad:g}. Count classes from 0, and give the last layer one unit per class."
-        )

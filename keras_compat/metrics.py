@@ -253,9 +253,7 @@ class Metric:
         """Changes that go with the results of calls so far."""
         return list(self._updates)
 
-    def add_weight(
-        self, name: str, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None
-    ) -> Any:
+    def add_weight(self, name: str, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None) -> Any:
         """Make a variable of the state: zeros unless ``initializer`` says otherwise."""
         dtype = self.dtype if dtype is None else dtype
         make = initializers.get("zeros" if initializer is None else initializer)
@@ -277,7 +275,7 @@ class Metric:
         self.add_update(pending)
         # K.identity: what result() gives may be a variable itself, and the marks below belong to this call.
         value = K.identity(self.result())
-        (result,) = K.replace([value], {variable: new for variable, new in pending})
+        (result,) = K.replace([value], dict(pending))
         result._metric_obj = self
         result._attached_updates = pending
         return result
@@ -288,11 +286,15 @@ class Metric:
 
     def update_state(self, *args: Any, **kwargs: Any) -> Any:
         """Changes of the state by a batch: one or a list of results of ``K.update`` and its kin."""
-        raise NotImplementedError(f"[{type(self).__name__}] a metric needs update_state. Must be implemented by subclasses.")
+        raise NotImplementedError(
+            f"[{type(self).__name__}] a metric needs update_state. Must be implemented by subclasses."
+        )
 
     def result(self) -> Any:
         """The value, as a tensor of the state."""
-        raise NotImplementedError(f"[{type(self).__name__}] a metric needs result(). Must be implemented by subclasses.")
+        raise NotImplementedError(
+            f"[{type(self).__name__}] a metric needs result(). Must be implemented by subclasses."
+        )
 
     def get_weights(self) -> list[np.ndarray]:
         """Values of the state."""
@@ -391,7 +393,7 @@ class MeanMetricWrapper(Mean):
         self._fn = fn
         self._fn_kwargs = kwargs
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:  # type: ignore[override]
         y_true, y_pred = _two(y_true, y_pred, self.dtype)
         return super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight=sample_weight)
 
@@ -582,9 +584,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         from_logits: bool = False,
         axis: int = -1,
     ):
-        super().__init__(
-            losses.sparse_categorical_crossentropy, name, dtype=dtype, from_logits=from_logits, axis=axis
-        )
+        super().__init__(losses.sparse_categorical_crossentropy, name, dtype=dtype, from_logits=from_logits, axis=axis)
 
 
 def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
@@ -772,9 +772,7 @@ class _AllCounts(Metric):
 class SensitivitySpecificityBase(_AllCounts):
     """Base of the two metrics below: ``value`` is a share from 0 to 1."""
 
-    def __init__(
-        self, value: float, num_thresholds: int = 200, name: str | None = None, dtype: Any = None
-    ):
+    def __init__(self, value: float, num_thresholds: int = 200, name: str | None = None, dtype: Any = None):
         super().__init__(name=name, dtype=dtype)
         if num_thresholds <= 0:
             raise ValueError(
@@ -799,11 +797,9 @@ def _checked_share(what: str, value: float) -> float:
 
 @_known.add
 class SensitivityAtSpecificity(SensitivitySpecificityBase):
-    """Share of the real positives that are found, at the threshold where the specificity is nearest to the one given."""
+    """Share of the real positives that are found, at the threshold whose specificity is nearest to the one given."""
 
-    def __init__(
-        self, specificity: float, num_thresholds: int = 200, name: str | None = None, dtype: Any = None
-    ):
+    def __init__(self, specificity: float, num_thresholds: int = 200, name: str | None = None, dtype: Any = None):
         self.specificity = _checked_share("specificity", specificity)
         self.num_thresholds = num_thresholds
         super().__init__(specificity, num_thresholds=num_thresholds, name=name, dtype=dtype)
@@ -819,11 +815,9 @@ class SensitivityAtSpecificity(SensitivitySpecificityBase):
 
 @_known.add
 class SpecificityAtSensitivity(SensitivitySpecificityBase):
-    """Share of the real negatives that are found, at the threshold where the sensitivity is nearest to the one given."""
+    """Share of the real negatives that are found, at the threshold whose sensitivity is nearest to the one given."""
 
-    def __init__(
-        self, sensitivity: float, num_thresholds: int = 200, name: str | None = None, dtype: Any = None
-    ):
+    def __init__(self, sensitivity: float, num_thresholds: int = 200, name: str | None = None, dtype: Any = None):
         self.sensitivity = _checked_share("sensitivity", sensitivity)
         self.num_thresholds = num_thresholds
         super().__init__(sensitivity, num_thresholds=num_thresholds, name=name, dtype=dtype)

@@ -164,7 +164,7 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     if not plain:
         return apply(op, *[_operand(op, x) for x in inputs], **params)
     if state.deferred and not symbolic:
-        symbolic = not op.pure or any([type(x) is Variable for x in inputs])
+        symbolic = state.replaying or not op.pure or any([type(x) is Variable for x in inputs])
     if symbolic:
         return _apply_symbolic(op, inputs, params)
     try:

@@ -24,6 +24,7 @@ class Trace(Protocol):
 class _State(threading.local):
     tracking: bool = True
     deferred: bool = False
+    replaying: bool = False  # the compiler at work: nothing is computed, also not of constants
     trace: Trace | None = None
 
 

@@ -132,7 +132,8 @@ class Plan:
             return x
         if x not in self.buffers:
             assert isinstance(x, Tensor) and x.data is not None
-            self._leaf(x, x.data)
+            # Constants are put in order once; a Variable's buffer is in order already, and must stay the buffer.
+            self._leaf(x, np.ascontiguousarray(x.data) if x.shape else x.data)
         return self.buffers[x]
 
     def _root(self, x: Any) -> Any:

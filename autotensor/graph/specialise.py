@@ -17,8 +17,23 @@ from autotensor.core.tensor import Node, Tensor, Variable, symbol, wrap
 from autotensor.errors import GraphError
 
 # A constant is not folded when that would make an array much larger than what it is made of (a broadcast zero).
-_FOLD_LIMIT = 1024
+_FOLD_LIMIT = 16
+# Constants up to this size are the same when their values are.
 _SMALL = 16
+
+
+# Expression of an operation that changes no value: it broadcasts, or only means something to gradients.
+_IDENTITY = "{0}"
+
+
+def _is_identity(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.node is not None and x.node.op.expr == _IDENTITY
+
+
+def _source(x: Any) -> Any:
+    while _is_identity(x):
+        x = x.node.inputs[0]
+    return x
 
 
 def is_constant(x: Any) -> bool:
@@ -63,6 +78,16 @@ class _Specialiser:
     def outputs(self, node: Node, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
         op = node.op
         avals = op.infer(*[operand_aval(x) for x in inputs], **node.params)
+        if op.reshapes and _is_identity(inputs[0]) and "shape" in inputs[0].node.params and _source(inputs[0]).shape == ():
+            # A number that was broadcast, then reshaped, is that number broadcast to the other shape.
+            return self.outputs(Node(inputs[0].node.op, (_source(inputs[0]),), {"shape": avals.shape}), inputs)
+        if op.elementwise and op.expr != _IDENTITY and any(_is_identity(x) for x in inputs):
+            sources = tuple([_source(x) for x in inputs])
+            small = op.infer(*[operand_aval(x) for x in sources], **node.params)
+            if small == avals:
+                inputs = sources
+            elif small.dtype == avals.dtype:
+                return self.broadcast_late(node, sources, inputs, avals)
         key = None
         if op.pure:
             key = (op.name, tuple([_key(x) for x in inputs]), tuple(sorted(node.params.items())))
@@ -88,16 +113,30 @@ class _Specialiser:
                 self.run([p for p in parts if id(p) not in stop], stop)
                 outs = tuple([p if id(p) in stop else self.tensor(p) for p in parts])
         if outs is None:
-            fresh = Node(op, inputs, node.params)
-            fresh.where = node.where
-            fresh.avals = avals if op.n_out > 1 else (avals,)
-            outs = tuple([symbol(aval, fresh, i) for i, aval in enumerate(fresh.avals)])
-            for i, out in enumerate(outs):
-                self.done[id(fresh), i] = out
+            outs = self.fresh(node, inputs, avals)
         if key is not None:
             self.merged[key] = outs
         self.alive.append((inputs, outs))
         return outs
+
+    def fresh(self, node: Node, inputs: tuple[Any, ...], avals: Any) -> tuple[Tensor, ...]:
+        new = Node(node.op, inputs, node.params)
+        new.where = node.where
+        new.avals = avals if node.op.n_out > 1 else (avals,)
+        outs = tuple([symbol(aval, new, i) for i, aval in enumerate(new.avals)])
+        for i, out in enumerate(outs):
+            self.done[id(new), i] = out
+        return outs
+
+    def broadcast_late(
+        self, node: Node, sources: tuple[Any, ...], inputs: tuple[Any, ...], aval: Any
+    ) -> tuple[Tensor, ...]:
+        """An operation on values that were only broadcast: compute on their sources, broadcast the result."""
+        last = next((x.node for x in inputs if _is_identity(x) and x.shape == aval.shape), None)
+        if last is None:
+            return self.fresh(node, inputs, aval)
+        small = self.outputs(Node(node.op, sources, node.params), sources)
+        return self.outputs(Node(last.op, small, last.params), small)
 
     def folded(self, node: Node, inputs: tuple[Any, ...], avals: Any) -> tuple[Tensor, ...] | None:
         if not all(is_constant(x) for x in inputs):
@@ -108,7 +147,7 @@ class _Specialiser:
             return None
         result = node.op.impl(*[x.data if isinstance(x, Tensor) else x for x in inputs], **node.params)
         parts = result if node.op.n_out > 1 else (result,)
-        return tuple([wrap(np.asarray(p)) for p in parts])
+        return tuple([wrap(np.array(p, order="C", copy=None)) for p in parts])
 
 
 def _key(x: Any) -> Any:
@@ -122,10 +161,10 @@ def _key(x: Any) -> Any:
 def specialise(outputs: Sequence[Tensor], leaves: dict[int, Tensor]) -> list[Tensor]:
     """Rebuild ``outputs`` with the tensors of ``leaves`` (by id of the original) in the place of the originals."""
     work = _Specialiser(leaves)
-    before = state.deferred, state.trace, state.tracking
-    state.deferred, state.trace, state.tracking = True, None, True
+    before = state.deferred, state.replaying, state.trace, state.tracking
+    state.deferred, state.replaying, state.trace, state.tracking = True, True, None, True
     try:
         work.run(outputs, set(leaves))
         return [work.tensor(x) for x in outputs]
     finally:
-        state.deferred, state.trace, state.tracking = before
+        state.deferred, state.replaying, state.trace, state.tracking = before

@@ -32,18 +32,10 @@ def scatter_add_rows(out: np.ndarray, index: np.ndarray, rows: np.ndarray) -> No
     low, high = int(index.min()), int(index.max())
     if low < -n or high >= n:
         bad = low if low < -n else high
-        raise IndexError(
-            f"[scatter_add] indices must be in {-n}..{n - 1}; got {bad}. Check the first axis of out."
-        )
+        raise IndexError(f"[scatter_add] indices must be in {-n}..{n - 1}; got {bad}. Check the first axis of out.")
     if low < 0:
         index = np.where(index < 0, index + n, index)
-    if (
-        config.numba
-        and out.flags.c_contiguous
-        and out.dtype.kind in "fiu"
-        and out.dtype != np.float16
-        and out.size
-    ):
+    if config.numba and out.flags.c_contiguous and out.dtype.kind in "fiu" and out.dtype != np.float16 and out.size:
         flat = np.ascontiguousarray(rows, out.dtype).reshape(index.size, -1)
         add_rows(out.reshape(n, -1), np.ascontiguousarray(index, np.int64), flat)
     else:

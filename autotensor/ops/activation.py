@@ -51,9 +51,7 @@ def relu_op(needs, g, out, x):
     return (where(greater(out, 0), g, 0.0),)
 
 
-def relu(
-    x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
-) -> Tensor:
+def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """Rectified linear unit; by default max(x, 0).
 
     x where x > threshold, else negative_slope * (x - threshold); never above max_value. The form of ``K.relu``

@@ -58,9 +58,7 @@ __all__ = [
 
 def _matmul_shape(a: Shape, b: Shape) -> Shape:
     if not a or not b:
-        raise ShapeError(
-            f"[matmul] operands need at least one axis; got {_text(a)} @ {_text(b)}. Use multiply()?"
-        )
+        raise ShapeError(f"[matmul] operands need at least one axis; got {_text(a)} @ {_text(b)}. Use multiply()?")
     inner = b[0] if len(b) == 1 else b[-2]
     if _differ(a[-1], inner):
         raise ShapeError(f"[matmul] inner dimensions differ: {_text(a)} @ {_text(b)}. Transpose the second?")
@@ -129,9 +127,7 @@ def dot(x: Any, y: Any) -> Tensor:
     if x.ndim == 0 or y.ndim == 0:
         return multiply(x, y)
     if _differ(x.shape[-1], y.shape[0] if y.ndim == 1 else y.shape[-2]):
-        raise ShapeError(
-            f"[dot] inner dimensions differ: {_text(x.shape)} . {_text(y.shape)}. Transpose the second?"
-        )
+        raise ShapeError(f"[dot] inner dimensions differ: {_text(x.shape)} . {_text(y.shape)}. Transpose the second?")
     if y.ndim <= 2:
         return matmul(x, y)
     return tensordot(x, y, axes=((-1,), (-2,)))
@@ -141,9 +137,7 @@ def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
     """Sum of products along one axis, which both operands have; the other axes broadcast."""
     x, y = operand(x), operand(y)
     if not x.ndim or not y.ndim:
-        raise ShapeError(
-            f"[vecdot] operands need an axis; got {_text(x.shape)} and {_text(y.shape)}. Use multiply()?"
-        )
+        raise ShapeError(f"[vecdot] operands need an axis; got {_text(x.shape)} and {_text(y.shape)}. Use multiply()?")
     a, b = (normalize_axis("vecdot", axis, t.ndim) - t.ndim for t in (x, y))
     if a != b:  # a positive axis of operands with different ranks
         raise ShapeError(
@@ -206,10 +200,7 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
     else:
         first, second = axes
         xs, ys = (
-            [
-                normalize_axis("tensordot", int(a), t.ndim)
-                for a in ([s] if isinstance(s, (int, np.integer)) else s)
-            ]
+            [normalize_axis("tensordot", int(a), t.ndim) for a in ([s] if isinstance(s, (int, np.integer)) else s)]
             for t, s in ((x, first), (y, second))
         )
         if len(xs) != len(ys) or len(set(xs)) != len(xs) or len(set(ys)) != len(ys):
@@ -322,8 +313,10 @@ def _einsum(tensors: Sequence[Tensor], labels: Sequence[Sequence[int]], out: Seq
     names = {k: _LETTERS[i] for i, k in enumerate(dict.fromkeys(k for _, own in terms for k in own))}
     spelled = ["".join(names[k] for k in own) for _, own in terms]
     result = "".join(names[k] for k in out)
-    if len(terms) == 2 and tuple(spelled) + (result,) in _PLAIN:
-        return matmul(terms[0][0], terms[1][0])
+    (x, a), (y, b) = terms[0], terms[1]
+    equal_sizes = not any(_differ(x.shape[a.index(k)], y.shape[b.index(k)]) for k in a if k in b)
+    if len(terms) == 2 and equal_sizes and (*spelled, result) in _PLAIN:
+        return matmul(x, y)
     return einsum_op(*[x for x, _ in terms], subscripts=",".join(spelled) + "->" + result)
 
 
@@ -451,9 +444,7 @@ def _embed_impl(d: np.ndarray, offset: int = 0) -> np.ndarray:
 
 def _infer_embed(d: Operand, offset: int = 0) -> Aval:
     if not isinstance(d, Aval) or not d.ndim:
-        raise ShapeError(
-            f"[diag_embed] expected at least one axis; got shape {_text(shape_of(d))}. Use expand_dims?"
-        )
+        raise ShapeError(f"[diag_embed] expected at least one axis; got shape {_text(shape_of(d))}. Use expand_dims?")
     n = None if d.shape[-1] is None else d.shape[-1] + abs(offset)
     return Aval(d.shape[:-1] + (n, n), d.dtype)
 
@@ -683,9 +674,7 @@ def qr(x: Any, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     mode: only "reduced". Gradients need the first min(m, n) columns to be independent.
     """
     if mode != "reduced":
-        raise ShapeError(
-            f"[qr] mode must be 'reduced'; got {mode!r}. NumPy's qr has the others, without gradients."
-        )
+        raise ShapeError(f"[qr] mode must be 'reduced'; got {mode!r}. NumPy's qr has the others, without gradients.")
     return qr_op(x)
 
 
@@ -834,9 +823,7 @@ def matrix_rank(x: Any, rtol: float | None = None) -> Tensor:
     s = svdvals(x)
     if rtol is None:
         if None in x.shape[-2:]:
-            raise ShapeError(
-                f"[matrix_rank] the default rtol needs a known shape; got {_text(x.shape)}. Give rtol."
-            )
+            raise ShapeError(f"[matrix_rank] the default rtol needs a known shape; got {_text(x.shape)}. Give rtol.")
         rtol = _rtol(x.shape, s.dtype)
     if s.shape[-1] == 0:
         return sum_(not_equal(s, s), axis=-1, dtype=np.int64)
@@ -848,9 +835,7 @@ def matrix_power(x: Any, n: int) -> Tensor:
     x = operand(x)
     _square("matrix_power", x.aval)
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise DTypeError(
-            f"[matrix_power] the exponent must be a whole number; got {n!r}. Use eigh() for others."
-        )
+        raise DTypeError(f"[matrix_power] the exponent must be a whole number; got {n!r}. Use eigh() for others.")
     if n == 0:
         return diag_embed(ones_like(diagonal(x)))
     if n < 0:
@@ -869,9 +854,7 @@ def matrix_power(x: Any, n: int) -> Tensor:
 # -- norms
 
 
-def vector_norm(
-    x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, ord: float = 2
-) -> Tensor:
+def vector_norm(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, ord: float = 2) -> Tensor:
     """Norm of vectors along ``axis`` (several axes count as one vector, None as all).
 
     ord: p >= 1 gives (sum |x|^p)^(1/p); inf and -inf the largest and smallest size; 0 the number of nonzeros.
@@ -895,9 +878,7 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro")
         y = sum_(s, axis=-1) if ord == "nuc" else max_(s, axis=-1) if ord == 2 else min_(s, axis=-1)
         return _matrices(y) if keepdims else y
     if ord not in (1, -1, np.inf, -np.inf):
-        raise ShapeError(
-            f"[matrix_norm] ord must be 'fro', 'nuc', 1, 2, inf or minus these; got {ord!r}. Use 'fro'?"
-        )
+        raise ShapeError(f"[matrix_norm] ord must be 'fro', 'nuc', 1, 2, inf or minus these; got {ord!r}. Use 'fro'?")
     assert ord is not None
     if x.dtype.kind != "f":
         x = multiply(x, 1.0)

@@ -24,7 +24,6 @@ from autotensor.ops.reduce import sum as sum_
 from autotensor.ops.shape import expand_dims
 from autotensor.ops.shape import text as _text
 
-
 # -- softmax, dense targets
 
 
@@ -117,9 +116,7 @@ def _dense_grad_impl(g: Any, logits: Any, targets: Any) -> np.ndarray:
 def _dense_grad_into(out: np.ndarray, g: np.ndarray, logits: np.ndarray, targets: np.ndarray) -> None:
     if kernels.has_rows(g, logits, targets):
         k = logits.shape[-1]
-        kernels.dense_grad_rows(
-            g.reshape(-1), logits.reshape(-1, k), targets.reshape(-1, k), out.reshape(-1, k)
-        )
+        kernels.dense_grad_rows(g.reshape(-1), logits.reshape(-1, k), targets.reshape(-1, k), out.reshape(-1, k))
     else:
         out[...] = _dense_grad_impl(g, logits, targets)
 
@@ -163,23 +160,39 @@ def _sparse_shape(logits: Operand, labels: Operand) -> Shape:
     return tuple([m if m is not None else n for m, n in zip(a, b)])
 
 
-def _check_labels(logits: np.ndarray, labels: np.ndarray) -> None:
-    n = logits.shape[-1]
-    bad = kernels.first_bad_label(labels, n)
-    if bad is not None:
-        if labels.dtype.kind == "i" and bad == np.iinfo(labels.dtype).min:
-            hint = "That is what NaN becomes as an integer: check the targets."
-        elif bad >= n:
-            hint = f"Count classes from 0, or make the last layer {bad + 1} wide?"
-        else:
-            hint = "Count classes from 0."
-        raise ShapeError(f"[sparse_softmax_cross_entropy] labels must be in 0..{n - 1}; got {bad}. {hint}")
-
-
 def _checked(logits: Any, labels: Any) -> None:
-    if labels.dtype.kind not in "iu" or logits.shape[:-1] != labels.shape:
+    """Raise unless labels fit the logits, in dtype, shape and value."""
+    _check_fit(logits, labels)
+    bad = kernels.first_bad_label(labels, logits.shape[-1])
+    if bad is not None:
+        raise _bad_label(bad, labels.dtype, logits.shape[-1])
+
+
+def _checked_flat(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Checked labels as the kernels read them: one row of int64, so that one signature is compiled."""
+    _check_fit(logits, labels)
+    flat = labels
+    if labels.ndim != 1 or labels.dtype != np.int64 or not labels.flags.c_contiguous:
+        flat = np.ascontiguousarray(labels).reshape(-1).astype(np.int64, copy=False)
+    where = kernels.first_outside(flat, logits.shape[-1])
+    if where >= 0:
+        raise _bad_label(int(labels.reshape(-1)[where]), labels.dtype, logits.shape[-1])
+    return flat
+
+
+def _check_fit(logits: Any, labels: Any) -> None:
+    if labels.dtype.kind not in "iu" or logits.shape[:-1] != labels.shape or not logits.ndim:
         _sparse_shape(Aval(np.shape(logits), logits.dtype), Aval(np.shape(labels), labels.dtype))
-    _check_labels(logits, labels)
+
+
+def _bad_label(bad: int, dtype: np.dtype, n: int) -> ShapeError:
+    if dtype.kind == "i" and bad == np.iinfo(dtype).min:
+        hint = "That is what NaN becomes as an integer: check the targets."
+    elif bad >= n:
+        hint = f"Count classes from 0, or make the last layer {bad + 1} wide?"
+    else:
+        hint = "Count classes from 0."
+    return ShapeError(f"[sparse_softmax_cross_entropy] labels must be in 0..{n - 1}; got {bad}. {hint}")
 
 
 def _infer_sparse(logits: Operand, labels: Operand) -> Aval:
@@ -198,15 +211,10 @@ def _sparse_impl(logits: Any, labels: Any) -> np.ndarray:
 
 def _sparse_into(out: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
     if kernels.has_rows(logits):
-        _checked(logits, labels)
-        kernels.sparse_rows(logits.reshape(-1, logits.shape[-1]), _flat(labels), out.reshape(-1))
+        flat = _checked_flat(logits, labels)
+        kernels.sparse_rows(logits.reshape(-1, logits.shape[-1]), flat, out.reshape(-1))
     else:
         out[...] = _sparse_impl(logits, labels)
-
-
-def _flat(labels: np.ndarray) -> np.ndarray:
-    """Labels as the kernels read them: one row of int64, so that one signature is compiled."""
-    return np.ascontiguousarray(labels).reshape(-1).astype(np.int64, copy=False)
 
 
 def _sparse_kernel(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -255,9 +263,9 @@ def _sparse_grad_impl(g: Any, logits: Any, labels: Any) -> np.ndarray:
 
 def _sparse_grad_into(out: np.ndarray, g: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
     if kernels.has_rows(g, logits):
-        _checked(logits, labels)
+        flat = _checked_flat(logits, labels)
         k = logits.shape[-1]
-        kernels.sparse_grad_rows(g.reshape(-1), logits.reshape(-1, k), _flat(labels), out.reshape(-1, k))
+        kernels.sparse_grad_rows(g.reshape(-1), logits.reshape(-1, k), flat, out.reshape(-1, k))
     else:
         out[...] = _sparse_grad_impl(g, logits, labels)
 

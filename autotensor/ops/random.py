@@ -65,9 +65,7 @@ class Generator:
     def set_state(self, state: Mapping[str, int]) -> None:
         """Go back to a state that ``get_state`` returned."""
         if not isinstance(state, Mapping) or set(state) != {"seed", "draws"}:
-            raise DTypeError(
-                f"[set_state] expected what get_state() returns; got {state!r}. To start anew use seed()."
-            )
+            raise DTypeError(f"[set_state] expected what get_state() returns; got {state!r}. To start anew use seed().")
         with self._lock:
             self._seed = int(state["seed"]) % (1 << 64)
             self._draws = int(state["draws"])
@@ -191,9 +189,7 @@ def _drawn(name: str, draw: Any, doc: str, expr: str | None = None) -> tuple[Any
 random_uniform, random_uniform_like = _drawn(
     "random_uniform", kernels.uniform, "Uniform floats in [0, 1) from a key.", expr="uniform({index}, {0})"
 )
-random_normal, random_normal_like = _drawn(
-    "random_normal", kernels.normal, "Standard normal floats from a key."
-)
+random_normal, random_normal_like = _drawn("random_normal", kernels.normal, "Standard normal floats from a key.")
 random_truncated_normal, random_truncated_normal_like = _drawn(
     "random_truncated_normal", kernels.truncated_normal, "Normal floats of size up to 2 from a key."
 )
@@ -244,18 +240,14 @@ random_permutation_like = defop_no_grad(
 def _shape(op: str, shape: Any) -> tuple[int, ...]:
     dims = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     if not all(isinstance(d, (int, np.integer)) and d >= 0 for d in dims):
-        raise ShapeError(
-            f"[{op}] the shape must be whole numbers; got {shape!r}. For unknown ones use {op}_like()."
-        )
+        raise ShapeError(f"[{op}] the shape must be whole numbers; got {shape!r}. For unknown ones use {op}_like().")
     return tuple([int(d) for d in dims])
 
 
 def _float(op: str, dtype: Any) -> np.dtype:
     out = np.dtype(dtype)
     if out.kind != "f" or out.itemsize > 8:
-        raise DTypeError(
-            f"[{op}] dtype must be float16, float32 or float64; got {out}. Use randint() for integers?"
-        )
+        raise DTypeError(f"[{op}] dtype must be float16, float32 or float64; got {out}. Use randint() for integers?")
     return out
 
 
@@ -376,21 +368,15 @@ def randint(
         raise DTypeError(f"[randint] dtype must be an integer type; got {kind}. Use uniform() for floats.")
     info = np.iinfo(kind)
     if not info.min <= low < high <= info.max + 1:
-        raise DTypeError(
-            f"[randint] expected low < high within {kind}; got {low} and {high}. Use a wider dtype?"
-        )
-    return random_integers(
-        next_key(generator), shape=_shape("randint", shape), low=low, high=high, dtype=kind
-    )
+        raise DTypeError(f"[randint] expected low < high within {kind}; got {low} and {high}. Use a wider dtype?")
+    return random_integers(next_key(generator), shape=_shape("randint", shape), low=low, high=high, dtype=kind)
 
 
 def permutation(x: Any, axis: int = 0, generator: Generator | None = None) -> Tensor:
     """A random order of 0 to x - 1 (int64) for a whole number x; for a tensor, ``shuffle(x, axis)``."""
     if isinstance(x, (int, np.integer)):
         if x < 0:
-            raise ShapeError(
-                f"[permutation] expected 0 or more; got {x}. Give the number of elements or a tensor."
-            )
+            raise ShapeError(f"[permutation] expected 0 or more; got {x}. Give the number of elements or a tensor.")
         return random_permutation(next_key(generator), n=int(x))
     return shuffle(x, axis, generator)
 
@@ -422,9 +408,7 @@ def dropout(
     x = operand(x)
     _float("dropout", x.dtype)
     if not 0.0 <= rate <= 1.0:
-        raise ShapeError(
-            f"[dropout] rate is a probability from 0 to 1; got {rate}. It is the fraction to drop."
-        )
+        raise ShapeError(f"[dropout] rate is a probability from 0 to 1; got {rate}. It is the fraction to drop.")
     if rate == 0.0:
         return x
     if rate == 1.0:

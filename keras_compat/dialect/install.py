@@ -102,7 +102,12 @@ def translated(function: Callable, spec: Spec, *, skip: int = 0) -> Callable:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if len(args) <= limit and is_untouched(kwargs) and (not by_level or get_api_level() == DEFAULT_LEVEL):
+        count = len(args)
+        if (
+            (count <= limit or (count == limit + 1 and _tells(args[limit], telling)))
+            and is_untouched(kwargs)
+            and (not by_level or get_api_level() == DEFAULT_LEVEL)
+        ):
             return function(*args, **kwargs)
         caller = sys._getframe(1)
         # Our own modules speak Keras 2's order at every level.
@@ -115,6 +120,10 @@ def translated(function: Callable, spec: Spec, *, skip: int = 0) -> Callable:
     call.accepted_arguments = spec.accepted  # type: ignore[attr-defined]
     call.dialect_spec = spec  # type: ignore[attr-defined]
     return call
+
+
+def _tells(value: Any, telling: frozenset[str]) -> bool:
+    return type(value) is str and value in telling
 
 
 def spec_of(target: Any) -> Spec | None:

@@ -693,6 +693,14 @@ V1_POSITIONAL: dict[str, str] = {
     "applications.imagenet_utils:preprocess_input": "x dim_ordering=",
 }
 
+# Each optimizer has its own get_updates.
+_GET_UPDATES = [
+    f"optimizers:{name}.get_updates"
+    for name in ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam")
+]
+V1_POSITIONAL |= {path: V1_POSITIONAL["optimizers:Optimizer.get_updates"] for path in _GET_UPDATES}
+DROPPED |= {path: DROPPED["optimizers:Optimizer.get_updates"] for path in _GET_UPDATES}
+
 # The positional order of Keras 2 for callables whose own signature is `*args, **kwargs`.
 V2_POSITIONAL: dict[str, str] = {"models:Model": "inputs= outputs= name="}
 

@@ -43,9 +43,8 @@ class Note(NamedTuple):
 
     def __str__(self) -> str:
         what = f"write {self.new}" if self.new else "leave it out"
-        return f"[{self.callable}] {self.old} is Keras 1; {what}." + (
-            f" {self.detail}." if self.detail else ""
-        )
+        reason = f": {self.detail}" if self.detail else ""
+        return f"[{self.callable}] {self.old} is an old spelling; {what}{reason}."
 
 
 def translate(

@@ -77,8 +77,13 @@ def loss_weights_by_output(weights: Any, names: Sequence[str]) -> list[float]:
 def is_loss(fn: Any, name: str) -> bool:
     """True when ``fn`` is the Keras loss of that function name, as function or as Loss object."""
     found = getattr(losses_module, name, None)
+    return found is not None and _function(fn) is inspect.unwrap(found)
+
+
+def _function(fn: Any) -> Any:
+    """The plain function behind a Loss object or a wrapper."""
     inner = getattr(fn, "fn", fn)
-    return found is not None and (inner is found or getattr(inner, "__wrapped__", inner) is found)
+    return inspect.unwrap(inner) if callable(inner) else inner
 
 
 def target_shape(fn: Any, output_shape: Any) -> Any:
@@ -87,10 +92,7 @@ def target_shape(fn: Any, output_shape: Any) -> Any:
         return None
     if is_loss(fn, "sparse_categorical_crossentropy"):
         return (*output_shape[:-1], 1)
-    inner = getattr(fn, "fn", fn)
-    if getattr(losses_module, getattr(inner, "__name__", ""), None) is inner:
-        return tuple(output_shape)
-    return None
+    return tuple(output_shape) if is_loss(fn, getattr(_function(fn), "__name__", "")) else None
 
 
 def weighted_loss(fn: Any, y_true: Any, y_pred: Any, weights: Any, mask: Any) -> Any:
@@ -110,7 +112,7 @@ def weighted_loss(fn: Any, y_true: Any, y_pred: Any, weights: Any, mask: Any) ->
         if weights is not None:
             values = values * _to_rank(weights, values.ndim)
         return K.mean(values) if values.ndim else values
-    values = _raw(fn)(y_true, y_pred)
+    values = (fn.call if isinstance(fn, losses_module.Loss) else fn)(y_true, y_pred)
     if mask is not None:
         mask = K.cast(mask, K.floatx())
         values = values * _to_rank(mask, values.ndim)
@@ -123,11 +125,6 @@ def weighted_loss(fn: Any, y_true: Any, y_pred: Any, weights: Any, mask: Any) ->
         values = values * weights
         values = values / K.mean(K.cast(K.not_equal(weights, 0), K.floatx()))
     return K.mean(values) if values.ndim else values
-
-
-def _raw(fn: Any) -> Any:
-    """The elementwise function of a loss object that wraps one."""
-    return getattr(fn, "fn", fn) if isinstance(fn, losses_module.Loss) else fn
 
 
 def _to_rank(weights: Any, ndim: int) -> Any:

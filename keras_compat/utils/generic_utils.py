@@ -48,8 +48,8 @@ def unknown_name(name: Any, known: Mapping[str, Any], kind: str = "object") -> V
 class CustomObjectScope:
     """Makes names known inside a ``with`` block; the names of before come back after it.
 
-        with CustomObjectScope({'MyLayer': MyLayer}, {'my_loss': my_loss}):
-            model = load_model('model.h5')
+    with CustomObjectScope({'MyLayer': MyLayer}, {'my_loss': my_loss}):
+        model = load_model('model.h5')
     """
 
     def __init__(self, *args: Mapping[str, Any]):
@@ -136,7 +136,9 @@ def deserialize_keras_object(
         if hasattr(found, "from_config"):
             with _also_known(custom_objects):
                 if has_arg(found.from_config, "custom_objects"):
-                    return found.from_config(config, custom_objects={**_GLOBAL_CUSTOM_OBJECTS, **(custom_objects or {})})
+                    return found.from_config(
+                        config, custom_objects={**_GLOBAL_CUSTOM_OBJECTS, **(custom_objects or {})}
+                    )
                 return found.from_config(config)
         with _also_known(custom_objects):
             return found(**config)
@@ -199,7 +201,7 @@ def slice_arrays(arrays: Any, start: Any = None, stop: int | None = None) -> Any
     """
     if arrays is None:
         return [None]
-    rows = slice(start, stop)
+    rows: Any = slice(start, stop)
     if hasattr(start, "__len__"):
         rows = start.tolist() if hasattr(start, "tolist") else list(start)  # HDF5 data sets take lists only
     if isinstance(arrays, list):

@@ -27,7 +27,7 @@ class Reduction:
         """Raise ValueError unless ``key`` is a reduction."""
         if key not in cls.all():
             raise ValueError(
-                f"[Reduction] Invalid Reduction Key {key!r}: expected one of {', '.join(cls.all())}. Check the spelling."
+                f"[Reduction] Invalid Reduction Key {key!r}: expected one of {', '.join(cls.all())}. Check it."
             )
 
 

@@ -58,9 +58,7 @@ def test_right_gradient_passes_with_much_to_spare():
         assert row.checked == 12
 
 
-@pytest.mark.parametrize(
-    "vjp", [wrong_sign, slightly_wrong_in_one, none_at_all, transposed], ids=lambda f: f.__name__
-)
+@pytest.mark.parametrize("vjp", [wrong_sign, slightly_wrong_in_one, none_at_all, transposed], ids=lambda f: f.__name__)
 def test_wrong_gradient_is_found(vjp):
     with pytest.raises(GradCheckError) as caught:
         check_grad(op(vjp), array(3, 4))
@@ -286,9 +284,7 @@ def test_elements_of_very_different_size():
 
 
 def test_nan_is_wrong():
-    report = check_grad(
-        op(lambda needs, g, out, x: (g * float("nan"),), impl=np.copy), array(3), raise_error=False
-    )
+    report = check_grad(op(lambda needs, g, out, x: (g * float("nan"),), impl=np.copy), array(3), raise_error=False)
     assert not report.ok
 
 

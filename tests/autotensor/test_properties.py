@@ -40,9 +40,7 @@ def quiet():
 
 def elements(dtype):
     kind = np.dtype(dtype).kind
-    if (
-        kind == "f"
-    ):  # eighths: sums and products of a few are exact, so that results can be compared bit by bit
+    if kind == "f":  # eighths: sums and products of a few are exact, so that results can be compared bit by bit
         return st.integers(-16, 16).map(lambda n: n / 8)
     return st.booleans() if kind == "b" else st.integers(0 if kind == "u" else -8, 8)
 
@@ -53,9 +51,7 @@ def arrays(shape, dtypes=ANY_DTYPE):
 
 @st.composite
 def broadcasting_arrays(draw, dtypes=ANY_DTYPE):
-    shapes = draw(
-        hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, min_side=0, max_side=4)
-    ).input_shapes
+    shapes = draw(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, min_side=0, max_side=4)).input_shapes
     return [draw(arrays(shape, dtypes)) for shape in shapes]
 
 
@@ -170,9 +166,7 @@ def test_gradient_of_a_sum_is_ones_and_of_a_mean_its_share(case, keepdims):
 def array_and_index(draw):
     x = draw(arrays(hnp.array_shapes(min_dims=1, max_dims=4, max_side=4), st.just("float64")))
     basic = hnp.basic_indices(x.shape, allow_newaxis=True, allow_ellipsis=True)
-    integers = hnp.integer_array_indices(
-        x.shape, result_shape=hnp.array_shapes(min_dims=0, max_dims=2, max_side=3)
-    )
+    integers = hnp.integer_array_indices(x.shape, result_shape=hnp.array_shapes(min_dims=0, max_dims=2, max_side=3))
     mask = hnp.arrays(bool, x.shape)
     return x, draw(st.one_of(basic, integers, mask))
 
@@ -217,9 +211,7 @@ def test_shapes_move_as_numpys(case, data):
         assert_equal(at.roll(at.Tensor(x), shift, axis=axis), np.roll(x, shift, axis))
 
 
-@given(
-    broadcasting_arrays(), st.sampled_from(["add", "multiply", "maximum", "less", "divide", "pow", "arctan2"])
-)
+@given(broadcasting_arrays(), st.sampled_from(["add", "multiply", "maximum", "less", "divide", "pow", "arctan2"]))
 def test_shape_rules_agree_with_results(xs, name):
     op = OPS[name]
     try:

@@ -305,7 +305,10 @@ def test_locations_and_scales_have_gradients(rng):
         (lambda: random.shuffle(3.0), "[shuffle] expected at least one axis"),
         (lambda: random.seed("x"), "[seed] expected a whole number or None; got 'x'"),
         (lambda: random.set_state({"seed": 1}), "[set_state] expected what get_state() returns"),
-        (lambda: random.random_uniform(1.0, shape=(2,), dtype=np.dtype("f")), "[random_uniform] expected a key"),
+        (
+            lambda: random.random_uniform(placeholder((2,)), shape=(2,), dtype=np.dtype("f")),
+            "[random_uniform] expected a key",
+        ),
     ],
 )
 def test_errors_say_what_was_expected(call, words):

@@ -15,6 +15,10 @@ def each(f):
     return lambda x, **params: np.vectorize(lambda v: f(float(v), **params), otypes=[np.float64])(x)
 
 
+def elu(v, alpha):
+    return v if v > 0 else alpha * math.expm1(v)
+
+
 def softmax(x, axis):
     if x.ndim == 0:
         raise ValueError("no axis")
@@ -36,11 +40,11 @@ SAMPLES = {
         Sample(integers(3, 4), oracle=lambda x: np.where(x > 0, x, 0), order=0, name="integers"),
     ],
     "elu": [
-        Sample(array(3, 4), oracle=each(lambda v, alpha: v if v > 0 else alpha * math.expm1(v)), alpha=1.0),
-        Sample(array(3, 4), oracle=each(lambda v, alpha: v if v > 0 else alpha * math.expm1(v)), alpha=0.3, name="alpha"),
+        Sample(array(3, 4), oracle=each(elu), alpha=1.0),
+        Sample(array(3, 4), oracle=each(elu), alpha=0.3, name="alpha"),
         Sample(
-            array(3, 4), oracle=each(lambda v: 1.0507009873554805 * (v if v > 0 else 1.6732632423543772 * math.expm1(v))),
-            call=activation.selu, name="selu",
+            array(3, 4), oracle=each(lambda v: 1.0507009873554805 * elu(v, 1.6732632423543772)), call=activation.selu,
+            name="selu",
         ),
     ],
     "sigmoid": [Sample(array(3, 4, low=-8, high=8), oracle=each(lambda v: 1 / (1 + math.exp(-v))))],

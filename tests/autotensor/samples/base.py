@@ -59,9 +59,7 @@ class Sample:
         **params: Any,
     ):
         if (oracle is None) == (not no_oracle):
-            raise ValueError(
-                "[Sample] expected an oracle, or else a reason in no_oracle=; got neither or both."
-            )
+            raise ValueError("[Sample] expected an oracle, or else a reason in no_oracle=; got neither or both.")
         unknown = set(skip or ()) - set(ASPECTS)
         if unknown or not all((skip or {}).values()):
             raise ValueError(f"[Sample] skip maps aspects to reasons; got {skip}. The aspects are {ASPECTS}.")

@@ -329,7 +329,8 @@ def test_the_report_counts_and_says_where():
     assert (first.note.callable, first.note.old, first.count) == ("Dense", "output_dim=", 3)
     assert first.where == f"{__file__}:{line}"
     assert (
-        str(first) == f"[Dense] output_dim= is Keras 1; write units=. (3 times, first at {__file__}:{line})"
+        str(first)
+        == f"[Dense] output_dim= is an old spelling; write units=. (3 times, first at {__file__}:{line})"
     )
     assert str(second).startswith("[fit] nb_epoch=") or str(second).startswith("[Model.fit] nb_epoch=")
     clear_report()

@@ -44,7 +44,10 @@ BY_WORD = {
     "input_dtype": "float32",
     "input_dim": 5,
     "mask_value": 1.0,
+    "function": abs,
 }
+# What a class needs although its signature does not say so.
+ALWAYS = {"layers:InputLayer": {"input_shape": (4,)}}
 BY_KIND = {
     "initializer": "orthogonal",
     "activation": "tanh",
@@ -76,7 +79,8 @@ def cases() -> list[tuple[str, str]]:
     found = []
     for path in real_classes():
         spec = spec_of(cls_of(path))
-        found += [(path, word) for word in sorted(spec.rename) if example(spec, word) is not None]
+        if None not in required(spec).values():
+            found += [(path, word) for word in sorted(spec.rename) if example(spec, word) is not None]
     return found
 
 
@@ -90,13 +94,13 @@ def example(spec, word):
 
 
 def required(spec, without=()) -> dict:
-    """Return example values for what the class requires, in new words."""
+    """Return example values for what the class requires, in new words; None where there is no example."""
     old_of = {new: old for old, news in spec.rename.items() for new in news}
     values = {}
     for word in spec.modern:
         if word in spec.modern_required and word not in without:
-            values[word] = example(spec, word) or BY_WORD.get(old_of.get(word, ""), 3)
-    return values
+            values[word] = example(spec, word if example(spec, word) is not None else old_of.get(word, word))
+    return values | ALWAYS.get(spec.path, {})
 
 
 def config_of(path: str, *args, **kwargs) -> dict:
@@ -148,7 +152,7 @@ def test_positions_of_keras_1_are_its_words(path):
         if value is None or word in spec.dropped or not spec.targets(word):
             break
         given[word] = value
-    if len(given) < len(spec.legacy_required):
+    if not given or len(given) < len(spec.legacy_required):
         pytest.skip("no example values")
     with api_level("1.2"):
         assert config_of(path, *given.values()) == config_of(path, **given)

@@ -173,7 +173,7 @@ def test_notes_name_each_old_spelling_once():
         ("Dense", "output_dim=", "units="),
         ("Dense", "init=", "kernel_initializer="),
     ]
-    assert str(call.notes[0]) == "[Dense] output_dim= is Keras 1; write units=."
+    assert str(call.notes[0]) == "[Dense] output_dim= is an old spelling; write units=."
     call(32, activation="relu", input_dim=4)
     assert not call.notes
 

@@ -1,0 +1,33 @@
+"""Keras as people wrote it from 0.x to 2.x, on top of autotensor.
+
+Change ``keras`` to ``keras_compat`` in the imports of a script, and it runs.
+"""
+
+from autotensor.core.tensor import register_library
+
+from . import activations as activations
+from . import backend as backend
+from . import callbacks as callbacks
+from . import constraints as constraints
+from . import engine as engine
+from . import initializers as initializers
+from . import layers as layers
+from . import losses as losses
+from . import metrics as metrics
+from . import models as models
+from . import optimizers as optimizers
+from . import regularizers as regularizers
+from . import utils as utils
+from .dialect.install import install_all
+from .layers import Input as Input
+from .models import Model as Model
+from .models import Sequential as Sequential
+from .version import KERAS_VERSION
+
+# Programs ask for the version of Keras, not of this package.
+__version__ = KERAS_VERSION
+
+# Errors name the user's line, not ours.
+register_library("keras_compat")
+
+install_all()
