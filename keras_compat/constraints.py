@@ -109,10 +109,10 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return deserialize_keras_object(config, _known, custom_objects, "constraint")
 
 
-def get(identifier: Any) -> Any:
-    """Constraint from a name (made with its defaults), a config, a callable (which comes back) or None."""
+def get(identifier: Any, kwargs: Mapping[str, Any] | None = None) -> Any:
+    """Constraint from a name (made with ``kwargs``), a config, a callable (which comes back) or None."""
     if identifier is None:
         return None
     if isinstance(identifier, str):
-        return deserialize({"class_name": identifier, "config": {}})
+        return deserialize({"class_name": identifier, "config": dict(kwargs or {})})
     return deserialize(identifier)

@@ -25,6 +25,7 @@ from keras_compat.utils.generic_utils import (
     has_arg,
     serialize_keras_object,
 )
+from keras_compat.utils.generic_utils import get_from_module as get_from_module
 from keras_compat.utils.metrics_utils import ConfusionMatrix, div_no_nan
 
 _known = Registry("metric function")

@@ -16,7 +16,13 @@ import numpy as np
 import autotensor as at
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level
-from keras_compat.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from keras_compat.utils.generic_utils import (
+    Registry,
+    deserialize_keras_object,
+    serialize_keras_object,
+)
+from keras_compat.utils.generic_utils import get_custom_objects as get_custom_objects
+from keras_compat.utils.generic_utils import get_from_module as get_from_module
 
 _known = Registry("optimizer")
 
@@ -65,11 +71,14 @@ class Optimizer:
         else:
             self.__dict__[name] = value
 
+    @property
+    def lr(self) -> Any:
+        """The learning rate, by its older name."""
+        return self.__dict__["lr"] if "lr" in self.__dict__ else self.learning_rate
+
     def __getattr__(self, name: str) -> Any:
-        if name in _RATE_NAMES:
-            for known in _RATE_NAMES:
-                if known in self.__dict__:
-                    return self.__dict__[known]
+        if name == "learning_rate" and "lr" in self.__dict__:
+            return self.__dict__["lr"]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
@@ -351,6 +360,12 @@ class Adam(_Decayed):
             self._set(p, p - lr * new_m / (at.sqrt(new_v) + self.epsilon))
         return self.updates
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if get_api_level() == "1.2" and not self.amsgrad:
+            del config["amsgrad"]  # Keras 1 does not know the word
+        return config
+
     def _upgraded(self, weights: list[Any]) -> list[Any]:
         # Keras 1 kept no vhats.
         n = (len(self.weights) - 1) // 3
@@ -470,12 +485,16 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return deserialize_keras_object(config, _known, custom_objects, "optimizer")
 
 
-def get(identifier: Any) -> Any:
-    """Optimizer from a name (made with its defaults), a config, or an instance, which comes back."""
+# Keras 1's name.
+optimizer_from_config = deserialize
+
+
+def get(identifier: Any, kwargs: Mapping[str, Any] | None = None) -> Any:
+    """Optimizer from a name (made with ``kwargs``), a config, or an instance, which comes back."""
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        return deserialize({"class_name": identifier, "config": {}})
+        return deserialize({"class_name": identifier, "config": dict(kwargs or {})})
     if isinstance(identifier, Optimizer) or hasattr(identifier, "get_updates"):
         return identifier
     raise ValueError(

@@ -19,6 +19,12 @@ class Regularizer:
     def __call__(self, x: Any) -> Any:
         return 0.0
 
+    def set_param(self, _: Any) -> None:
+        """Nothing; Keras 0.x and early 1.x told a regularizer its weight this way."""
+
+    def set_layer(self, _: Any) -> None:
+        """Nothing; Keras 0.x and early 1.x told a regularizer its layer this way."""
+
     def get_config(self) -> dict[str, Any]:
         """The arguments of ``__init__`` that make the same regularizer again."""
         return {}
@@ -113,10 +119,10 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return deserialize_keras_object(config, _known, custom_objects, "regularizer")
 
 
-def get(identifier: Any) -> Any:
-    """Regularizer from a name (made with its defaults), a config, a callable (which comes back) or None."""
+def get(identifier: Any, kwargs: Mapping[str, Any] | None = None) -> Any:
+    """Regularizer from a name (made with ``kwargs``), a config, a callable (which comes back) or None."""
     if identifier is None:
         return None
     if isinstance(identifier, str):
-        return deserialize({"class_name": identifier, "config": {}})
+        return deserialize({"class_name": identifier, "config": dict(kwargs or {})})
     return deserialize(identifier)

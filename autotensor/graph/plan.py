@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,15 @@ class Step:
 
 def _key(x: Tensor) -> Key:
     return id(x.node), x.index
+
+
+class Call(NamedTuple):
+    """One line of the generated function."""
+
+    label: str
+    call: Callable[..., Any]
+    args: tuple[Any, ...]
+    params: dict[str, Any]
 
 
 class Plan:
@@ -92,7 +101,7 @@ class Plan:
             self._leaf(x, np.empty(x.shape, x.dtype))
         last = self._last_uses()
         in_place = self._in_place_updates(last)
-        self.calls: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = []
+        self.calls: list[Call] = []
         free: list[np.ndarray] = []
         held: dict[Any, np.ndarray] = {}  # raw memory of each root
         for k, step in enumerate(self.steps):
@@ -233,27 +242,24 @@ class Plan:
     def _emit(self, unit: Node | Group, arrays: list[Any], outs: list[np.ndarray]) -> None:
         if isinstance(unit, Group):
             for label, call, args in unit.calls(arrays, outs, self._contiguous):
-                self.calls.append((label, call, args))
+                self.calls.append(Call(label, call, args, {}))
             return
         op, params = unit.op, unit.params
         out = outs[0]
-        if op.into is not None and not params:
-            self.calls.append((op.name, op.into, (out, *arrays)))
-        elif op.into is not None:
-            self.calls.append((op.name, _Bound(op.into, params), (out, *arrays)))
+        if op.into is not None:
+            self.calls.append(Call(op.name, op.into, (out, *arrays), params))
         elif isinstance(op.impl, np.ufunc) and not params and op.n_out == 1:
-            self.calls.append((op.name, op.impl, (*arrays, out)))
-        elif op.n_out == 1:
-            self.calls.append((op.name, _Copied(op.impl, params, out), tuple(arrays)))
+            self.calls.append(Call(op.name, op.impl, (*arrays, out), {}))
         else:
-            self.calls.append((op.name, _CopiedMany(op.impl, params, outs), tuple(arrays)))
+            copied = _Copied(op.impl, outs) if op.n_out == 1 else _CopiedMany(op.impl, outs)
+            self.calls.append(Call(op.name, copied, tuple(arrays), params))
 
     def _contiguous(self, array: np.ndarray) -> np.ndarray:
         """The array flat and contiguous; a copy is refreshed by a step of its own when memory is not in order."""
         if array.flags.c_contiguous:
             return array.reshape(-1)
         flat = np.empty(array.shape, array.dtype)
-        self.calls.append(("contiguous", np.copyto, (flat, array)))
+        self.calls.append(Call("contiguous", np.copyto, (flat, array), {}))
         return flat.reshape(-1)
 
     def _write(self) -> None:
@@ -271,8 +277,9 @@ class Plan:
         arguments = [f"x{i}" for i in range(len(self.inputs))]
         for argument, x in zip(arguments, self.inputs, strict=True):
             lines.append(f"copyto({bound('in', self.buffers[x])}, {argument})")
-        for label, call, args in self.calls:
-            text = ", ".join(_literal(a) if _is_number(a) else bound("v", a) for a in args)
+        for label, call, args, params in self.calls:
+            parts = [_literal(a) if _is_number(a) else bound("v", a) for a in args]
+            text = ", ".join(parts + [f"{key}={bound('p', value)}" for key, value in params.items()])
             line = f"{bound('k', call)}({text})  # {label}"
             if timed:
                 self.seconds.setdefault(label, 0.0)
@@ -299,41 +306,24 @@ class Plan:
         self.run: Callable[..., list[np.ndarray]] = names["run"]
 
 
-class _Bound:
-    """A call with static parameters, made by position."""
-
-    __slots__ = ("call", "params")
-
-    def __init__(self, call: Callable[..., Any], params: dict[str, Any]):
-        self.call = call
-        self.params = params
-
-    def __call__(self, *arrays: Any) -> None:
-        self.call(*arrays, **self.params)
-
-
-class _Copied(_Bound):
+class _Copied:
     """An implementation without an output argument: its result is copied into the planned buffer."""
 
-    __slots__ = ("out",)
+    __slots__ = ("call", "outs")
 
-    def __init__(self, call: Callable[..., Any], params: dict[str, Any], out: np.ndarray):
-        super().__init__(call, params)
-        self.out = out
-
-    def __call__(self, *arrays: Any) -> None:
-        np.copyto(self.out, self.call(*arrays, **self.params))
-
-
-class _CopiedMany(_Bound):
-    __slots__ = ("outs",)
-
-    def __init__(self, call: Callable[..., Any], params: dict[str, Any], outs: list[np.ndarray]):
-        super().__init__(call, params)
+    def __init__(self, call: Callable[..., Any], outs: list[np.ndarray]):
+        self.call = call
         self.outs = outs
 
-    def __call__(self, *arrays: Any) -> None:
-        for out, value in zip(self.outs, self.call(*arrays, **self.params), strict=True):
+    def __call__(self, *arrays: Any, **params: Any) -> None:
+        np.copyto(self.outs[0], self.call(*arrays, **params))
+
+
+class _CopiedMany(_Copied):
+    __slots__ = ()
+
+    def __call__(self, *arrays: Any, **params: Any) -> None:
+        for out, value in zip(self.outs, self.call(*arrays, **params), strict=True):
             np.copyto(out, value)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.aval import Aval, Operand, float_dtype, normalize_axis, result_dtype, shape_of
+from autotensor import config
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor
 from autotensor.kernels import softmax as kernels
@@ -165,6 +166,16 @@ def _infer_softmax(op: str) -> Any:
     return infer
 
 
+def _fused_rows(fallback: Any) -> Any:
+    """Along the last axis a generated kernel says it better: it takes in the operations before and after."""
+
+    def lower(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        last = params["axis"] == len(out.shape) - 1
+        return fallback(*inputs, **params) if last and config.fuse and config.numba and out.dtype != np.float16 else None
+
+    return lower
+
+
 def _softmax_fallback(x: Tensor, axis: int) -> Tensor:
     e = exp(x - max_(x, axis=axis, keepdims=True))  # the gradients through the maximum cancel
     return e / sum_(e, axis=axis, keepdims=True)
@@ -177,6 +188,7 @@ def _softmax_fallback(x: Tensor, axis: int) -> Tensor:
     into=kernels.softmax_into,
     kernel=kernels.softmax_fast,
     fallback=_softmax_fallback,
+    lower=_fused_rows(_softmax_fallback),
 )
 def softmax_op(needs, g, out, x, axis):
     """e**x / sum(e**x)."""
@@ -201,6 +213,7 @@ def _log_softmax_fallback(x: Tensor, axis: int) -> Tensor:
     into=kernels.log_softmax_into,
     kernel=kernels.log_softmax_fast,
     fallback=_log_softmax_fallback,
+    lower=_fused_rows(_log_softmax_fallback),
 )
 def log_softmax_op(needs, g, out, x, axis):
     """x - log(sum(e**x))."""

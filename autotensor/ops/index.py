@@ -8,6 +8,7 @@ stand) and the index arrays, which are positional inputs. Operations never write
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -27,22 +28,25 @@ __all__ = [
     "sort", "argsort", "topk", "nonzero", "searchsorted",
 ]  # fmt: skip
 
-# The mark in a pattern where an index array stands.
+# Marks in a pattern where an index array stands: one of any kind, and the positions of a constant mask, which are
+# known to be distinct.
 ARRAY = "array"
+MASK = "mask"
 Pattern = tuple[Any, ...]
 
 
 # -- patterns
 
 
-def parse(op: str, key: Any) -> tuple[Pattern, tuple[Any, ...]]:
-    """The static pattern of an index and the index arrays of it."""
+def parse(op: str, key: Any, shape: tuple[Dim, ...]) -> tuple[Pattern, tuple[Any, ...]]:
+    """The static pattern of an index into a tensor of this shape, and the index arrays of it."""
     if type(key) is int:
         return (key,), ()
     if type(key) is not tuple:
         key = (key,)
-    pattern = []
-    arrays = []
+    pattern: list[Any] = []
+    arrays: list[Tensor] = []
+    masks = False
     for part in key:
         kind = type(part)
         if kind is int or part is None or part is Ellipsis:
@@ -58,12 +62,44 @@ def parse(op: str, key: Any) -> tuple[Pattern, tuple[Any, ...]]:
                     f"[{op}] an index is made of ints, slices, None, ... and integer or bool arrays; got "
                     f"{index.dtype} values. Convert them with astype(at.int64)?"
                 )
-            if index.ndim == 0 and index.dtype.kind != "b" and index.data is not None and not index.tracked:
-                pattern.append(int(index.data))
+            constant = index.data is not None and type(index) is Tensor
+            if constant and index.ndim == 0 and index.dtype.kind != "b":
+                pattern.append(int(index.data))  # type: ignore[arg-type]
             else:
+                masks = masks or (constant and index.ndim > 0 and index.dtype.kind == "b")
                 pattern.append(ARRAY)
                 arrays.append(index)
-    return tuple(pattern), tuple(arrays)
+    return _positions(op, pattern, arrays, shape) if masks else (tuple(pattern), tuple(arrays))
+
+
+def _positions(
+    op: str, pattern: list[Any], arrays: list[Tensor], shape: tuple[Dim, ...]
+) -> tuple[Pattern, tuple[Any, ...]]:
+    """Constant masks replaced by the positions where they hold, so that the shape of the result is known."""
+    given = iter(arrays)
+    index = [next(given) if type(p) is str else p for p in pattern]
+    taken = [_consumed(p.aval if isinstance(p, Tensor) else p) for p in index]
+    new_pattern: list[Any] = []
+    new_arrays: list[Tensor] = []
+    axis = 0
+    for p, n in zip(index, taken, strict=True):
+        if p is Ellipsis:
+            axis += len(shape) - sum(taken)
+        if isinstance(p, Tensor) and p.dtype.kind == "b" and p.ndim and type(p) is Tensor and p.data is not None:
+            selected = shape[axis : axis + n]
+            if len(selected) != n or any([d not in (None, m) for d, m in zip(selected, p.data.shape, strict=True)]):
+                raise ShapeError(
+                    f"[{op}] a mask must have the shape of what it selects from; got {p.data.shape} for axes "
+                    f"{axis} to {axis + n - 1} of shape {text(shape)}."
+                )
+            new_pattern.extend([MASK] * n)
+            new_arrays.extend([wrap(positions) for positions in p.data.nonzero()])
+        else:
+            new_pattern.append(p if not isinstance(p, Tensor) else ARRAY)
+            if isinstance(p, Tensor):
+                new_arrays.append(p)
+        axis += n
+    return tuple(new_pattern), tuple(new_arrays)
 
 
 def _bound(value: Any) -> int | None:
@@ -158,15 +194,12 @@ def _consumed(p: Any) -> int:
 
 
 def _repeats(pattern: Pattern, arrays: tuple[Any, ...]) -> bool:
-    """True if an element can be selected more than once."""
-    return any([a.dtype.kind != "b" for a in arrays])
+    """True if an element could be selected more than once."""
+    marks = [p for p in pattern if type(p) is str]
+    return any([mark == ARRAY and a.dtype.kind != "b" for mark, a in zip(marks, arrays, strict=True)])
 
 
 # -- reading
-
-
-def _getitem_impl(x: np.ndarray, *arrays: Any, pattern: Pattern) -> Any:
-    return x[key_of(pattern, arrays)]
 
 
 def _infer_getitem(x: Operand, *arrays: Aval, pattern: Pattern) -> Aval:
@@ -174,9 +207,24 @@ def _infer_getitem(x: Operand, *arrays: Aval, pattern: Pattern) -> Aval:
     return Aval(indexed_shape("getitem", x.shape, pattern, arrays), x.dtype)
 
 
-@defop("getitem", impl=_getitem_impl, infer=_infer_getitem, view=True)
-def getitem_op(needs, g, out, x, *arrays, pattern):
+@defop("getitem", impl=lambda x, pattern: x[_decoded(pattern)], infer=_infer_getitem, view=True)
+def getitem_op(needs, g, out, x, pattern):
+    return (place_op(g, x, pattern=pattern),)
+
+
+def _select_impl(x: np.ndarray, *arrays: Any, pattern: Pattern) -> Any:
+    return x[key_of(pattern, arrays)]
+
+
+@defop("select", impl=_select_impl, infer=_infer_getitem)
+def select_op(needs, g, out, x, *arrays, pattern):
+    """``getitem`` with index arrays, which copies: it is no view."""
     return place_op(g, x, *arrays, pattern=pattern), *[None] * len(arrays)
+
+
+def read(x: Any, arrays: tuple[Any, ...], pattern: Pattern) -> Tensor:
+    """The part of x at a parsed index."""
+    return apply(select_op, x, *arrays, pattern=pattern) if arrays else apply(getitem_op, x, pattern=pattern)
 
 
 def getitem(x: Any, key: Any) -> Tensor:
@@ -184,8 +232,34 @@ def getitem(x: Any, key: Any) -> Tensor:
 
     Index arrays may be tensors without a value yet; a mask without a value gives an unknown dimension.
     """
-    pattern, arrays = parse("getitem", key)
-    return apply(getitem_op, operand(x), *arrays, pattern=pattern)
+    x = operand(x)
+    pattern, arrays = parse("getitem", key, x.shape)
+    return read(x, arrays, pattern)
+
+
+def _flat_places(shape: tuple[int, ...], key: tuple[Any, ...]) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Flat positions that an index selects, in the order of the result, and the shape of that."""
+    places = np.arange(math.prod(shape)).reshape(shape)[key]
+    return places.ravel(), places.shape
+
+
+def write_at(out: np.ndarray, key: tuple[Any, ...], pattern: Pattern, arrays: tuple[Any, ...], v: Any) -> None:
+    """out[key] = v; of repeated indices the last in row order counts."""
+    if _repeats(pattern, arrays) and out.flags.c_contiguous:
+        # NumPy walks index arrays in memory order, so that what comes last would depend on their strides.
+        places, shape = _flat_places(out.shape, key)
+        out.reshape(-1)[places] = np.broadcast_to(v, shape).ravel()
+    else:
+        out[key] = v
+
+
+def _last_writes(shape: tuple[int, ...], key: tuple[Any, ...]) -> np.ndarray:
+    """True for each written element that no later one overwrites."""
+    places, part = _flat_places(shape, key)
+    writer = np.full(math.prod(shape), -1, np.int64)
+    numbers = np.arange(places.size)
+    writer[places] = numbers
+    return (writer[places] == numbers).reshape(part)
 
 
 def _add_at(out: np.ndarray, key: tuple[Any, ...], pattern: Pattern, arrays: tuple[Any, ...], v: Any) -> None:
@@ -222,7 +296,7 @@ def _place_impl(g: np.ndarray, x: np.ndarray, *arrays: Any, pattern: Pattern) ->
 @defop("place", impl=_place_impl, infer=like_second)
 def place_op(needs, g, out, v, like, *arrays, pattern):
     """Zeros like a second tensor with v added in at an index: the transposed map of ``getitem``."""
-    return apply(getitem_op, g, *arrays, pattern=pattern), None, *[None] * len(arrays)
+    return read(g, arrays, pattern), None, *[None] * len(arrays)
 
 
 # -- writing
@@ -245,7 +319,7 @@ def _infer_write(name: str) -> Any:
 
 def _update_impl(x: np.ndarray, v: Any, *arrays: Any, pattern: Pattern) -> np.ndarray:
     out = np.array(x, order="C")
-    out[key_of(pattern, arrays)] = v
+    write_at(out, key_of(pattern, arrays), pattern, arrays, v)
     return out
 
 
@@ -255,7 +329,7 @@ def index_update_op(needs, g, out, x, v, *arrays, pattern):
     if needs[0]:
         gx = apply(index_update_op, g, 0, *arrays, pattern=pattern)
     if needs[1]:
-        part = apply(getitem_op, g, *arrays, pattern=pattern)
+        part = read(g, arrays, pattern)
         if _repeats(pattern, arrays):
             # Of several values written to one place only the last is in the result.
             part = part * apply(last_written, x, *arrays, pattern=pattern)
@@ -264,12 +338,7 @@ def index_update_op(needs, g, out, x, v, *arrays, pattern):
 
 
 def _last_written_impl(x: np.ndarray, *arrays: Any, pattern: Pattern) -> np.ndarray:
-    key = key_of(pattern, arrays)
-    writer = np.full(x.shape, -1, np.int64)
-    part = writer[key]
-    numbers = np.arange(part.size).reshape(part.shape)
-    writer[key] = numbers
-    return writer[key] == numbers
+    return _last_writes(x.shape, key_of(pattern, arrays))
 
 
 last_written = defop_no_grad(
@@ -284,8 +353,9 @@ def index_update(x: Any, value: Any, *key: Any) -> Tensor:
 
     Gradients reach x where it was kept and ``value`` where it was written; of repeated indices the last counts.
     """
-    pattern, arrays = parse("index_update", key)
-    return apply(index_update_op, operand(x), value, *arrays, pattern=pattern)
+    x = operand(x)
+    pattern, arrays = parse("index_update", key, x.shape)
+    return apply(index_update_op, x, value, *arrays, pattern=pattern)
 
 
 def _index_add_impl(x: np.ndarray, v: Any, *arrays: Any, pattern: Pattern) -> np.ndarray:
@@ -302,14 +372,15 @@ def _infer_index_add(x: Operand, v: Operand, *arrays: Aval, pattern: Pattern) ->
 @defop("index_add", impl=_index_add_impl, infer=_infer_index_add)
 def index_add_op(needs, g, out, x, v, *arrays, pattern):
     gx = unbroadcast(g, x) if needs[0] else None
-    gv = unbroadcast(apply(getitem_op, g, *arrays, pattern=pattern), v) if needs[1] else None
+    gv = unbroadcast(read(g, arrays, pattern), v) if needs[1] else None
     return gx, gv, *[None] * len(arrays)
 
 
 def index_add(x: Any, value: Any, *key: Any) -> Tensor:
     """A copy of x with ``value`` added to ``x[key]``; repeated indices add up (scatter-add)."""
-    pattern, arrays = parse("index_add", key)
-    return apply(index_add_op, operand(x), value, *arrays, pattern=pattern)
+    x = operand(x)
+    pattern, arrays = parse("index_add", key, x.shape)
+    return apply(index_add_op, x, value, *arrays, pattern=pattern)
 
 
 # -- take
@@ -425,7 +496,8 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Tensor:
 
 def _put_along_impl(x: np.ndarray, index: np.ndarray, v: Any, axis: int) -> np.ndarray:
     out = np.array(x, order="C")
-    out[_along(index, x.shape, axis)] = v
+    places, shape = _flat_places(x.shape, _along(index, x.shape, axis))
+    out.reshape(-1)[places] = np.broadcast_to(v, shape).ravel()
     return out
 
 
@@ -447,12 +519,7 @@ def put_along_op(needs, g, out, x, index, v, axis):
 
 
 def _last_put_impl(x: np.ndarray, index: np.ndarray, axis: int) -> np.ndarray:
-    key = _along(index, x.shape, axis)
-    writer = np.full(x.shape, -1, np.int64)
-    part = writer[key]
-    numbers = np.arange(part.size).reshape(part.shape)
-    writer[key] = numbers
-    return writer[key] == numbers
+    return _last_writes(x.shape, _along(index, x.shape, axis))
 
 
 last_put = defop_no_grad(

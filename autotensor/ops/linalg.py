@@ -71,7 +71,7 @@ def _infer_matmul(x: Operand, y: Operand) -> Aval:
 
 
 def _matmul_impl(x: Any, y: Any) -> Any:
-    if np.ndim(y) == 2 and np.ndim(x) > 2 and x.flags.c_contiguous and x.shape[-1] == y.shape[0] and x.size:
+    if np.ndim(x) > 2 and np.ndim(y) == 2 and x.flags.c_contiguous and x.shape[-1] == y.shape[0] and x.size:
         # NumPy multiplies one matrix of the batch after the other; as one tall matrix it is one call of BLAS.
         return np.matmul(x.reshape(-1, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[-1])
     return np.matmul(x, y)

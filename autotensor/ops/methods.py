@@ -141,8 +141,8 @@ for _name, _function in [
 
 def _getitem(self: Tensor, key: Any) -> Tensor:
     """Part of the tensor; index as for NumPy arrays."""
-    pattern, arrays = index.parse("getitem", key)
-    return apply(index.getitem_op, self, *arrays, pattern=pattern)
+    pattern, arrays = index.parse("getitem", key, self.shape)
+    return index.read(self, arrays, pattern)
 
 
 def _setitem(self: Tensor, key: Any, value: Any) -> None:
@@ -152,7 +152,7 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
             f"[setitem] a Variable is written as a whole; got an index write to {self.name or 'one'}. "
             "Use v.assign(at.index_update(v, value, index))."
         )
-    pattern, arrays = index.parse("setitem", key)
+    pattern, arrays = index.parse("setitem", key, self.shape)
     symbolic = [x for x in (self, value, *arrays) if isinstance(x, Tensor) and (x.data is None or x.deferred)]
     if symbolic:
         raise TraceError(
@@ -174,7 +174,8 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
         return
     new = value.data if isinstance(value, Tensor) else value
     target = self._writable()
-    target[index.key_of(pattern, tuple([a.data for a in arrays]))] = new
+    positions = tuple([a.data for a in arrays])
+    index.write_at(target, index.key_of(pattern, positions), pattern, positions, new)
 
 
 _attach("__getitem__", _getitem)

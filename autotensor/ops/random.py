@@ -55,6 +55,7 @@ class Generator:
             raise DTypeError(f"[seed] expected a whole number or None; got {seed!r}. Use int(seed)?")
         with self._lock:
             self._seed = int(seed) % (1 << 64)
+            self._stream = counter_rng.stream(self._seed)
             self._draws = 0
 
     def get_state(self) -> dict[str, int]:
@@ -68,14 +69,15 @@ class Generator:
             raise DTypeError(f"[set_state] expected what get_state() returns; got {state!r}. To start anew use seed().")
         with self._lock:
             self._seed = int(state["seed"]) % (1 << 64)
+            self._stream = counter_rng.stream(self._seed)
             self._draws = int(state["draws"])
 
-    def next_key(self) -> np.uint64:
-        """A fresh key; one draw."""
+    def next_key(self) -> int:
+        """A fresh key, a whole number of 64 bits; one draw."""
         with self._lock:
             draw = self._draws
             self._draws = draw + 1
-        return counter_rng.make_key(self._seed, draw)
+            return counter_rng.key_number(self._stream, draw)
 
     def __repr__(self) -> str:
         return f"Generator(seed={self._seed}, draws={self._draws})"
@@ -108,10 +110,16 @@ def set_state(state: Mapping[str, int]) -> None:
 
 # -- keys
 
+
+def _next_key_into(out: np.ndarray, generator: Generator) -> None:
+    out[()] = generator.next_key()
+
+
 next_key_op = defop_no_grad(
     "next_key",
-    impl=lambda generator: np.asarray(generator.next_key()),
+    impl=lambda generator: np.array(generator.next_key(), np.uint64),
     infer=lambda generator: Aval((), np.uint64),
+    into=_next_key_into,
     pure=False,
     doc="A fresh key of a generator.",
 )

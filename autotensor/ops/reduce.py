@@ -92,7 +92,7 @@ def _lower_size(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> A
 
 
 size_along = defop_no_grad(
-    "size_along", impl=_size_impl, infer=lambda x, axis: Aval((), float_dtype(x)), lower=_lower_size
+    "size_along", impl=_size_impl, infer=lambda x, axis: Aval((), _mean_dtype(x)), lower=_lower_size
 )
 
 

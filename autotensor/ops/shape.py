@@ -42,10 +42,10 @@ def text(shape: Sequence[Dim]) -> str:
 
 
 def dense_sum(x: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
-    """Sum over axes; half precision is accumulated in float32."""
+    """Sum over axes in the dtype of x; half precision is accumulated in float32."""
     if x.dtype == np.float16:
         return np.add.reduce(x, axis=axis, dtype=np.float32).astype(np.float16)
-    return np.add.reduce(x, axis=axis)
+    return np.add.reduce(x, axis=axis, dtype=x.dtype)
 
 
 def like_first(x: Operand, *others: Operand, **params: Any) -> Aval:

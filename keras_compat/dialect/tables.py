@@ -698,8 +698,8 @@ _GET_UPDATES = [
     f"optimizers:{name}.get_updates"
     for name in ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam")
 ]
-V1_POSITIONAL |= {path: V1_POSITIONAL["optimizers:Optimizer.get_updates"] for path in _GET_UPDATES}
-DROPPED |= {path: DROPPED["optimizers:Optimizer.get_updates"] for path in _GET_UPDATES}
+V1_POSITIONAL |= dict.fromkeys(_GET_UPDATES, V1_POSITIONAL["optimizers:Optimizer.get_updates"])
+DROPPED |= dict.fromkeys(_GET_UPDATES, DROPPED["optimizers:Optimizer.get_updates"])
 
 # The positional order of Keras 2 for callables whose own signature is `*args, **kwargs`.
 V2_POSITIONAL: dict[str, str] = {"models:Model": "inputs= outputs= name="}

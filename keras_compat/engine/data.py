@@ -60,9 +60,7 @@ def as_columns(data: Any, names: Sequence[str], what: str) -> list[Any]:
             )
         return []
     if data is None:
-        raise ValueError(
-            f"[{what}] expected data for {', '.join(map(repr, names))}; got None. Pass an array for each."
-        )
+        raise ValueError(f"[{what}] expected data for {', '.join(map(repr, names))}; got None. Pass an array for each.")
     if isinstance(data, Mapping):
         missing = [name for name in names if name not in data]
         if missing:

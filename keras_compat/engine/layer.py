@@ -44,6 +44,11 @@ def snake_case(name: str) -> str:
     return "private" + out if out.startswith("_") else out
 
 
+def _automatic_name(cls: type) -> str:
+    prefix = snake_case(cls.__name__)
+    return f"{prefix}_{K.get_uid(prefix)}"
+
+
 def tensor_key(tensors: Any) -> tuple[int, ...] | None:
     """What losses and updates that depend on ``tensors`` are filed under; None for unconditional ones."""
     if tensors is None:
@@ -124,11 +129,7 @@ class Layer:
                     f"[{type(self).__name__}] Keyword argument not understood: {name!r}. Every layer takes "
                     f"{', '.join(sorted(_BASE_ARGUMENTS))}; check the spelling."
                 )
-        name = kwargs.get("name")
-        if not name:
-            prefix = snake_case(type(self).__name__)
-            name = f"{prefix}_{K.get_uid(prefix)}"
-        self.name: str = name
+        self.name: str = kwargs.get("name") or _automatic_name(type(self))
         self.trainable = kwargs.get("trainable", True)
         self.dtype = kwargs.get("dtype") or K.floatx()
         if "batch_input_shape" in kwargs and kwargs["batch_input_shape"] is not None:
@@ -288,13 +289,10 @@ class Layer:
     def count_params(self) -> int:
         """Number of scalars in all weights."""
         if not self.built:
-            if type(self).__name__ == "Sequential":
-                self.build()  # type: ignore[call-arg]
-            else:
-                raise RuntimeError(
-                    f"[count_params] You tried to call `count_params` on {self.name}, but the layer isn't built. "
-                    f"You can build it manually via: `{self.name}.build(batch_input_shape)`."
-                )
+            raise RuntimeError(
+                f"[count_params] You tried to call `count_params` on {self.name}, but the layer isn't built. "
+                f"You can build it manually via: `{self.name}.build(batch_input_shape)`."
+            )
         return sum(int(np.prod(w.shape)) for w in self.weights)
 
     # -- losses, updates, metrics -------------------------------------------------------------------------------------
@@ -355,7 +353,7 @@ class Layer:
 
     # -- calling ------------------------------------------------------------------------------------------------------
 
-    def call(self, inputs: Any, **kwargs: Any) -> Any:
+    def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Compute the output tensor or list of tensors; the place for a subclass's arithmetic."""
         return inputs
 
@@ -528,7 +526,7 @@ class Layer:
     def _only(self, attribute: str, what: str) -> Any:
         if len(self._inbound_nodes) > 1:
             raise AttributeError(
-                f"[{self.name}] Layer {self.name} has multiple inbound nodes, hence the notion of \"layer {what}\" is "
+                f'[{self.name}] Layer {self.name} has multiple inbound nodes, hence the notion of "layer {what}" is '
                 f"ill-defined. Use `get_{what.replace(' ', '_')}_at(node_index)` instead."
             )
         if not self._inbound_nodes:
@@ -600,7 +598,7 @@ class Layer:
         if any(s != shapes[0] for s in shapes):
             raise AttributeError(
                 f"[{self.name}] The layer {self.name} has multiple inbound nodes with different {what}s. Hence the notion "
-                f"of \"{what}\" is ill-defined for the layer. Use `get_{what.replace(' ', '_')}_at(node_index)` instead."
+                f'of "{what}" is ill-defined for the layer. Use `get_{what.replace(" ", "_")}_at(node_index)` instead.'
             )
         return unpack_singleton(shapes[0])
 

@@ -641,7 +641,9 @@ def json_value(value: Any) -> Any:
     name = getattr(value, "__name__", None)
     if callable(value) and name:
         return name
-    raise TypeError(f"[to_json] expected what JSON can hold; got {type(value).__name__}. Return plain values in get_config.")
+    raise TypeError(
+        f"[to_json] expected what JSON can hold; got {type(value).__name__}. Return plain values in get_config."
+    )
 
 
 def rebuild_graph(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> tuple[Any, Any]:
@@ -666,7 +668,9 @@ def rebuild_graph(config: dict[str, Any], custom_objects: dict[str, Any] | None 
                 rest.append((layer, call))
         if len(rest) == len(waiting):
             names = ", ".join(layer.name for layer, _ in rest)
-            raise ValueError(f"[from_config] calls of these layers never get their inputs: {names}. Is the config whole?")
+            raise ValueError(
+                f"[from_config] calls of these layers never get their inputs: {names}. Is the config whole?"
+            )
         waiting = rest
 
     def tensor(coordinate: Sequence[Any]) -> Any:

@@ -204,5 +204,3 @@ def _first_layer(layer: Any) -> Any:
             break
         layer = inner
     return layer
-
-

@@ -17,7 +17,7 @@ from .core import Flatten as Flatten
 from .core import Lambda as Lambda
 from .core import Masking as Masking
 from .core import Permute as Permute
-from .core import Reshape as Reshape
 from .core import RepeatVector as RepeatVector
+from .core import Reshape as Reshape
 
 register(InputLayer)

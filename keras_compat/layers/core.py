@@ -426,5 +426,3 @@ def _whole(layer: str, name: str, value: Any) -> int:
     if value < 1:
         raise ValueError(f"[{layer}] {name} must be at least 1; got {value!r}.")
     return int(value)
-
-

@@ -121,9 +121,7 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
     return model
 
 
-def _compile_from(
-    model: Any, training: dict[str, Any], group: Any, custom_objects: Mapping[str, Any] | None
-) -> None:
+def _compile_from(model: Any, training: dict[str, Any], group: Any, custom_objects: Mapping[str, Any] | None) -> None:
     known = {**get_custom_objects(), **(custom_objects or {})}
 
     def named(value: Any) -> Any:
@@ -250,7 +248,9 @@ def match_by_name(
             if not problems:
                 pairs += found
             elif skip_mismatch:
-                warnings.warn(f"Skipping loading of weights for layer {name} due to {'; '.join(problems)}", stacklevel=3)
+                warnings.warn(
+                    f"Skipping loading of weights for layer {name} due to {'; '.join(problems)}", stacklevel=3
+                )
             else:
                 wrong += problems
     if wrong:
@@ -346,7 +346,9 @@ def _write_list(group: Any, name: str, texts: Sequence[str]) -> None:
     data = np.asarray([t.encode("utf8") for t in texts]) if texts else np.asarray([], dtype="S1")
     too_long = [t for t in texts if len(t.encode("utf8")) > _ATTRIBUTE_LIMIT]
     if too_long:
-        raise RuntimeError(f"[save] names longer than {_ATTRIBUTE_LIMIT} bytes can not be stored: {too_long[0][:60]}...")
+        raise RuntimeError(
+            f"[save] names longer than {_ATTRIBUTE_LIMIT} bytes can not be stored: {too_long[0][:60]}..."
+        )
     chunks = 1
     while any(part.nbytes > _ATTRIBUTE_LIMIT for part in np.array_split(data, chunks)):
         chunks += 1

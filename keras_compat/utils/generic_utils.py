@@ -152,6 +152,32 @@ def deserialize_keras_object(
     )
 
 
+def get_from_module(
+    identifier: Any,
+    module_params: Mapping[str, Any],
+    module_name: str,
+    instantiate: bool = False,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Any:
+    """Keras 1's form of :func:`deserialize_keras_object`.
+
+    A name gives what is registered under it, called with ``kwargs`` if ``instantiate``; a dictionary
+    ``{'name': ..., **arguments}`` gives an instance; anything else comes back.
+    """
+    if isinstance(identifier, Mapping):
+        arguments = {key: value for key, value in identifier.items() if key != "name"}
+        return deserialize_keras_object(identifier["name"], module_params, None, module_name)(**arguments)
+    if not isinstance(identifier, str):
+        return identifier
+    found = deserialize_keras_object(identifier, module_params, None, module_name)
+    return found(**(kwargs or {})) if instantiate else found
+
+
+def make_tuple(*args: Any) -> tuple[Any, ...]:
+    """The arguments as a tuple."""
+    return args
+
+
 def has_arg(fn: Callable[..., Any], name: str, accept_all: bool = False) -> bool:
     """Tell whether ``fn`` can be called with the keyword ``name``; ``**kwargs`` counts if ``accept_all``."""
     try:

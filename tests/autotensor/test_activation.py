@@ -10,7 +10,6 @@ import pytest
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
 from autotensor.ops import activation
-from autotensor.ops import methods as _methods  # noqa: F401  (operators on tensors)
 from autotensor.testing import check_grad
 from tests.autotensor.samples.base import array
 

@@ -10,7 +10,6 @@ from autotensor.core.tensor import Tensor, placeholder
 from autotensor.errors import AutotensorError, DTypeError, GradError, ShapeError
 from autotensor.graph.compile import function
 from autotensor.ops import linalg
-from autotensor.ops import methods as _methods  # noqa: F401  (operators on tensors)
 from autotensor.testing import check_grad
 from tests.autotensor.samples.base import array, integers
 from tests.autotensor.samples.linalg import regular, singular, symmetric

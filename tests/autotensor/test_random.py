@@ -18,7 +18,6 @@ from autotensor.core.tensor import Tensor, Variable, placeholder
 from autotensor.errors import AutotensorError
 from autotensor.graph.compile import function
 from autotensor.kernels import counter_rng
-from autotensor.ops import methods as _methods  # noqa: F401  (operators on tensors)
 from autotensor.ops import random
 
 N = 200_000

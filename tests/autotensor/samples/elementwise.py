@@ -122,7 +122,13 @@ SAMPLES = {
             for n in (0, 1, 2, 3, -1, -2, 2.0)
         ],
         Sample(positive(2, 3), 0.5, oracle=np.power, name="root"),
-        Sample(array(2, 3), np.array([0, 1, 3]), oracle=np.power, name="integer_exponents"),
+        Sample(
+            array(2, 3),
+            np.array([0, 1, 3]),
+            oracle=np.power,
+            name="integer_exponents",
+            skip={"float32": "integers promote to float64"},
+        ),
         Sample(array(2, 3), np.array([2.0, 3.0, 4.0]), oracle=np.power, wrt=[0], name="negative_base_tensor"),
     ],
     "negative": [*_unary(np.negative), Sample(integers(4), oracle=np.negative, order=0, name="integers")],

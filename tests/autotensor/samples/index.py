@@ -15,7 +15,7 @@ _ROWS = np.array([2, 0, 2, -1])
 _MASK = np.array([True, False, True])
 
 
-def _indexing(op, call, oracle, values=None, **options):
+def _indexing(call, oracle, values=None, with_arrays=None):
     """Samples of an indexing operation for each kind of index."""
     keys = {
         "int": 1,
@@ -35,6 +35,8 @@ def _indexing(op, call, oracle, values=None, **options):
     }
     samples = []
     for name, key in keys.items():
+        if with_arrays not in (None, any([isinstance(k, np.ndarray) for k in _key(key)])):
+            continue
         samples.append(
             Sample(
                 array(3, 2, 4),
@@ -42,7 +44,7 @@ def _indexing(op, call, oracle, values=None, **options):
                 call=lambda *xs, key=key: call(*xs, key),
                 oracle=lambda *xs, key=key: oracle(*xs, key),
                 name=name,
-                skip={**_FIXED, **options.get("skip", {})},
+                skip=_FIXED,
             )
         )
     return samples
@@ -132,7 +134,7 @@ _REPEATED = np.array([[[0, 1, 1, 0], [1, 1, 1, 0], [0, 1, -1, 0]]] * 3)
 
 SAMPLES = {
     "getitem": [
-        *_indexing("getitem", at.getitem, lambda x, key: x[key]),
+        *_indexing(at.getitem, lambda x, key: x[key], with_arrays=False),
         Sample(
             integers(4, 3),
             call=lambda x: x[1:, ::2],
@@ -141,6 +143,9 @@ SAMPLES = {
             name="integers",
             skip=_FIXED,
         ),
+    ],
+    "select": [
+        *_indexing(at.getitem, lambda x, key: x[key], with_arrays=True),
         Sample(array(3, 2), _ROWS, call=lambda x, i: x[i], oracle=lambda x, i: x[i], name="input_index", skip=_FIXED),
     ],
     "place": [
@@ -176,7 +181,7 @@ SAMPLES = {
         ),
     ],
     "index_update": [
-        *_indexing("index_update", lambda x, v, key: at.index_update(x, v, *_key(key)), _update, _value),
+        *_indexing(lambda x, v, key: at.index_update(x, v, *_key(key)), _update, _value),
         Sample(
             array(3, 4),
             1.5,
@@ -195,7 +200,7 @@ SAMPLES = {
         ),
     ],
     "index_add": [
-        *_indexing("index_add", lambda x, v, key: at.index_add(x, v, *_key(key)), _add, _value),
+        *_indexing(lambda x, v, key: at.index_add(x, v, *_key(key)), _add, _value),
         Sample(
             array(3, 4),
             array(4, seed=2),

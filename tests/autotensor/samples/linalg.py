@@ -198,8 +198,8 @@ SAMPLES = {
         Sample(array(4, 3), oracle=svd_oracle(False), call=call_svd(False), name="tall", tol=1e-11),
         Sample(array(2, 3, 4), oracle=svd_oracle(False), call=call_svd(False), name="wide_batch", tol=1e-11),
         Sample(
-            array(3, 2), oracle=svd_oracle(True, u=False), call=call_svd(True, u=False), name="full", tol=1e-11, order=1,
-            skip=KNOWN,
+            array(3, 2), oracle=svd_oracle(True, u=False), call=call_svd(True, u=False), name="full",
+            skip=KNOWN, tol=1e-11, order=1,
         ),
     ],
     "eigh": [

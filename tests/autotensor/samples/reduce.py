@@ -96,6 +96,7 @@ def _size(x, axis):
     return np.array(float(np.prod([x.shape[a] for a in axis])))
 
 
+_VECTOR = {"scalar": "NumPy makes a vector of a scalar"}
 _INF = np.array([[-np.inf, -np.inf, -np.inf], [-np.inf, 1.0, 2.0], [1e4, -1e4, 1e4]])
 
 SAMPLES = {
@@ -144,7 +145,14 @@ SAMPLES = {
     ],
     "cumulative_sum": [
         *[
-            Sample(array(2, 3, 4), oracle=_running(np.cumsum), axis=axis, reverse=reverse, name=f"{axis}_{reverse}")
+            Sample(
+                array(2, 3, 4),
+                oracle=_running(np.cumsum),
+                axis=axis,
+                reverse=reverse,
+                name=f"{axis}_{reverse}",
+                skip=_VECTOR,
+            )
             for axis, reverse in [(0, False), (1, True), (2, False)]
         ],
         Sample(
@@ -153,7 +161,14 @@ SAMPLES = {
     ],
     "cumulative_prod": [
         *[
-            Sample(array(2, 3, 4), oracle=_running(np.cumprod), axis=axis, reverse=reverse, name=f"{axis}_{reverse}")
+            Sample(
+                array(2, 3, 4),
+                oracle=_running(np.cumprod),
+                axis=axis,
+                reverse=reverse,
+                name=f"{axis}_{reverse}",
+                skip=_VECTOR,
+            )
             for axis, reverse in [(0, False), (1, True), (2, False)]
         ],
         Sample(_with_zeros(3, 4), oracle=_running(np.cumprod), axis=1, reverse=False, name="zeros"),
