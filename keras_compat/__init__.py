@@ -3,7 +3,7 @@
 Change ``keras`` to ``keras_compat`` in the imports of a script, and it runs.
 """
 
-from autotensor.core.tensor import register_library
+from autotensor import register_library
 
 from . import activations as activations
 from . import backend as backend

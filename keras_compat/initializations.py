@@ -7,6 +7,7 @@ Sizes are those of Keras 1.2.2: the scaled normals are not truncated, ``orthogon
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -79,9 +80,7 @@ def he_uniform(shape: Sequence[int], name: str | None = None, dim_ordering: str 
 @_known.add
 def orthogonal(shape: Sequence[int], scale: float = 1.1, name: str | None = None, dim_ordering: str = "th") -> Any:
     """Orthonormal rows or columns times ``scale``; the first dimension is the rows."""
-    flat = (int(shape[0]), 1)
-    for d in shape[1:]:
-        flat = (flat[0], flat[1] * int(d))
+    flat = (shape[0], math.prod(shape[1:]))
     values = K.get_value(initializers.Orthogonal(gain=scale)(flat))
     return K.variable(values.reshape(shape), name=name)
 

@@ -74,7 +74,9 @@ class Optimizer:
     @property
     def lr(self) -> Any:
         """The learning rate, by its older name."""
-        return self.__dict__["lr"] if "lr" in self.__dict__ else self.learning_rate
+        if "lr" in self.__dict__:
+            return self.__dict__["lr"]
+        return self.learning_rate
 
     def __getattr__(self, name: str) -> Any:
         if name == "learning_rate" and "lr" in self.__dict__:

@@ -77,9 +77,7 @@ def broadcast_shapes(op: str, *shapes: Sequence[Dim]) -> Shape:
             d = shape[k] if len(shape) >= -k else 1
             if d == 1 or d == dim:
                 continue
-            if dim == 1:
-                dim = d
-            elif dim is None:
+            if dim == 1 or dim is None:
                 dim = d
             elif d is not None:
                 text = " and ".join(str(tuple(s)).replace("None", "?") for s in shapes)

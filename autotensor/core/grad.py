@@ -121,6 +121,7 @@ def pull_back(node: Node, needs: tuple[bool, ...], g: Any, out: Any) -> Sequence
 def _through_fallback(node: Node, needs: tuple[bool, ...], g: Any) -> list[Any]:
     # The inputs are re-entered as fresh leaves, so that the walk stops at this node.
     inputs = [_leaf(x) if need else x for x, need in zip(node.inputs, needs, strict=True)]
+    assert node.op.fallback is not None
     with enable_grad():
         outs = node.op.fallback(*inputs, **node.params)
     outs = outs if isinstance(outs, tuple) else (outs,)
@@ -200,7 +201,8 @@ def blocking_op(output: Tensor, x: Tensor) -> str | None:
     order = topological([output])
     behind: set[int] = set()
     for node, outs in order:
-        if any(isinstance(i, Tensor) and (i is x or (i.node is not None and id(i.node) in behind)) for i in node.inputs):
+        tensors = [i for i in node.inputs if isinstance(i, Tensor)]
+        if any(i is x or (i.node is not None and id(i.node) in behind) for i in tensors):
             behind.add(id(node))
             if (node.op.vjp is None and node.op.fallback is None) or all(t.dtype.kind != "f" for t in outs.values()):
                 return node.op.name

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from autotensor import config
-from autotensor.core.aval import Aval
 from autotensor.core.state import state
-from autotensor.core.tensor import NUMBER_TYPES, TENSOR_TYPES, Node, Tensor, Variable, _new, symbol, to_array, user_line
+from autotensor.core.tensor import NUMBER_TYPES, TENSOR_TYPES, Node, Tensor, Variable, _new, symbol, user_line
 from autotensor.errors import AutotensorError, DTypeError, NanError
 
 Vjp = Callable[..., Sequence[Any]]
@@ -23,7 +22,7 @@ Vjp = Callable[..., Sequence[Any]]
 class Op:
     """One operation. Calling it is ``apply(op, *tensors, **params)``.
 
-    impl(*arrays, **params): NumPy arrays (and Python numbers) in, array or tuple of arrays out. Never writes its inputs.
+    impl(*arrays, **params): NumPy arrays (and Python numbers) in, array or tuple of them out. Never writes its inputs.
     infer(*operands, **params): Aval or tuple of Avals from Avals and Python numbers; raises ShapeError, DTypeError.
     vjp(needs, g, out, *inputs, **params): gradients of the inputs, written with operations; None where there is none.
         For several outputs ``g`` and ``out`` are tuples, and entries of ``g`` may be None.
@@ -114,9 +113,9 @@ def register(op: Op) -> Op:
 def defop(name: str, **parts: Any) -> Callable[[Vjp], Op]:
     """Register an operation; decorates its VJP::
 
-        @defop("tanh", impl=np.tanh, infer=same_shape, expr="tanh({0})")
-        def tanh(needs, g, out, x):
-            return (g * (1 - out * out),)
+    @defop("tanh", impl=np.tanh, infer=same_shape, expr="tanh({0})")
+    def tanh(needs, g, out, x):
+        return (g * (1 - out * out),)
     """
 
     def decorate(vjp: Vjp) -> Op:
@@ -178,6 +177,7 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     if tracked and state.tracking:
         node = Node(op, inputs, params)
         if written:
+            node.inputs = inputs = tuple([_frozen(x) for x in inputs])
             node.versions = tuple([x.version if type(x) in TENSOR_TYPES else 0 for x in inputs])
         if config.debug or config.nan_guard:
             node.where = user_line()
@@ -252,8 +252,10 @@ def _apply_symbolic(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> 
 
 
 def _frozen(x: Any) -> Any:
-    """A constant that later in-place writes to ``x`` do not reach."""
+    """What ``x`` is now, which later in-place writes do not reach. Tracked leaves keep their identity."""
     if not isinstance(x, Tensor) or type(x) is Variable or x.data is None or not x.version:
+        return x
+    if x.tracked and x.node is None:
         return x
     out = _new(Tensor)
     out.data = x.data
@@ -286,11 +288,3 @@ def _check_finite(op: Op, result: Any, inputs: tuple[Any, ...]) -> None:
                 f"[{op.name}] first {bad} came out of {op.name}({shown}) at {user_line()}. "
                 "Look at the operands there: a log or division of 0, or a step that is too large?"
             )
-
-
-def aval_like(shape: Any, dtype: Any) -> Aval:
-    """Aval from a shape and a dtype; a helper for shape rules."""
-    return Aval(shape, dtype)
-
-
-__all__ = ["OPS", "Op", "apply", "aval_like", "defop", "defop_no_grad", "lookup", "operand_aval", "register", "to_array"]

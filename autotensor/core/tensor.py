@@ -126,7 +126,7 @@ class Tensor:
     def requires_grad(self, value: bool) -> None:
         if value and self.dtype.kind != "f":
             raise DTypeError(
-                f"[requires_grad] only floating tensors have gradients; this one is {self.dtype}. Use astype(at.float64)?"
+                f"[requires_grad] only floating tensors have gradients; this one is {self.dtype}. Use astype()?"
             )
         if not value and self.node is not None:
             raise GradError(
@@ -341,10 +341,10 @@ class Variable(Tensor):
         self.version += 1
         return self._value("in-place write")
 
-    def __eq__(self, other: object) -> bool:  # type: ignore[override]
+    def __eq__(self, other: object) -> bool:
         return self is other
 
-    def __ne__(self, other: object) -> bool:  # type: ignore[override]
+    def __ne__(self, other: object) -> bool:
         return self is not other
 
     __hash__ = Tensor.__hash__
@@ -397,7 +397,7 @@ def to_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarr
         if out.dtype.kind == "c":
             raise DTypeError(f"[tensor] complex tensors are not supported; got {out.dtype}. Split real and imaginary?")
         kind = type(data).__name__
-        raise DTypeError(f"[tensor] expected numbers; got dtype {out.dtype} from a {kind}. Convert it to a float array?")
+        raise DTypeError(f"[tensor] expected numbers; got dtype {out.dtype} from a {kind}. Make it a float array?")
     return out if out.dtype.isnative else out.astype(out.dtype.newbyteorder("="))
 
 

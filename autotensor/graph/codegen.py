@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,10 +33,7 @@ FULL, ROW, TERMINAL = "full", "row", "terminal"
 _LONG = 4096
 
 # Functions of the expression language, by dtype: float32 has vectorisable helpers, float64 follows libm.
-_F32 = {
-    name: f"{name}_f32"
-    for name in "exp expm1 log log1p tanh sigmoid softplus erf sin cos pow sqrt rsqrt".split()
-}
+_F32 = {name: f"{name}_f32" for name in "exp expm1 log log1p tanh sigmoid softplus erf sin cos pow sqrt rsqrt".split()}
 _F64 = {name: f"np.{name}" for name in "exp expm1 log log1p tanh sin cos sqrt".split()} | {
     "sigmoid": "sigmoid_f64",
     "softplus": "softplus_f64",
@@ -307,7 +304,7 @@ class _Emitter:
     def _collapse(self, vary: tuple[bool, ...]) -> tuple[bool, ...]:
         return tuple([bool(axes) and any(vary[k] for k in axes) for axes in self.merged])
 
-    # -- text -----------------------------------------------------------------------------------------------------------
+    # -- text
 
     def put(self, indent: int, text: str) -> None:
         self.lines.append("    " * indent + text)
@@ -548,7 +545,7 @@ class _Emitter:
             target = self._at(self.output_name[id(member.node)], kept, level)
         self.put(indent, f"{target} = {_combine(kind, target, 's' + name)}")
 
-    # -- kernels with row values: stages of loops over one row ----------------------------------------------------------
+    # -- kernels with row values: stages of loops over one row
 
     def _stages(self) -> None:
         """Stage of each value: FULL values are computed in the loop of their stage, ROW values before it."""
@@ -589,11 +586,7 @@ class _Emitter:
     def _row_loop(self, indent: int, stage: int, inner: int) -> None:
         group = self.group
         computed = [m for m in self.members if m.level == FULL and self.stage[id(m.node)] == stage]
-        reduced = [
-            m
-            for m in self.members
-            if m.node.op.reduces is not None and self._reduced_stage(m) == stage
-        ]
+        reduced = [m for m in self.members if m.node.op.reduces is not None and self._reduced_stage(m) == stage]
         if not computed and not reduced:
             return
         for member in reduced:
@@ -706,7 +699,7 @@ def emit(group: Group, same: dict[int, int]) -> tuple[Callable[..., Any], tuple[
     return load(text), emitter.sizes, scratch
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(text: str) -> Callable[..., Any]:
     """Compile kernel source, through a file in the cache folder so that Numba's disk cache finds it again."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]

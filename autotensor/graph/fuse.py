@@ -177,6 +177,12 @@ def _reduction(node: Node) -> bool:
     return node.op.reduces is not None
 
 
+def _domain(node: Node) -> Shape:
+    """Iteration space of an operation: what it reduces, or what it computes."""
+    assert node.avals is not None
+    return node.inputs[0].shape if _reduction(node) else tuple([n or 0 for n in node.avals[0].shape])
+
+
 def _fusible(node: Node) -> bool:
     op = node.op
     if op.n_out != 1 or not op.pure or node.avals is None:
@@ -216,10 +222,9 @@ class _Reach:
 
     def may_merge(self, a: int, b: int) -> bool:
         """No path between the two through a third unit."""
-        for x, y in ((a, b), (b, a)):
-            if any(d != x and (self.before[d] >> x & 1) for d in self.direct[y]):
-                return False
-        return True
+        forward = any(d != a and self.before[d] >> a & 1 for d in self.direct[b])
+        backward = any(d != b and self.before[d] >> b & 1 for d in self.direct[a])
+        return not forward and not backward
 
     def merge(self, a: int, b: int) -> None:
         """Unit b becomes part of a."""
@@ -269,7 +274,7 @@ def fuse(nodes: Sequence[Node], roots: Sequence[Tensor]) -> list[Node | Group]:
                     owner[id(node)] = home = u
                     break
         if home is None and fusible:
-            group = Group(node.inputs[0].shape if _reduction(node) else node.avals[0].shape)  # type: ignore[index]
+            group = Group(_domain(node))
             level = group.admits(node)
             if level:
                 group.add(node, level)

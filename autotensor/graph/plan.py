@@ -98,7 +98,7 @@ class Plan:
 
     def _bind(self) -> None:
         for x in self.inputs:
-            self._leaf(x, np.empty(x.shape, x.dtype))
+            self._leaf(x, np.empty([n or 0 for n in x.shape], x.dtype))
         last = self._last_uses()
         in_place = self._in_place_updates(last)
         self.calls: list[Call] = []
@@ -361,4 +361,3 @@ def _sorted_units(units: list[Any], owner: dict[int, int], place: dict[int, int]
                 heapq.heappush(ready, (rank[v], v))
     assert len(order) == len(units), "fusion made a cycle"
     return order
-

@@ -78,9 +78,11 @@ class _Specialiser:
     def outputs(self, node: Node, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
         op = node.op
         avals = op.infer(*[operand_aval(x) for x in inputs], **node.params)
-        if op.reshapes and _is_identity(inputs[0]) and "shape" in inputs[0].node.params and _source(inputs[0]).shape == ():
-            # A number that was broadcast, then reshaped, is that number broadcast to the other shape.
-            return self.outputs(Node(inputs[0].node.op, (_source(inputs[0]),), {"shape": avals.shape}), inputs)
+        if op.reshapes and _is_identity(inputs[0]) and _source(inputs[0]).shape == ():
+            broadcast = inputs[0].node
+            if "shape" in broadcast.params:
+                # A number that was broadcast, then reshaped, is that number broadcast to the other shape.
+                return self.outputs(Node(broadcast.op, (_source(inputs[0]),), {"shape": avals.shape}), inputs)
         if op.elementwise and op.expr != _IDENTITY and any(_is_identity(x) for x in inputs):
             sources = tuple([_source(x) for x in inputs])
             small = op.infer(*[operand_aval(x) for x in sources], **node.params)

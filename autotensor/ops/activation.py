@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import Aval, Operand, float_dtype, normalize_axis, result_dtype, shape_of
 from autotensor import config
+from autotensor.core.aval import Aval, Operand, float_dtype, normalize_axis, result_dtype, shape_of
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor
 from autotensor.kernels import softmax as kernels
@@ -171,7 +171,9 @@ def _fused_rows(fallback: Any) -> Any:
 
     def lower(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         last = params["axis"] == len(out.shape) - 1
-        return fallback(*inputs, **params) if last and config.fuse and config.numba and out.dtype != np.float16 else None
+        return (
+            fallback(*inputs, **params) if last and config.fuse and config.numba and out.dtype != np.float16 else None
+        )
 
     return lower
 

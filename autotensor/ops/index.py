@@ -68,7 +68,8 @@ def parse(op: str, key: Any, shape: tuple[Dim, ...]) -> tuple[Pattern, tuple[Any
             else:
                 masks = masks or (constant and index.ndim > 0 and index.dtype.kind == "b")
                 pattern.append(ARRAY)
-                arrays.append(index)
+                # An index carries no gradient: its recipe is left behind.
+                arrays.append(wrap(index.data) if constant and index.tracked else index)  # type: ignore[arg-type]
     return _positions(op, pattern, arrays, shape) if masks else (tuple(pattern), tuple(arrays))
 
 

@@ -52,9 +52,7 @@ def _lower_unbroadcast(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any
     return g if g.dtype == out.dtype else g.astype(out.dtype)
 
 
-@defop(
-    "unbroadcast", impl=_unbroadcast_impl, infer=_as_x("unbroadcast"), lower=_lower_unbroadcast, view=True
-)
+@defop("unbroadcast", impl=_unbroadcast_impl, infer=_as_x("unbroadcast"), lower=_lower_unbroadcast, view=True)
 def unbroadcast_op(needs, g, out, x, like):
     return broadcast_like(g, x), None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autotensor.core.grad import relink
 from autotensor.core.op import apply, lookup
 from autotensor.core.state import state
 from autotensor.core.tensor import Tensor, Variable
@@ -168,6 +169,11 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
     if recorded and (self.tracked or (isinstance(value, Tensor) and value.tracked)):
         before = object.__new__(Tensor)  # the value so far, which the recorded graph keeps
         before.__dict__.update(self.__dict__)
+        if isinstance(value, Tensor) and value.tracked:
+            # What the value was computed from was this tensor before the write: x[1] = x[0] * w. After the first
+            # write, recordings keep the value so far by themselves (see core.op).
+            value = value if value is not self else before
+            relink([value], {id(self): before})
         after = apply(index.index_update_op, before, value, *arrays, pattern=pattern)
         self.data, self.node, self.index, self.tracked = after.data, after.node, 0, True
         self.version += 1

@@ -109,14 +109,10 @@ def spec_for(path: str, target: Callable, *, is_layer: bool | None = None) -> Sp
     module, _, qualname = path.partition(":")
     if is_layer is None:
         is_layer = module == "layers" and "." not in qualname
-    modern, required, keyword_only, takes_others = signature_of(
-        target.__init__ if inspect.isclass(target) else target
-    )
+    modern, required, keyword_only, takes_others = signature_of(target.__init__ if inspect.isclass(target) else target)
     if path in tables.V2_POSITIONAL and not modern:
         modern, required = words(tables.V2_POSITIONAL[path])
-    legacy, legacy_required = (
-        words(tables.V1_POSITIONAL[path]) if path in tables.V1_POSITIONAL else ((), frozenset())
-    )
+    legacy, legacy_required = words(tables.V1_POSITIONAL[path]) if path in tables.V1_POSITIONAL else ((), frozenset())
 
     own = frozenset(modern) | keyword_only
     through_kwargs = tables.EXTRA_KEYWORDS.get(path, frozenset()) if takes_others else frozenset()

@@ -390,9 +390,7 @@ VALUES_CLOSED: frozenset[str] = frozenset({"dim_ordering", "consume_less", "forg
 
 # Old values that no Keras 2 call has: old word -> value -> reason.
 REFUSED_VALUES: dict[str, dict[object, str]] = {
-    "border_mode": {
-        "full": "Keras 2 knows 'valid' and 'same'; put a ZeroPadding layer in front and use 'valid'"
-    },
+    "border_mode": {"full": "Keras 2 knows 'valid' and 'same'; put a ZeroPadding layer in front and use 'valid'"},
 }
 
 # What an initializer's name meant under an old word, where Keras 2 means the same by it or by another name.
@@ -415,9 +413,7 @@ V1_INITIALIZERS: dict[str, str | dict] = {
 # The same for layers with weights of three dimensions that are no convolution kernel. 1.2.2 takes both fans
 # as sqrt(number of weights) for every shape that is not 2D, 4D or 5D; Keras 2 reads three dimensions as a
 # kernel.
-LEGACY_FANS: frozenset[str] = frozenset(
-    {"layers:LocallyConnected1D", "layers:LocallyConnected2D", "layers:PReLU"}
-)
+LEGACY_FANS: frozenset[str] = frozenset({"layers:LocallyConnected1D", "layers:LocallyConnected2D", "layers:PReLU"})
 _FANS = {"seed": None, "legacy_fans": True}
 V1_INITIALIZERS_LEGACY_FANS: dict[str, dict] = {
     "glorot_uniform": {
@@ -558,8 +554,7 @@ V1_POSITIONAL: dict[str, str] = {
         "W_constraint= b_constraint= bias= input_dim="
     ),
     "layers:Merge": (
-        "layers= mode= concat_axis= dot_axes= output_shape= output_mask= arguments= node_indices= "
-        "tensor_indices= name="
+        "layers= mode= concat_axis= dot_axes= output_shape= output_mask= arguments= node_indices= tensor_indices= name="
     ),
     "layers:PReLU": "init= weights= shared_axes=",
     "layers:ParametricSoftplus": "alpha_init= beta_init= weights= shared_axes=",
@@ -576,8 +571,7 @@ V1_POSITIONAL: dict[str, str] = {
         "depthwise_constraint= pointwise_constraint= b_constraint= bias="
     ),
     "layers:SimpleRNN": (
-        "output_dim init= inner_init= activation= W_regularizer= U_regularizer= b_regularizer= "
-        "dropout_W= dropout_U="
+        "output_dim init= inner_init= activation= W_regularizer= U_regularizer= b_regularizer= dropout_W= dropout_U="
     ),
     "layers:SpatialDropout1D": "p",
     "layers:SpatialDropout2D": "p dim_ordering=",
@@ -645,9 +639,7 @@ V1_POSITIONAL: dict[str, str] = {
     "backend:sparse_categorical_crossentropy": "output target from_logits=",
     "backend:batch_normalization": "x mean var beta gamma epsilon=",
     "backend:conv1d": "x kernel stride= border_mode= image_shape= filter_shape=",
-    "backend:conv2d": (
-        "x kernel strides= border_mode= dim_ordering= image_shape= filter_shape= filter_dilation="
-    ),
+    "backend:conv2d": ("x kernel strides= border_mode= dim_ordering= image_shape= filter_shape= filter_dilation="),
     "backend:conv3d": "x kernel strides= border_mode= dim_ordering= volume_shape= filter_shape=",
     "backend:expand_dims": "x dim=",
     "backend:moving_average_update": "variable value momentum",
@@ -680,8 +672,7 @@ V1_POSITIONAL: dict[str, str] = {
         "batch_size= shuffle= seed= save_to_dir= save_prefix= save_format= follow_links="
     ),
     "preprocessing.image:NumpyArrayIterator": (
-        "x y image_data_generator batch_size= shuffle= seed= dim_ordering= save_to_dir= "
-        "save_prefix= save_format="
+        "x y image_data_generator batch_size= shuffle= seed= dim_ordering= save_to_dir= save_prefix= save_format="
     ),
     "preprocessing.image:array_to_img": "x dim_ordering= scale=",
     "preprocessing.image:img_to_array": "img dim_ordering=",
@@ -695,8 +686,7 @@ V1_POSITIONAL: dict[str, str] = {
 
 # Each optimizer has its own get_updates.
 _GET_UPDATES = [
-    f"optimizers:{name}.get_updates"
-    for name in ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam")
+    f"optimizers:{name}.get_updates" for name in ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "Adamax", "Nadam")
 ]
 V1_POSITIONAL |= dict.fromkeys(_GET_UPDATES, V1_POSITIONAL["optimizers:Optimizer.get_updates"])
 DROPPED |= dict.fromkeys(_GET_UPDATES, DROPPED["optimizers:Optimizer.get_updates"])
@@ -882,9 +872,7 @@ LAYER_KEYWORDS: frozenset[str] = frozenset(
     {"name", "trainable", "dtype", "input_shape", "batch_input_shape", "batch_size", "weights"}
 )
 # The base class of the recurrent layers takes these in Keras 1 and 2 alike.
-_RNN_KEYWORDS = frozenset(
-    {"return_sequences", "return_state", "go_backwards", "stateful", "unroll", "implementation"}
-)
+_RNN_KEYWORDS = frozenset({"return_sequences", "return_state", "go_backwards", "stateful", "unroll", "implementation"})
 _OPTIMIZER_KEYWORDS = frozenset({"clipnorm", "clipvalue", "name", "decay"})
 _EPSILON = frozenset({"epsilon"})
 
@@ -912,9 +900,7 @@ EXTRA_KEYWORDS: dict[str, frozenset[str]] = {
 
 # New word -> level -> value; no entry: as in 2.3. The words of a call do not matter: 2.3.1 gives a call in
 # Keras 1's words its own defaults (its GRU(output_dim=) has sigmoid gates).
-_V1_ORTHOGONAL: dict[str, object] = {
-    "1.2": {"class_name": "Orthogonal", "config": {"gain": 1.1, "seed": None}}
-}
+_V1_ORTHOGONAL: dict[str, object] = {"1.2": {"class_name": "Orthogonal", "config": {"gain": 1.1, "seed": None}}}
 _V1_GATES: dict[str, object] = {"1.2": "hard_sigmoid", "2.2": "hard_sigmoid"}
 _V1_IMPLEMENTATION: dict[str, object] = {"1.2": 0, "2.2": 1}
 _LOCAL_KERNEL: dict[str, object] = {"1.2": V1_INITIALIZERS_LEGACY_FANS["glorot_uniform"]}

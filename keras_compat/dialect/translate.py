@@ -136,9 +136,7 @@ def _same_call(spec: Spec, args: Sequence[Any], kwargs: Mapping[str, Any], level
             positional, keywords, _ = _convert(spec, args, kwargs, legacy, level)
         except TypeError:
             return False
-        asked.append(
-            {k: v for k, v in {**dict(zip(spec.modern, positional)), **keywords}.items() if v is not None}
-        )
+        asked.append({k: v for k, v in {**dict(zip(spec.modern, positional)), **keywords}.items() if v is not None})
     return asked[0].keys() == asked[1].keys() and all(_same(asked[0][k], asked[1][k]) for k in asked[0])
 
 
@@ -163,20 +161,11 @@ def fits(kind: str, value: Any) -> bool:
     if kind == "integer or none":
         return integer or value is None or not plain
     if kind in ("integers", "integers or none"):
-        return (
-            integer
-            or isinstance(value, (tuple, list))
-            or not plain
-            or (value is None and kind.endswith("none"))
-        )
+        return integer or isinstance(value, (tuple, list)) or not plain or (value is None and kind.endswith("none"))
     if kind == "number":
         return (isinstance(value, Real) and not isinstance(value, bool)) or value is None or not plain
     if kind == "fraction":
-        return (
-            (isinstance(value, Real) and not isinstance(value, (bool, Integral)))
-            or value is None
-            or not plain
-        )
+        return (isinstance(value, Real) and not isinstance(value, (bool, Integral))) or value is None or not plain
     if kind == "mode of padding":
         return value in _PADDINGS if plain else True
     if kind == "layout":
@@ -252,9 +241,7 @@ def _convert(
         elif word in spec.dropped:
             allowed, reason = spec.dropped[word]
             if allowed is not None and not any(_same(value, harmless) for harmless in allowed):
-                raise DialectError(
-                    f"[{spec.name}] {word}={_short(value)} is gone: {reason}. Leave {word} out."
-                )
+                raise DialectError(f"[{spec.name}] {word}={_short(value)} is gone: {reason}. Leave {word} out.")
             notes.append(Note(spec.name, how, "", reason))
         elif _is_gathered(spec, word):
             if word in parts:
@@ -304,13 +291,7 @@ def _value(spec: Spec, word: str, value: Any, legacy: bool, positional: bool) ->
         return _pads(value)
     if legacy and kind == "initializer" and isinstance(value, str):
         return copy.deepcopy(spec.initializers.get(value, value))
-    if (
-        legacy
-        and kind == "penalty"
-        and isinstance(value, dict)
-        and "class_name" not in value
-        and "name" in value
-    ):
+    if legacy and kind == "penalty" and isinstance(value, dict) and "class_name" not in value and "name" in value:
         return _penalty(value)
     return value
 
@@ -334,16 +315,10 @@ def _penalty(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"class_name": name, "config": {words.get(k, k): v for k, v in config.items() if k != "name"}}
 
 
-def _gather(
-    spec: Spec, gather: Gather, found: dict[str, Any], put: Any, out: dict, notes: list[Note]
-) -> None:
+def _gather(spec: Spec, gather: Gather, found: dict[str, Any], put: Any, out: dict, notes: list[Note]) -> None:
     if gather.how == "input_shape":
         # As in Keras 1: not given is None, and a shape that is given in full counts more.
-        if (
-            all(value is None for value in found.values())
-            or "batch_input_shape" in out
-            or gather.target in out
-        ):
+        if all(value is None for value in found.values()) or "batch_input_shape" in out or gather.target in out:
             return
         put(gather.target, tuple(found.get(part) for part in gather.parts), " and ".join(found))
         return
@@ -400,9 +375,7 @@ def _twice(spec: Spec, target: str, word: str, value: Any, other: str, other_val
         both = f"{_short(value)} and {_short(other_value)}"
         return f"[{spec.name}] got multiple values for argument {word!r}: {both}."
     spelled = f"{word}={_short(value)} and {other}={_short(other_value)}"
-    return (
-        f"[{spec.name}] {target} is given twice, as {spelled}. Keep one of them; {target} is Keras 2's word."
-    )
+    return f"[{spec.name}] {target} is given twice, as {spelled}. Keep one of them; {target} is Keras 2's word."
 
 
 def _unknown(spec: Spec, word: str) -> str:

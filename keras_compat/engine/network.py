@@ -73,7 +73,8 @@ class Network(Layer):
     def _init_subclassed_network(self, name: str | None = None, **kwargs: Any) -> None:
         if kwargs:
             raise TypeError(
-                f"[{type(self).__name__}] expected inputs and outputs, or a subclass with its own call(); got "
+                f"[{type(self).__name__}] expected inputs and outputs, or a subclass with its own call(); "
+                "got "
                 f"{', '.join(kwargs)}. Write Model(inputs=x, outputs=y)."
             )
         self._is_graph_network = False
@@ -135,19 +136,22 @@ class Network(Layer):
         for x in self.inputs:
             if id(x) in seen:
                 raise ValueError(
-                    f"[Model] The list of inputs passed to the model is redundant. All inputs should only appear once; "
+                    "[Model] The list of inputs passed to the model is redundant. All inputs should only "
+                    "appear once; "
                     f"found: {self.inputs}. Drop the repeated one."
                 )
             seen.add(id(x))
             if not is_keras_tensor(x):
                 raise ValueError(
-                    f"[Model] Input tensors to a {type(self).__name__} must come from `keras.layers.Input`. Received: "
+                    f"[Model] Input tensors to a {type(self).__name__} must come from "
+                    "`keras.layers.Input`. Received: "
                     f"{x!r} (missing previous layer metadata). Wrap it: Input(tensor=x)."
                 )
         for y in self.outputs:
             if not is_keras_tensor(y):
                 raise ValueError(
-                    f"[Model] Output tensors to a {type(self).__name__} must be the output of a Keras `Layer` (thus "
+                    f"[Model] Output tensors to a {type(self).__name__} must be the output of a Keras "
+                    "`Layer` (thus "
                     f"holding past layer metadata). Found: {y!r}. Wrap the operation in a Lambda layer."
                 )
 
@@ -174,23 +178,11 @@ class Network(Layer):
             raise ValueError("[get_layer] Provide either a layer name or layer index; got neither.")
         if not -len(self.layers) <= index < len(self.layers):
             raise ValueError(
-                f"[get_layer] Was asked to retrieve layer at index {index} but model only has {len(self.layers)} layers."
+                f"[get_layer] Was asked to retrieve layer at index {index} but model only has "
+                f"{len(self.layers)} layers."
                 " They are counted from 0."
             )
         return self.layers[index]
-
-    @property
-    def trainable_weights(self) -> list[Any]:
-        if not self.trainable:
-            return []
-        return unique(self._trainable_weights + self._nested_weights("trainable_weights"))
-
-    @property
-    def non_trainable_weights(self) -> list[Any]:
-        fixed = self._non_trainable_weights + self._nested_weights("non_trainable_weights")
-        if not self.trainable:
-            return unique(self._trainable_weights + self._nested_weights("trainable_weights") + fixed)
-        return unique(fixed)
 
     def _weights_in_layer_order(self) -> list[Any]:
         return unique([w for layer in self.layers for w in layer.weights] + self._trainable_weights)
@@ -205,7 +197,8 @@ class Network(Layer):
         values = [np.asarray(w) for w in weights]
         if len(params) != len(values):
             raise ValueError(
-                f"[set_weights] the model {self.name!r} has {len(params)} weights; got a list of {len(values)}. "
+                f"[set_weights] the model {self.name!r} has {len(params)} weights; got a list of "
+                f"{len(values)}. "
                 "Take the list from get_weights() of a model with the same layers."
             )
         check_weight_shapes("set_weights", zip(params, values))
@@ -234,8 +227,8 @@ class Network(Layer):
                 if (id(layer), index) in self._network_nodes:
                     found += get(node.input_tensors)
             found += get(None)
-        own_get: Callable[[Any], list[Any]] = getattr(Layer, f"get_{kind}_for")
-        return found + own_get(_Own(self), None)
+        unconditional = self._per_input_losses if kind == "losses" else self._per_input_updates
+        return found + unconditional.get(None, [])
 
     def get_losses_for(self, inputs: Any) -> list[Any]:
         return self._get_for("losses", inputs)
@@ -312,7 +305,8 @@ class Network(Layer):
         shapes = [tuple(s) for s in input_shape] if _is_list_of_shapes(input_shape) else [tuple(input_shape)]
         if len(shapes) != len(self.inputs):
             raise ValueError(
-                f"[{self.name}] Invalid input_shape argument {input_shape}: model has {len(self.inputs)} tensor inputs. "
+                f"[{self.name}] Invalid input_shape argument {input_shape}: model has {len(self.inputs)} "
+                "tensor inputs. "
                 "Give one shape for each."
             )
         known = {(id(h[0]), h[1], h[2]): s for h, s in zip(self._input_coordinates, shapes)}
@@ -382,7 +376,8 @@ class Network(Layer):
             values[id(y_old)] = (y, m)
 
     def _pass_up(self, layer: Layer, came: list[Any], inputs: list[Any]) -> None:
-        """File what a layer's call added under the inputs of the network, where an outer model asks for it."""
+        """File what a layer's call added under the inputs of the network, where an outer model asks for "
+        "it."""
         losses = layer.get_losses_for(came)
         if losses:
             self._file(self._per_input_losses, losses, inputs)
@@ -396,7 +391,8 @@ class Network(Layer):
         """Layers, their calls, inputs and outputs; JSON can hold it."""
         if not self._is_graph_network:
             raise NotImplementedError(
-                f"[{self.name}] a model with its own call() has no config that could rebuild it; get_config was called. "
+                f"[{self.name}] a model with its own call() has no config that could rebuild it; "
+                "get_config was called. "
                 "Save its weights instead."
             )
         config: dict[str, Any] = {"name": self.name}
@@ -451,17 +447,6 @@ class Network(Layer):
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON; ``model_from_json`` reads it. Keyword arguments go to ``json.dumps``."""
         return json.dumps(self._updated_config(), default=json_value, **kwargs)
-
-
-class _Own:
-    """A view of a network without the layers inside, for the unconditional losses of the network itself."""
-
-    def __init__(self, network: Network):
-        self._per_input_losses = network._per_input_losses
-        self._per_input_updates = network._per_input_updates
-        self._layers: list[Any] = []
-        self.trainable = True
-        self.stateful = False
 
 
 class GraphMap:
@@ -575,7 +560,8 @@ def _check_connected(nodes_by_depth: dict[int, list[Node]], stops: set[int]) -> 
             layer = node.outbound_layer
             if isinstance(layer, InputLayer) and not node.inbound_layers and layer.is_placeholder:
                 raise ValueError(
-                    f"[Model] Graph disconnected: cannot obtain value for tensor {node.output_tensors[0]!r} at layer "
+                    "[Model] Graph disconnected: cannot obtain value for tensor "
+                    f"{node.output_tensors[0]!r} at layer "
                     f'"{layer.name}". The following previous layers were accessed without issue: {complete}. '
                     "Is an Input missing in `inputs`?"
                 )
@@ -622,7 +608,8 @@ def _json_arguments(layer: Layer, arguments: dict[str, Any]) -> dict[str, Any]:
     except TypeError:
         names = ", ".join(arguments)
         raise TypeError(
-            f"[get_config] Layer {layer.name} was passed non-serializable keyword arguments: {names}. They can not be "
+            f"[get_config] Layer {layer.name} was passed non-serializable keyword arguments: {names}. They "
+            "can not be "
             "part of a config; pass them when the layer is made."
         ) from None
     return arguments

@@ -1,4 +1,5 @@
-"""What a model is trained for: losses, their weights and metrics, resolved by output and by API level, as tensors."""
+"""What a model is trained for: losses, their weights and metrics, resolved by output and by API level, as "
+"tensors."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def losses_by_output(loss: Any, names: Sequence[str]) -> list[Any]:
         for name in names:
             if name not in loss:
                 warnings.warn(
-                    f"Output {name} missing from loss dictionary. We assume this was done on purpose, and we will not be "
+                    f"Output {name} missing from loss dictionary. We assume this was done on purpose, and "
+                    "we will not be "
                     f"expecting any data to be passed to {name} during training.",
                     stacklevel=3,
                 )
@@ -40,7 +42,8 @@ def losses_by_output(loss: Any, names: Sequence[str]) -> list[Any]:
     elif isinstance(loss, (list, tuple)):
         if len(loss) != len(names):
             raise ValueError(
-                "[compile] When passing a list as loss, it should have one entry per model output. The model has "
+                "[compile] When passing a list as loss, it should have one entry per model output. The "
+                "model has "
                 f"{len(names)} outputs, but you passed loss={loss}. Use None for an output without a loss."
             )
         given = list(loss)
@@ -64,12 +67,14 @@ def loss_weights_by_output(weights: Any, names: Sequence[str]) -> list[float]:
     if isinstance(weights, (list, tuple)):
         if len(weights) != len(names):
             raise ValueError(
-                "[compile] When passing a list as loss_weights, it should have one entry per model output. The model has "
+                "[compile] When passing a list as loss_weights, it should have one entry per model output. "
+                "The model has "
                 f"{len(names)} outputs, but you passed loss_weights={weights}."
             )
         return list(weights)
     raise TypeError(
-        f"[compile] Could not interpret loss_weights argument: {weights!r}; expected a list of numbers or a dictionary. "
+        f"[compile] Could not interpret loss_weights argument: {weights!r}; expected a list of numbers or "
+        "a dictionary. "
         "Write loss_weights=[1.0, 0.2]."
     )
 
@@ -171,7 +176,8 @@ _CROSSENTROPY = ("crossentropy", "ce")
 
 
 def resolve_metric(metric: Any, output_shape: Any, loss: Any) -> Any:
-    """Metric function or object of a name; 'accuracy' and 'crossentropy' follow the output's width and the loss."""
+    """Metric function or object of a name; 'accuracy' and 'crossentropy' follow the output's width and "
+    "the loss."""
     if isinstance(metric, str) and metric in _ACCURACY + _CROSSENTROPY:
         kind = metric in _ACCURACY
         if output_shape[-1] == 1 or is_loss(loss, "binary_crossentropy"):
@@ -197,7 +203,8 @@ def _base_name(given: Any, resolved: Any, weighted: bool) -> str:
 
 
 def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
-    """A list of metrics for each output: one list for all, a list of lists, or a dictionary by output name."""
+    """A list of metrics for each output: one list for all, a list of lists, or a dictionary by output "
+    "name."""
     if not metrics:
         return [[] for _ in names]
     if isinstance(metrics, Mapping):
@@ -212,7 +219,8 @@ def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
         if any(isinstance(m, (list, tuple)) for m in metrics):
             if len(metrics) != len(names):
                 raise ValueError(
-                    "[compile] When passing a list of lists as `metrics`, it should have one entry per model output. The "
+                    "[compile] When passing a list of lists as `metrics`, it should have one entry per "
+                    "model output. The "
                     f"model has {len(names)} outputs, but you passed metrics={metrics}."
                 )
             return [_listed(m) for m in metrics]
@@ -223,7 +231,8 @@ def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
     if isinstance(metrics, str) or callable(metrics):
         return [[metrics] for _ in names]
     raise TypeError(
-        f"[compile] Type of `metrics` argument not understood: {type(metrics).__name__}; expected a list or dictionary. "
+        f"[compile] Type of `metrics` argument not understood: {type(metrics).__name__}; expected a list "
+        "or dictionary. "
         "Write metrics=['accuracy']."
     )
 

@@ -1,4 +1,5 @@
-"""Names of layer classes in configs, and back. Layers and models enter themselves here when their module is read."""
+"""Names of layer classes in configs, and back. Layers and models enter themselves here when their module "
+"is read."""
 
 from __future__ import annotations
 

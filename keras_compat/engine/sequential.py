@@ -93,7 +93,8 @@ class Sequential(Model):
         output = layer(x)
         if isinstance(output, list):
             raise ValueError(
-                f"[Sequential.add] All layers in a Sequential model should have a single output tensor; {layer.name} gives "
+                "[Sequential.add] All layers in a Sequential model should have a single output tensor; "
+                f"{layer.name} gives "
                 f"{len(output)}. For multi-output layers, use the functional API."
             )
         self._layers += [x._keras_history[0], layer]

@@ -89,7 +89,8 @@ class _Steps:
 
 
 class _Fast:
-    """The last call of ``train_on_batch`` or ``test_on_batch``: the same shapes and dtypes need no checks again."""
+    """The last call of ``train_on_batch`` or ``test_on_batch``: the same shapes and dtypes need no checks "
+    "again."""
 
     __slots__ = ("check", "step", "x_dtype", "x_shape", "y_column", "y_dtype", "y_shape")
 
@@ -292,7 +293,8 @@ class Model(Network):
     def _require_built(self, what: str) -> None:
         if self.inputs is None:
             raise ValueError(
-                f"[{what}] The model {self.name!r} has no input shape yet. Call it on data first, or build it from Input."
+                f"[{what}] The model {self.name!r} has no input shape yet. Call it on data first, or build "
+                "it from Input."
             )
 
     def _check_trainable(self) -> None:
@@ -300,7 +302,8 @@ class Model(Network):
         now = self.trainable_weights
         if len(now) != len(self._collected_trainable_weights):
             warnings.warn(
-                "Discrepancy between trainable weights and collected trainable weights, did you set `model.trainable` "
+                "Discrepancy between trainable weights and collected trainable weights, did you set "
+                "`model.trainable` "
                 "without calling `model.compile` after ?",
                 stacklevel=3,
             )
@@ -368,7 +371,8 @@ class Model(Network):
         xs = self._standardize_inputs(x)
         if y is None and self._feed_output_names:
             raise ValueError(
-                f"[{what}] expected targets (y) for {', '.join(self._feed_output_names)}; got None. Pass y, or leave the "
+                f"[{what}] expected targets (y) for {', '.join(self._feed_output_names)}; got None. Pass "
+                "y, or leave the "
                 "loss of an output out."
             )
         ys = D.standardize(y, self._feed_output_names, self._feed_output_shapes, "target")
@@ -411,7 +415,8 @@ class Model(Network):
         class_weight: Any = None,
         reset_metrics: bool = True,
     ) -> Any:
-        """One step of gradient descent on a batch; returns the loss, or ``[loss, *metrics]`` as in ``metrics_names``."""
+        """One step of gradient descent on a batch; returns the loss, or ``[loss, *metrics]`` as in "
+        "``metrics_names``."""
         fast = self._fast_train
         if (
             fast is not None
@@ -550,7 +555,8 @@ class Model(Network):
             n = int(len(xs[0]) * (1.0 - validation_split))
             if n == 0:
                 raise ValueError(
-                    f"[fit] validation_split={validation_split} of {len(xs[0])} samples leaves none to train on. "
+                    f"[fit] validation_split={validation_split} of {len(xs[0])} samples leaves none to "
+                    "train on. "
                     "Use a smaller share."
                 )
             validation = [a[n:] for a in xs], [a[n:] for a in ys], [a[n:] for a in weights] if weights else None
@@ -577,9 +583,11 @@ class Model(Network):
             n = len(validation_data) if hasattr(validation_data, "__len__") else 1
             raise ValueError(
                 "[fit] When passing validation_data, it must contain 2 (x_val, y_val) or 3 (x_val, y_val, "
-                f"val_sample_weights) items, however it contains {n} items. Write validation_data=(x_val, y_val)."
+                f"val_sample_weights) items, however it contains {n} items. Write validation_data=(x_val, "
+                "y_val)."
             )
-        return self._standardize(*validation_data, what="validation")
+        x, y, *rest = validation_data
+        return self._standardize(x, y, rest[0] if rest else None, what="validation")
 
     def _fit_loop(
         self,
@@ -596,7 +604,7 @@ class Model(Network):
         names = self.metrics_names
         stateful = self.stateful_metric_names
         history = cbks.History()
-        listed = [cbks.BaseLogger(stateful_metrics=stateful)]
+        listed: list[Any] = [cbks.BaseLogger(stateful_metrics=stateful)]
         if verbose:
             mode = "steps" if loop.steps is not None else "samples"
             listed.append(cbks.ProgbarLogger(mode, stateful_metrics=stateful))
@@ -627,7 +635,8 @@ class Model(Network):
             hooks.on_epoch_begin(epoch)
             loop.run_epoch(hooks, names)
             if validation is not None and _validates(validation_freq, epoch):
-                values = self._test_loop(*validation, batch_size, hooks, 0, validation_steps)
+                xv, yv, wv = validation
+                values = self._test_loop(xv, yv, wv, batch_size, hooks, 0, validation_steps)
                 logs.update({f"val_{name}": value for name, value in zip(names, values)})
             hooks.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -730,7 +739,8 @@ class Model(Network):
             raise ValueError("[predict] expected `steps` for a model fed by tensors; got None. Write steps=1.")
         if n is not None and self.stateful_graph and n % batch_size:
             raise ValueError(
-                f"[predict] In a stateful network, you should only pass inputs with a number of samples that can be divided "
+                "[predict] In a stateful network, you should only pass inputs with a number of samples "
+                "that can be divided "
                 f"by the batch size. Found: {n} samples with batch size {batch_size}."
             )
         step = self._predictor()
@@ -751,7 +761,7 @@ class Model(Network):
                 parts.append(values)
             else:
                 if not results:
-                    results = [np.empty((n, *v.shape[1:]), v.dtype) for v in values]  # type: ignore[list-item]
+                    results = [np.empty((n, *v.shape[1:]), v.dtype) for v in values]
                 for out, v in zip(results, values):
                     out[start:stop] = v
             for hook in end:
@@ -778,7 +788,8 @@ class Model(Network):
         """
         if not self.built:
             raise ValueError(
-                "[summary] This model has not yet been built. Build the model first by calling build() or calling fit() "
+                "[summary] This model has not yet been built. Build the model first by calling build() or "
+                "calling fit() "
                 "with some data. Or specify input_shape in the first layer for automatic build."
             )
         print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)

@@ -108,7 +108,7 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
                 "If it holds weights only, build the model and call model.load_weights()."
             )
         model = deserialize(_parse(text, "model_config"), custom_objects=custom_objects)
-        weights = group["model_weights"] if "model_weights" in group else group
+        weights = group.get("model_weights", group)
         assign(model, match_in_order(weights, model.layers))
         training = _read_text(group, "training_config") if compile else None
         if compile and training is None:
@@ -151,7 +151,8 @@ def _compile_from(model: Any, training: dict[str, Any], group: Any, custom_objec
             model.optimizer.set_weights(values)
         except ValueError as error:
             warnings.warn(
-                f"Error in loading the saved optimizer state. As a result, your model is starting with a freshly "
+                "Error in loading the saved optimizer state. As a result, your model is starting with a "
+                "freshly "
                 f"initialized optimizer. ({error})",
                 stacklevel=3,
             )
@@ -176,7 +177,8 @@ def load_weights(
     """Read the weights of a model from a file of weights or of a model; see ``Model.load_weights``."""
     if skip_mismatch and not by_name:
         raise ValueError(
-            "[load_weights] When calling model.load_weights, skip_mismatch can only be set to True when by_name is True; "
+            "[load_weights] When calling model.load_weights, skip_mismatch can only be set to True when "
+            "by_name is True; "
             "got by_name=False."
         )
     with _open(filepath) as group:
@@ -213,7 +215,8 @@ def match_in_order(group: Any, layers: Sequence[Any], reshape: bool = False) -> 
     with_weights = [layer for layer in layers if layer.weights]
     if len(stored) != len(with_weights):
         raise ValueError(
-            f"[load_weights] You are trying to load a weight file containing {len(stored)} layers into a model with "
+            f"[load_weights] You are trying to load a weight file containing {len(stored)} layers into a "
+            "model with "
             f"{len(with_weights)} layers. In the file: {[name for name, _ in stored]}; in the model: "
             f"{[layer.name for layer in with_weights]}. Nothing was changed; is it the file of this model? "
             "by_name=True loads what names agree on."
@@ -265,7 +268,8 @@ def _pair(
     if len(weights) != len(values):
         shapes = [v.shape for v in values]
         return [], [
-            f"layer {layer.name!r} expects {len(weights)} weights, but the saved weights ({name!r}) have {len(values)}: "
+            f"layer {layer.name!r} expects {len(weights)} weights, but the saved weights ({name!r}) have "
+            f"{len(values)}: "
             f"{shapes}"
         ]
     pairs = []
@@ -422,7 +426,8 @@ def _save(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
     if _is_group(filepath):
         if len(filepath) or len(filepath.attrs):
             raise ValueError(
-                f"[save] expected an empty group of an HDF5 file; {filepath.name} holds {len(filepath)} items. "
+                f"[save] expected an empty group of an HDF5 file; {filepath.name} holds {len(filepath)} "
+                "items. "
                 "Create a new group."
             )
         write(filepath)

@@ -349,7 +349,8 @@ def test_nan_guard_names_the_operation_and_the_line_where_the_graph_was_built():
     f = at.function([x], y + 1)
     with config.use(nan_guard=True):
         f(np.ones(2))
-        with pytest.raises(at.errors.NanError, match=r"\[log\] first infinity.*test_function\.py:\d+"), np.errstate(all="ignore"):
+        expected = pytest.raises(at.errors.NanError, match=r"\[log\] first infinity.*test_function\.py:\d+")
+        with expected, np.errstate(all="ignore"):
             f(np.zeros(2))
 
 

@@ -10,7 +10,13 @@ from autotensor import config
 
 # Smooth, bounded functions: chains of them stay finite, so that every difference is a fault of the kernel.
 _UNARY = [at.tanh, lambda x: x * 0.5, lambda x: at.exp(-at.square(x)), at.sigmoid, lambda x: at.maximum(x, 0.1), at.abs]
-_BINARY = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: a - b, at.minimum, lambda a, b: at.where(a > b, a, b * 0.5)]
+_BINARY = [
+    lambda a, b: a + b,
+    lambda a, b: a * b,
+    lambda a, b: a - b,
+    at.minimum,
+    lambda a, b: at.where(a > b, a, b * 0.5),
+]
 _REDUCE = [at.sum, at.max, at.mean, at.min]
 
 
@@ -18,7 +24,8 @@ _REDUCE = [at.sum, at.max, at.mean, at.min]
 def programs(draw):
     rank = draw(st.integers(0, 3))
     shape = tuple(draw(st.lists(st.sampled_from([1, 2, 3, 5, 17]), min_size=rank, max_size=rank)))
-    steps = draw(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30), st.integers(0, 30), st.integers(0, 7)), min_size=1, max_size=14))
+    step = st.tuples(st.integers(0, 5), st.integers(0, 30), st.integers(0, 30), st.integers(0, 7))
+    steps = draw(st.lists(step, min_size=1, max_size=14))
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     return shape, steps, dtype
 

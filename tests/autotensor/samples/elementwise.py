@@ -121,7 +121,7 @@ SAMPLES = {
             Sample(array(2, 3), n, oracle=lambda x, n: np.array(x) ** n, name=f"negative_base_{n}")
             for n in (0, 1, 2, 3, -1, -2, 2.0)
         ],
-        Sample(positive(2, 3), 0.5, oracle=np.power, name="root"),
+        Sample(positive(2, 3), 0.5, oracle=np.power, name="root", skip={"expr": "NumPy takes a root, of -inf NaN"}),
         Sample(
             array(2, 3),
             np.array([0, 1, 3]),

@@ -94,9 +94,7 @@ install(GRU, spec_for("layers:GRU", GRU))
 install(GlobalMaxPooling2D, spec_for("layers:GlobalMaxPooling2D", GlobalMaxPooling2D))
 install_method(Model, "fit", spec_for("models:Model.fit", Model.fit))
 install_method(Model, "train_on_batch", spec_for("models:Model.train_on_batch", Model.train_on_batch))
-install_method(
-    Sequential, "train_on_batch", spec_for("models:Sequential.train_on_batch", Sequential.train_on_batch)
-)
+install_method(Sequential, "train_on_batch", spec_for("models:Sequential.train_on_batch", Sequential.train_on_batch))
 
 
 @pytest.fixture(autouse=True)
@@ -328,10 +326,7 @@ def test_the_report_counts_and_says_where():
     first, second = report()
     assert (first.note.callable, first.note.old, first.count) == ("Dense", "output_dim=", 3)
     assert first.where == f"{__file__}:{line}"
-    assert (
-        str(first)
-        == f"[Dense] output_dim= is an old spelling; write units=. (3 times, first at {__file__}:{line})"
-    )
+    assert str(first) == f"[Dense] output_dim= is an old spelling; write units=. (3 times, first at {__file__}:{line})"
     assert str(second).startswith("[fit] nb_epoch=") or str(second).startswith("[Model.fit] nb_epoch=")
     clear_report()
     assert report() == []

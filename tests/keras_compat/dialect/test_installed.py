@@ -64,12 +64,7 @@ def real_classes() -> list[str]:
     for path in known_paths():
         module, _, name = path.partition(":")
         cls = getattr(sys.modules.get(f"{PACKAGE}.{module}"), name, None)
-        if (
-            isinstance(cls, type)
-            and spec_of(cls) is not None
-            and hasattr(cls, "get_config")
-            and module != "models"
-        ):
+        if isinstance(cls, type) and spec_of(cls) is not None and hasattr(cls, "get_config") and module != "models":
             found.append(path)
     return found
 
@@ -110,9 +105,7 @@ def config_of(path: str, *args, **kwargs) -> dict:
     return config
 
 
-needs_package = pytest.mark.skipif(
-    keras_compat.__file__ is None, reason="keras_compat/__init__.py is not there yet"
-)
+needs_package = pytest.mark.skipif(keras_compat.__file__ is None, reason="keras_compat/__init__.py is not there yet")
 
 
 @needs_package

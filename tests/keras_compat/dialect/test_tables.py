@@ -17,9 +17,7 @@ from keras_compat.dialect import DialectError, tables, translate
 from keras_compat.dialect.spec import spec_for, words
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
-pytestmark = pytest.mark.skipif(
-    not (SHARED / "keras_api").is_dir(), reason="no Keras signatures beside the repository"
-)
+pytestmark = pytest.mark.skipif(not (SHARED / "keras_api").is_dir(), reason="no Keras signatures beside the repository")
 
 
 def modules_of(release: str) -> dict:
@@ -122,12 +120,7 @@ def v1_layers() -> list[str]:
     found = set()
     for module in LAYER_MODULES:
         for name, facts in V1.get(module, {}).items():
-            if (
-                facts["kind"] != "class"
-                or facts.get("reexported")
-                or facts.get("incidental")
-                or "of" in facts
-            ):
+            if facts["kind"] != "class" or facts.get("reexported") or facts.get("incidental") or "of" in facts:
                 continue
             if name not in NOT_LAYERS:
                 found.add("layers:" + tables.ALIASES["layers"].get(name, name))
@@ -304,9 +297,7 @@ def test_defaults_of_level_1_2_are_the_genuine_ones(path, old_word, word):
 
 def test_scales_of_the_initializers_are_the_genuine_ones():
     facts = V1["keras.initializations"]
-    scale = {
-        name: p["default"] for name, f in facts.items() for p in f.get("params", ()) if p["name"] == "scale"
-    }
+    scale = {name: p["default"] for name, f in facts.items() for p in f.get("params", ()) if p["name"] == "scale"}
     assert float(scale["orthogonal"]) == tables.V1_INITIALIZERS["orthogonal"]["config"]["gain"]
     # Not in the table, because Keras 2 means the same.
     assert (scale["uniform"], scale["normal"], scale["identity"]) == ("0.05", "0.05", "1")
@@ -419,17 +410,13 @@ def test_old_words_arrive_as_2_3_1_itself_understood_them():
     assert len(paths) > 3
     for path in paths:
         calls = [
-            c
-            for c in recorded_calls(path.relative_to(SHARED / "golden").as_posix())
-            if c[1] != "models:Sequential"
+            c for c in recorded_calls(path.relative_to(SHARED / "golden").as_posix()) if c[1] != "models:Sequential"
         ]
         (_, name, args, kwargs) = calls[0]
         spec, target = modern_spec(name)
         got = bound(target, *translate(spec, args, kwargs, "2.3")[:2])
         config = json.loads(path.read_text())["config"]
-        layer = (config["config"] if isinstance(config["config"], list) else config["config"]["layers"])[0][
-            "config"
-        ]
+        layer = (config["config"] if isinstance(config["config"], list) else config["config"]["layers"])[0]["config"]
         for word in spec.modern:
             kind = spec.kinds.get(word)
             # Objects are written as configs there, and an orthogonal start keeps Keras 1's gain here.
@@ -445,9 +432,7 @@ def test_old_words_arrive_as_2_3_1_itself_understood_them():
             assert got["recurrent_activation"] == layer["recurrent_activation"] == "sigmoid"
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in rows() if p.startswith(("layers:", "optimizers:", "constraints:"))]
-)
+@pytest.mark.parametrize("path", [p for p in rows() if p.startswith(("layers:", "optimizers:", "constraints:"))])
 def test_all_words_of_keras_1_at_once_by_name_and_by_position(path):
     """Every word gets its genuine default; both ways must arrive as the same Keras 2 call."""
     spec, target = modern_spec(path)

@@ -57,12 +57,8 @@ def recurrent(
     implementation=2,
     **kwargs,
 ): ...
-def embedding(
-    self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, **kwargs
-): ...
-def local1d(
-    self, filters, kernel_size, strides=1, padding="valid", kernel_initializer="glorot_uniform", **kwargs
-): ...
+def embedding(self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None, **kwargs): ...
+def local1d(self, filters, kernel_size, strides=1, padding="valid", kernel_initializer="glorot_uniform", **kwargs): ...
 def separable(
     self,
     filters,
@@ -98,9 +94,7 @@ def fit_generator(
 ): ...
 def train_on_batch(self, x, y, sample_weight=None, class_weight=None): ...
 def compile_(self, optimizer, loss=None, metrics=None, **kwargs): ...
-def add_weight(
-    self, name=None, shape=None, dtype=None, initializer=None, regularizer=None, trainable=True
-): ...
+def add_weight(self, name=None, shape=None, dtype=None, initializer=None, regularizer=None, trainable=True): ...
 def get_updates(self, loss, params): ...
 def crossentropy(target, output, from_logits=False, axis=-1): ...
 def to_categorical(y, num_classes=None, dtype="float32"): ...
@@ -180,9 +174,7 @@ def test_notes_name_each_old_spelling_once():
 
 def test_a_modern_call_comes_back_as_it_was():
     x = object()
-    args, kwargs, notes = translate(
-        SPECS["layers:Dense"], (32, "relu", False), {"kernel_regularizer": x, "name": "d"}
-    )
+    args, kwargs, notes = translate(SPECS["layers:Dense"], (32, "relu", False), {"kernel_regularizer": x, "name": "d"})
     assert (args, kwargs["kernel_regularizer"]) == ((32,), x)
     assert kwargs == {"activation": "relu", "use_bias": False, "kernel_regularizer": x, "name": "d"}
     assert not notes
@@ -304,15 +296,11 @@ def test_the_scaled_normals_have_the_deviation_of_1_2_2(name):
 def test_kernels_of_three_dimensions_keep_the_fans_of_1_2_2():
     config = Call("layers:LocallyConnected1D")(3, 2, init="glorot_uniform")["kernel_initializer"]["config"]
     assert config["legacy_fans"] is True
-    assert (
-        Call("layers:LocallyConnected1D", "1.2")(3, 2)["kernel_initializer"]["config"]["legacy_fans"] is True
-    )
+    assert Call("layers:LocallyConnected1D", "1.2")(3, 2)["kernel_initializer"]["config"]["legacy_fans"] is True
     assert "kernel_initializer" not in Call("layers:LocallyConnected1D")(3, 2)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [("th", "channels_first"), ("tf", "channels_last"), ("default", None)]
-)
+@pytest.mark.parametrize(("old", "new"), [("th", "channels_first"), ("tf", "channels_last"), ("default", None)])
 def test_layout(old, new):
     assert Call("layers:Conv2D")(8, 3, 3, dim_ordering=old)["data_format"] == new
     assert Call("layers:MaxPooling2D")((2, 2), None, "same", old)["data_format"] == new
