@@ -567,7 +567,7 @@ class Function:
 
     def __init__(self, inputs: Any, outputs: Any, updates: Any = None, name: str | None = None, givens: Any = None):
         self.inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-        self.single = not isinstance(outputs, (list, tuple))
+        self.single = isinstance(outputs, Update) or not isinstance(outputs, (list, tuple))
         listed = [outputs] if self.single else list(outputs)
         pending = as_updates(updates) + [x for x in listed if isinstance(x, Update)]
         self.outputs = [x.value if isinstance(x, Update) else _tensor(x) for x in listed]

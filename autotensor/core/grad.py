@@ -40,12 +40,18 @@ def topological(outputs: Sequence[Tensor], stop: set[int] | None = None) -> list
                 k += 1
                 if isinstance(x, Tensor) and x.node is not None and id(x) not in stop:
                     used.setdefault(id(x.node), {}).setdefault(x.index, x)
-                    if id(x.node) not in state_of:
+                    known = state_of.get(id(x.node))
+                    if known is None:
                         state_of[id(x.node)] = 1
                         stack.append((node, k))
                         stack.append((x.node, 0))
                         pushed = True
                         break
+                    if known == 1:  # a recipe only follows itself when a tensor in it was overwritten
+                        raise GradError(
+                            f"[{node.op.name}] expected input {k - 1} as it was when recorded; the tensor of shape "
+                            f"{x.shape} was overwritten in place with what had been computed from it. Write to a copy."
+                        )
             if not pushed:
                 state_of[id(node)] = 2
                 order.append((node, used[id(node)]))

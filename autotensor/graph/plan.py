@@ -150,8 +150,8 @@ class Plan:
 
     def _bind_view(self, node: Node, step: Step, arrays: list[Any]) -> bool:
         """Make the views of a reshape or transpose now, once, if they do share memory."""
-        if not isinstance(arrays[0], np.ndarray):
-            return False
+        if len(arrays) != 1 or not isinstance(arrays[0], np.ndarray):
+            return False  # what a second input holds is not known yet
         result = node.op.impl(*arrays, **node.params)
         parts = result if node.op.n_out > 1 else (result,)
         if not all(isinstance(p, np.ndarray) and (p.size == 0 or np.may_share_memory(p, arrays[0])) for p in parts):

@@ -82,7 +82,8 @@ class _Specialiser:
             broadcast = inputs[0].node
             if "shape" in broadcast.params:
                 # A number that was broadcast, then reshaped, is that number broadcast to the other shape.
-                return self.outputs(Node(broadcast.op, (_source(inputs[0]),), {"shape": avals.shape}), inputs)
+                source = (_source(inputs[0]),)
+                return self.outputs(Node(broadcast.op, source, {"shape": avals.shape}), source)
         if op.elementwise and op.expr != _IDENTITY and any(_is_identity(x) for x in inputs):
             sources = tuple([_source(x) for x in inputs])
             small = op.infer(*[operand_aval(x) for x in sources], **node.params)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.grad import relink
-from autotensor.core.op import apply, lookup
+from autotensor.core.op import apply
 from autotensor.core.state import state
 from autotensor.core.tensor import Tensor, Variable
 from autotensor.errors import GradError, TraceError
-from autotensor.ops import autodiff, elementwise, index, reduce, shape
+from autotensor.ops import autodiff, elementwise, index, linalg, reduce, shape
 from autotensor.ops import elementwise as ew
 
 
@@ -70,15 +70,14 @@ for _name, _symbol, _op in [
     _comparison(_name, _symbol, _op)
 
 
-# matmul belongs to linalg, a later module of this package: it is looked up at the first call.
 def _matmul(self: Tensor, other: Any) -> Any:
     """Matrix product self @ other."""
-    return lookup("matmul")(self, other)
+    return linalg.matmul(self, other)
 
 
 def _rmatmul(self: Tensor, other: Any) -> Any:
     """Matrix product other @ self."""
-    return lookup("matmul")(other, self)
+    return linalg.matmul(other, self)
 
 
 def _divmod(self: Tensor, other: Any) -> Any:
@@ -169,7 +168,7 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
     if recorded and (self.tracked or (isinstance(value, Tensor) and value.tracked)):
         before = object.__new__(Tensor)  # the value so far, which the recorded graph keeps
         before.__dict__.update(self.__dict__)
-        if isinstance(value, Tensor) and value.tracked:
+        if isinstance(value, Tensor) and value.tracked and not self.version:
             # What the value was computed from was this tensor before the write: x[1] = x[0] * w. After the first
             # write, recordings keep the value so far by themselves (see core.op).
             value = value if value is not self else before
@@ -330,16 +329,6 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _dot(self: Tensor, other: Any) -> Tensor:
-    """Inner product of vectors, matrix product of matrices, as numpy.dot."""
-    other = other if isinstance(other, Tensor) else autodiff.operand(other)
-    if self.ndim == 0 or other.ndim == 0:
-        return self * other
-    if other.ndim <= 2:
-        return self @ other
-    return lookup("tensordot")(self, other, axes=((self.ndim - 1,), (other.ndim - 2,)))
-
-
 _METHODS: dict[str, Callable[..., Any]] = {
     "sum": _sum,
     "mean": _mean,
@@ -366,7 +355,7 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "argsort": _argsort,
     "nonzero": _nonzero,
     "fill": _fill,
-    "dot": _dot,
+    "dot": _plain(linalg.dot),
     "squeeze": _plain(shape.squeeze),
     "expand_dims": _plain(shape.expand_dims),
     "swapaxes": _plain(shape.swapaxes),

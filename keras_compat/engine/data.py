@@ -66,7 +66,8 @@ def as_columns(data: Any, names: Sequence[str], what: str) -> list[Any]:
         missing = [name for name in names if name not in data]
         if missing:
             raise ValueError(
-                f'[{what}] No data provided for "{missing[0]}". Need data for each key in: {list(names)}; got '
+                f'[{what}] No data provided for "{missing[0]}". Need data for each key in: '
+                f"{list(names)}; got "
                 f"{sorted(map(str, data))}. Add it under that name."
             )
         return [_plain(data[name]) for name in names]
@@ -245,13 +246,15 @@ def standardize_weights(
     """
     if mode not in (None, "temporal"):
         raise ValueError(
-            f'[sample_weight_mode] "sample_weight_mode should be None or "temporal". Found: {mode!r}. Leave it out.'
+            f'[sample_weight_mode] "sample_weight_mode should be None or "temporal". Found: {mode!r}. '
+            "Leave it out."
         )
     if mode == "temporal" and sample_weight is not None and y.ndim < 3:
         raise ValueError(
             f"[sample_weight] Found a sample_weight array for an output of shape {y.shape}. Timestep-wise "
             "sample weighting "
-            '(use of sample_weight_mode="temporal") is restricted to outputs that are at least 3D, i.e. that have a time '
+            '(use of sample_weight_mode="temporal") is restricted to outputs that are at least 3D, '
+            "i.e. that have a time "
             "dimension. Drop sample_weight_mode."
         )
     weights = None
@@ -261,7 +264,8 @@ def standardize_weights(
             raise ValueError(
                 f"[sample_weight] Found a sample_weight array with shape {weights.shape}. In order to use "
                 "timestep-wise "
-                'sample weights, you should specify sample_weight_mode="temporal" in compile(). If you just mean to use '
+                'sample weights, you should specify sample_weight_mode="temporal" in compile(). If you '
+                "just mean to use "
                 "sample-wise weights, make sure your sample_weight array is 1D."
             )
         if mode == "temporal" and weights.ndim != 2:

@@ -1,6 +1,6 @@
 """Layer, the base of everything that has weights or transforms tensors, and InputSpec, what it expects.
 
-Networks and models are layers too; how they are wired is in ``network``. Concrete layers live in ``keras_compat.layers``.
+Networks and models are layers too; how they are wired is in ``network``. Concrete layers are in ``layers``.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Layer:
         self._initial_weights = kwargs.get("weights")
         self._initialized = True
 
-    # -- attributes that are weights or layers --------------------------------------------------------------------
+    # -- attributes that are weights or layers ---------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Keras 2.3 follows layers and variables that are set as attributes; before, only what a layer declares.
@@ -170,7 +170,7 @@ class Layer:
     def _nested_weights(self, kind: str) -> list[Any]:
         return [w for layer in self._layers for w in getattr(layer, kind)]
 
-    # -- weights ----------------------------------------------------------------------------------------------------
+    # -- weights ---------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Any) -> None:
         """Make the weights; called once with the shape (or list of shapes) of the first input."""
@@ -297,7 +297,7 @@ class Layer:
             )
         return sum(int(np.prod(w.shape)) for w in self.weights)
 
-    # -- losses, updates, metrics -------------------------------------------------------------------------------------
+    # -- losses, updates, metrics ----------------------------------------------------------------------------
 
     @property
     def losses(self) -> list[Any]:
@@ -355,7 +355,7 @@ class Layer:
         """Metric objects added to the layer."""
         return self._metrics + [m for layer in self._layers for m in layer.metrics]
 
-    # -- calling ------------------------------------------------------------------------------------------------------
+    # -- calling ---------------------------------------------------------------------------------------------
 
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Compute the output tensor or list of tensors; the place for a subclass's arithmetic."""
@@ -518,7 +518,7 @@ class Layer:
             arguments,
         )
 
-    # -- inputs and outputs -------------------------------------------------------------------------------------------
+    # -- inputs and outputs ----------------------------------------------------------------------------------
 
     def _at_node(self, index: int, attribute: str, what: str) -> Any:
         if not self._inbound_nodes:
@@ -537,7 +537,8 @@ class Layer:
     def _only(self, attribute: str, what: str) -> Any:
         if len(self._inbound_nodes) > 1:
             raise AttributeError(
-                f'[{self.name}] Layer {self.name} has multiple inbound nodes, hence the notion of "layer {what}" is '
+                f"[{self.name}] Layer {self.name} has multiple inbound nodes, hence the notion of "
+                f'"layer {what}" is '
                 f"ill-defined. Use `get_{what.replace(' ', '_')}_at(node_index)` instead."
             )
         if not self._inbound_nodes:
@@ -611,11 +612,12 @@ class Layer:
             raise AttributeError(
                 f"[{self.name}] The layer {self.name} has multiple inbound nodes with different {what}s. "
                 "Hence the notion "
-                f'of "{what}" is ill-defined for the layer. Use `get_{what.replace(" ", "_")}_at(node_index)` instead.'
+                f'of "{what}" is ill-defined for the layer. Use '
+                f'`get_{what.replace(" ", "_")}_at(node_index)` instead.'
             )
         return unpack_singleton(shapes[0])
 
-    # -- description --------------------------------------------------------------------------------------------------
+    # -- description -----------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again, without its weights; JSON can hold them."""

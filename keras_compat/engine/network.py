@@ -155,7 +155,7 @@ class Network(Layer):
                     f"holding past layer metadata). Found: {y!r}. Wrap the operation in a Lambda layer."
                 )
 
-    # -- parts --------------------------------------------------------------------------------------------------------
+    # -- parts -----------------------------------------------------------------------------------------------
 
     @property
     def layers(self) -> list[Any]:
@@ -283,7 +283,7 @@ class Network(Layer):
     def input_spec(self, value: Any) -> None:
         pass  # follows from the inputs
 
-    # -- running on other tensors ---------------------------------------------------------------------------------------
+    # -- running on other tensors ----------------------------------------------------------------------------
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """The outputs for other input tensors, with the same weights."""
@@ -385,7 +385,7 @@ class Network(Layer):
         if updates:
             self._file(self._per_input_updates, updates, inputs)
 
-    # -- description ----------------------------------------------------------------------------------------------------
+    # -- description -----------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Layers, their calls, inputs and outputs; JSON can hold it."""
@@ -568,7 +568,8 @@ def _check_connected(nodes_by_depth: dict[int, list[Node]], stops: set[int]) -> 
             for x, inbound in zip(node.input_tensors, node.inbound_layers or [None] * len(node.input_tensors)):
                 if inbound is not None and id(x) not in reached:
                     raise ValueError(
-                        f'[Model] Graph disconnected: cannot obtain value for tensor {x!r} at layer "{layer.name}". '
+                        f"[Model] Graph disconnected: cannot obtain value for tensor {x!r} at layer "
+                        f'"{layer.name}". '
                         f"The following previous layers were accessed without issue: {complete}. "
                         "Is an Input missing in `inputs`?"
                     )
@@ -581,7 +582,8 @@ def _check_names(layers: list[Any]) -> None:
     for layer in layers:
         if layer.name in seen:
             raise ValueError(
-                f'[Model] The name "{layer.name}" is used {sum(x.name == layer.name for x in layers)} times in the model. '
+                f'[Model] The name "{layer.name}" is used {sum(x.name == layer.name for x in layers)} '
+                "times in the model. "
                 "All layer names should be unique; pass name=."
             )
         seen.add(layer.name)

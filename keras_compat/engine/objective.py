@@ -27,7 +27,8 @@ def losses_by_output(loss: Any, names: Sequence[str]) -> list[Any]:
         unknown = [name for name in loss if name not in names]
         if unknown:
             raise ValueError(
-                f'[compile] Unknown entry in loss dictionary: "{unknown[0]}". Only expected the following keys: '
+                f'[compile] Unknown entry in loss dictionary: "{unknown[0]}". Only expected the '
+                "following keys: "
                 f"{list(names)}. Check the names of the output layers."
             )
         for name in names:
@@ -60,7 +61,8 @@ def loss_weights_by_output(weights: Any, names: Sequence[str]) -> list[float]:
         unknown = [name for name in weights if name not in names]
         if unknown:
             raise ValueError(
-                f'[compile] Unknown entry in loss_weights dictionary: "{unknown[0]}". Only expected the following keys: '
+                f'[compile] Unknown entry in loss_weights dictionary: "{unknown[0]}". Only expected '
+                "the following keys: "
                 f"{list(names)}."
             )
         return [weights.get(name, 1.0) for name in names]
@@ -211,7 +213,8 @@ def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
         unknown = [name for name in metrics if name not in names]
         if unknown:
             raise ValueError(
-                f'[compile] Unknown entry in metrics dictionary: "{unknown[0]}". Only expected the following keys: '
+                f'[compile] Unknown entry in metrics dictionary: "{unknown[0]}". Only expected the '
+                "following keys: "
                 f"{list(names)}. Check the names of the output layers."
             )
         return [_listed(metrics.get(name)) for name in names]

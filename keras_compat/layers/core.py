@@ -171,12 +171,15 @@ class Flatten(Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         if None in input_shape[1:]:
             raise ValueError(
-                f'[{self.name}] The shape of the input to "Flatten" is not fully defined (got {input_shape[1:]}). Make sure '
-                'to pass a complete "input_shape" or "batch_input_shape" argument to the first layer in your model.'
+                f'[{self.name}] The shape of the input to "Flatten" is not fully defined (got '
+                f"{input_shape[1:]}). Make sure "
+                'to pass a complete "input_shape" or "batch_input_shape" argument to the first layer '
+                "in your model."
             )
         return (input_shape[0], int(np.prod(input_shape[1:], dtype=np.int64)))
 
     def call(self, inputs: Any) -> Any:
+        self.compute_output_shape(shape_of(inputs))  # the error for an open shape
         if self.data_format == "channels_first" and K.ndim(inputs) > 2:
             inputs = K.permute_dimensions(inputs, (0, *range(2, K.ndim(inputs)), 1))
         return K.batch_flatten(inputs)

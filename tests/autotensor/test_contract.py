@@ -58,6 +58,7 @@ class Case:
         self.family = family
         self.op = op
         self.sample = sample
+        self.number = number
         self.id = f"{op.name}-{sample.name or number}"
 
     def call(self, *inputs: Any) -> list[Tensor]:
@@ -653,6 +654,8 @@ def test_symbolic_is_eager(family, mode):
             case = param.values[0]
             if case.family != family or (dtype == "float32" and not _has_float64(case)):
                 continue
+            if mode == "fused" and case.number and _has_float64(case):
+                continue  # generating kernels takes long: the other samples are fused in float32
             try:
                 graphs.append(Symbolic(case, dtype, unknown, second=mode == "interpreted"))
             except Exception as error:

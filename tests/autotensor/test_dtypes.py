@@ -17,10 +17,10 @@ BINARY = [
     "arctan2", "logaddexp", "less", "equal", "logical_and", "bitwise_and", "left_shift",
 ]  # fmt: skip
 UNARY = [
-    "negative", "positive", "abs", "sign", "square", "sqrt", "cbrt", "reciprocal", "exp", "exp2", "expm1", "log",
-    "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh",
-    "arctanh", "floor", "ceil", "trunc", "round", "isnan", "isinf", "isfinite", "logical_not", "bitwise_not",
-    "deg2rad", "rad2deg",
+    "negative", "positive", "abs", "sign", "square", "sqrt", "cbrt", "reciprocal", "exp", "exp2", "expm1",
+    "log", "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh",
+    "tanh", "arcsinh", "arccosh", "arctanh", "floor", "ceil", "trunc", "round", "isnan", "isinf",
+    "isfinite", "logical_not", "bitwise_not", "deg2rad", "rad2deg",
 ]  # fmt: skip
 REDUCTIONS = ["sum", "mean", "prod", "var", "std", "max", "min", "argmax", "any", "all", "count_nonzero"]
 NUMPY = {"pow": np.power, "abs": np.abs, "bitwise_not": np.invert, "round": np.round}

@@ -69,6 +69,38 @@ def test_several_writes_in_a_loop():
     close(at.grad(x[2], w), [6.0, 3.0, 2.0])
 
 
+def test_write_of_what_was_computed_from_the_tensor():
+    a, w = leaf([1.0, 2.0, 4.0]), leaf(3.0)
+    x = a * 2
+    x[1] = x[0] * w
+    x[2] = x[1] * x[0]
+    close(x, [2.0, 6.0, 12.0])  # 2a, 2aw, 4aaw
+    ga, gw = at.grad(x.sum(), [a, w])
+    close(ga, [2 + 6 + 8 * 3, 0.0, 0.0])
+    close(gw, 2 + 4)
+    x[at.argmax(x).item()] = 0.0
+    x[at.argmax(x)] = 0.0
+    close(at.grad(x.sum(), a), [2.0, 0.0, 0.0])
+
+
+def test_a_value_older_than_another_write_raises():
+    a = leaf([1.0, 2.0, 4.0])
+    x = a * 2
+    y = x[0] * 3
+    x[2] = 5.0
+    x[1] = y
+    with pytest.raises(GradError, match="was overwritten in place"):
+        at.grad(x.sum(), a)
+
+
+def test_many_writes_stay_quick():
+    w = leaf(1.0)
+    x = at.zeros(2000)
+    for i in range(1, 2000):
+        x[i] = x[i - 1] + w
+    close(at.grad(x[1999], w), 1999.0)
+
+
 def test_repeated_indices_last_one_counts():
     v = leaf([1.0, 2.0, 3.0])
     x = at.zeros(3)

@@ -1,0 +1,67 @@
+"""Constraints: norms after them, and what they leave alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from keras_compat import backend as K
+from keras_compat import constraints
+
+W = np.random.RandomState(0).uniform(-2, 2, (6, 4)).astype("float32")
+
+
+def norms(w, axis=0):
+    return np.sqrt((w * w).sum(axis=axis))
+
+
+def constrained(constraint, w=W):
+    return K.eval(constraint(K.variable(w)))
+
+
+@pytest.mark.parametrize("axis", [0, 1, (0, 1)])
+def test_max_norm(axis):
+    w = constrained(constraints.MaxNorm(2.5, axis=axis))
+    np.testing.assert_allclose(norms(w, axis), np.minimum(norms(W, axis), 2.5), rtol=1e-5)
+    # The direction stays.
+    np.testing.assert_allclose(w * abs(W).max() / abs(w).max(), W * 1.0, rtol=1) if axis == (0, 1) else None
+
+
+def test_max_norm_keeps_short_vectors():
+    np.testing.assert_allclose(constrained(constraints.max_norm(100)), W, rtol=1e-6)
+
+
+def test_non_neg():
+    np.testing.assert_array_equal(constrained(constraints.NonNeg()), np.maximum(W, 0))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_unit_norm(axis):
+    np.testing.assert_allclose(norms(constrained(constraints.UnitNorm(axis=axis)), axis), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.3])
+def test_min_max_norm(rate):
+    w = constrained(constraints.MinMaxNorm(2.5, 3.0, rate=rate))
+    expected = rate * np.clip(norms(W), 2.5, 3.0) + (1 - rate) * norms(W)
+    np.testing.assert_allclose(norms(w), expected, rtol=1e-5)
+
+
+def test_zeros_stay_zeros():
+    for constraint in (constraints.MaxNorm(), constraints.UnitNorm(), constraints.MinMaxNorm(0.5)):
+        assert not constrained(constraint, np.zeros((3, 2))).any()
+
+
+@pytest.mark.parametrize("name", "max_norm maxnorm MaxNorm non_neg nonneg unit_norm unitnorm min_max_norm".split())
+def test_names_and_configs(name):
+    constraint = constraints.get(name)
+    config = constraints.serialize(constraint)
+    assert constraints.get(config).get_config() == constraint.get_config()
+    assert getattr(constraints, name) is type(constraint)
+
+
+def test_unknown_names_and_functions():
+    assert constraints.get(None) is None
+    assert constraints.get("maxnorm", {"max_value": 3}).max_value == 3
+    with pytest.raises(ValueError, match="Did you mean 'unitnorm' or 'unit_norm'|Did you mean 'unit_norm'"):
+        constraints.get("unit-norm")

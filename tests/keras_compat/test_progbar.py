@@ -1,0 +1,145 @@
+"""The progress bar: Keras's look, few redraws, and output that fails."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_compat.layers import Dense
+from keras_compat.models import Sequential
+from keras_compat.utils import progbar
+from keras_compat.utils.progbar import Progbar, show_value, step_time
+
+
+class Terminal(io.StringIO):
+    """Standard output that says it is a terminal, or not."""
+
+    def __init__(self, tty: bool = True):
+        super().__init__()
+        self.tty = tty
+        self.writes = 0
+
+    def isatty(self) -> bool:
+        return self.tty
+
+    def write(self, text: str) -> int:
+        self.writes += 1
+        return super().write(text)
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progbar, "_columns", lambda: 200)
+
+
+def screen(monkeypatch: pytest.MonkeyPatch, tty: bool = True) -> Terminal:
+    out = Terminal(tty)
+    monkeypatch.setattr(sys, "stdout", out)
+    return out
+
+
+def test_look_of_the_bar(monkeypatch: pytest.MonkeyPatch, wide: None) -> None:
+    out = screen(monkeypatch)
+    bar = Progbar(100, interval=0.0)
+    bar.update(50, [("loss", 1.0)])
+    bar.update(100, [("loss", 3.0)])
+    first, last = out.getvalue().strip("\r\n").split("\r")
+    assert first.startswith(" 50/100 [==============>...............] - ETA: 0s - loss: 1.0000")
+    assert last.startswith("100/100 [==============================] - 0s ")
+    assert last.endswith("us/step - loss: 2.0000")
+    assert out.getvalue().endswith("\n")
+
+
+def test_stateful_values_are_shown_as_they_come(monkeypatch: pytest.MonkeyPatch, wide: None) -> None:
+    out = screen(monkeypatch)
+    bar = Progbar(10, interval=0.0, stateful_metrics=["acc"])
+    bar.update(5, [("acc", 0.25)])
+    bar.update(10, [("acc", 0.75)])
+    assert "acc: 0.7500" in out.getvalue().split("\r")[-1]
+
+
+def test_redraws_are_rare(monkeypatch: pytest.MonkeyPatch, wide: None) -> None:
+    out = screen(monkeypatch)
+    bar = Progbar(10_000, interval=60.0)
+    for i in range(10_000):
+        bar.update(i + 1)
+    assert out.writes == 2  # the first and the last
+
+
+def test_a_log_gets_whole_lines_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = screen(monkeypatch, tty=False)
+    bar = Progbar(100)
+    for i in range(100):
+        bar.update(i + 1)
+    text = out.getvalue()
+    assert "\r" not in text and text.count("\n") == 1 and text.startswith("100/100 [=====")
+
+
+def test_unknown_target(monkeypatch: pytest.MonkeyPatch, wide: None) -> None:
+    out = screen(monkeypatch)
+    Progbar(None).update(3, [("loss", 2.0)])
+    assert "3/Unknown" in out.getvalue()
+
+
+@pytest.mark.parametrize("columns", [10, 20, 40, 60, 80])
+def test_a_narrow_terminal_is_not_overrun(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    out = screen(monkeypatch)
+    monkeypatch.setattr(progbar, "_columns", lambda: columns)
+    bar = Progbar(1000, interval=0.0)
+    for i in (1, 500, 1000):
+        bar.update(i, [("loss", 1.0), ("a_metric_with_a_long_name", 2.0)])
+    assert all(len(line.rstrip("\n")) < columns for line in out.getvalue().split("\r"))
+
+
+def test_values_and_times() -> None:
+    assert [show_value(v) for v in (0.5, 1e-4, np.float32(2), 0.0, float("nan"))] == [
+        "0.5000",
+        "1.0000e-04",
+        "2.0000",
+        "0.0000e+00",
+        "nan",
+    ]
+    assert [step_time(t) for t in (5e-5, 3e-3, 2.0)] == ["50us/step", "3ms/step", "2s/step"]
+
+
+def small() -> tuple[Any, np.ndarray, np.ndarray]:
+    model = Sequential([Dense(1, input_dim=2)])
+    model.compile("sgd", "mse")
+    return model, np.zeros((8, 2)), np.zeros(8)
+
+
+def test_training_goes_on_without_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, y = small()
+    closed = io.StringIO()
+    closed.close()
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as broken:
+        ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+        for out in (closed, None, broken, ascii_only):
+            monkeypatch.setattr(sys, "stdout", out)
+            history = model.fit(x, y, epochs=2, verbose=1)
+            assert len(history.history["loss"]) == 2
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), write)  # what is still buffered has to go somewhere
+
+
+def test_verbose_2_prints_one_line_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, y = small()
+    out = screen(monkeypatch, tty=False)
+    model.fit(x, y, epochs=2, verbose=2)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "Epoch 1/2" and lines[1].startswith(" - 0s - loss: ") and len(lines) == 4
+
+
+def test_verbose_0_prints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, y = small()
+    out = screen(monkeypatch)
+    model.fit(x, y, epochs=2, verbose=0)
+    model.evaluate(x, y, verbose=0)
+    assert out.getvalue() == ""
