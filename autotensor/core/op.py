@@ -240,9 +240,7 @@ def operand_aval(x: Any) -> Any:
 
 def _apply_symbolic(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
     avals = op.infer(*[operand_aval(x) for x in inputs], **params)
-    node = Node(op, inputs, params)
-    if any(isinstance(x, Tensor) and x.version and type(x) is not Variable for x in inputs):
-        node.inputs = tuple([_frozen(x) for x in inputs])
+    node = Node(op, tuple([_frozen(x) for x in inputs]), params)
     node.where = user_line()  # building a graph is not the hot path, and its errors surface far from here
     if op.n_out == 1:
         node.avals = (avals,)
@@ -253,7 +251,7 @@ def _apply_symbolic(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> 
 
 def _frozen(x: Any) -> Any:
     """What ``x`` is now, which later in-place writes do not reach. Tracked leaves keep their identity."""
-    if not isinstance(x, Tensor) or type(x) is Variable or x.data is None or not x.version:
+    if not isinstance(x, Tensor) or type(x) is Variable or x.data is None:
         return x
     if x.tracked and x.node is None:
         return x

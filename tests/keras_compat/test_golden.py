@@ -1,7 +1,9 @@
 """What genuine Keras computed, as the oracle: predictions, histories, evaluations, weights after training.
 
-A small part of the data lies in ``golden/`` beside this file; the whole is used where ``../shared/golden`` is there.
-A case whose layers or callbacks do not exist yet is skipped; how many ran is printed with ``-rs`` and in the summary.
+A small part of the data lies in ``golden/`` beside this file and runs with every fast path on. The whole runs where
+``../shared/golden`` (or the folder in ``KERAS_GOLDEN``) is there, without generated kernels, which would take minutes to
+compile for some hundred small models. A case whose layers or callbacks do not exist yet is skipped; the last test
+prints how many of the whole ran (``-s`` shows it).
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ import json
 import os
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import autotensor as at
 from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
 from keras_compat.engine.registry import LAYERS
@@ -31,8 +35,7 @@ LEVELS = {
 }
 
 
-def _cases() -> list[Any]:
-    root = SHARED if SHARED.is_dir() else HERE / "golden"
+def _cases(root: Path) -> list[Any]:
     found = []
     for oracle in LEVELS:
         for path in sorted((root / oracle).glob("*/*.json")):
@@ -124,13 +127,38 @@ def _check_history(history: dict[str, Any], wanted: dict[str, Any]) -> None:
         _near(history[name], values, False, f"history of {name}")
 
 
-@pytest.mark.parametrize("path", _cases())
-def test_case(path: Path, record_property: Any) -> None:
+@pytest.fixture(autouse=True)
+def fresh_names() -> Iterator[None]:
+    yield
+    K.clear_session()
+
+
+@pytest.mark.parametrize("path", _cases(HERE / "golden"))
+def test_case(path: Path) -> None:
+    _check(path)
+
+
+@pytest.mark.parametrize("path", _cases(SHARED))
+def test_case_of_the_whole(path: Path) -> None:
+    with at.config.use(numba=False):
+        _check(path)
+    _RAN.append(path)
+
+
+def test_how_many_ran() -> None:
+    cases = _cases(SHARED)
+    print(f"\ngolden: {len(_RAN)} of {len(cases)} cases ran and agree")
+    assert len(_RAN) <= len(cases)
+
+
+_RAN: list[Path] = []
+
+
+def _check(path: Path) -> None:
     case = _Case(path)
     with api_level(case.level), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _run(case)
-    record_property("golden", "ran")
 
 
 def _run(case: _Case) -> None:

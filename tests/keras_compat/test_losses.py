@@ -32,7 +32,7 @@ FORMULAS = {
     "logcosh": lambda t, p: np.log(np.cosh(p - t)).mean(-1),
     "categorical_crossentropy": lambda t, p: -(t * np.log(p / p.sum(-1, keepdims=True))).sum(-1),
     "binary_crossentropy": lambda t, p: -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(-1),
-    "kullback_leibler_divergence": lambda t, p: (t * np.log(t / p)).sum(-1),
+    "kullback_leibler_divergence": lambda t, p: (np.minimum(t, 1) * np.log(np.minimum(t, 1) / p)).sum(-1),
     "poisson": lambda t, p: (p - t * np.log(p)).mean(-1),
     "cosine_proximity": lambda t, p: -(unit(t) * unit(p)).sum(-1),
     "huber_loss": lambda t, p: np.where(abs(t - p) <= 1, (t - p) ** 2 / 2, abs(t - p) - 0.5),

@@ -79,11 +79,11 @@ def test_inputs_and_outputs_at_nodes() -> None:
     assert layer.get_output_at(1) is z and layer.get_output_at(0) is y
     assert layer.input_shape == (None, 3) and layer.output_shape == (None, 2)
     with pytest.raises(AttributeError, match="get_input_at"):
-        layer.input  # noqa: B018
+        layer.input
     with pytest.raises(ValueError, match="only 2 inbound nodes"):
         layer.get_output_at(2)
     with pytest.raises(AttributeError, match="not connected"):
-        Dense(2).output  # noqa: B018
+        Dense(2).output
 
 
 def test_a_model_is_a_layer() -> None:

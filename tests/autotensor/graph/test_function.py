@@ -387,3 +387,11 @@ def test_an_update_that_reads_a_part_of_itself_everywhere():
     f = at.function([], [], updates=[(w, w - w[0])])
     f()
     np.testing.assert_allclose(w.numpy(), old - old[0])
+
+
+def test_a_constant_in_a_graph_is_what_it_was_when_the_graph_was_built():
+    c = at.Tensor(np.ones(3))
+    x = at.placeholder((3,), np.float64)
+    f = at.function([x], x * c)
+    c[0] = 5
+    np.testing.assert_array_equal(f(np.ones(3)), [1, 1, 1])
