@@ -19,6 +19,9 @@ from . import optimizers as optimizers
 from . import regularizers as regularizers
 from . import utils as utils
 from .dialect.install import install_all
+from .dialect.level import api_level as api_level
+from .dialect.level import get_api_level as get_api_level
+from .dialect.level import set_api_level as set_api_level
 from .layers import Input as Input
 from .models import Model as Model
 from .models import Sequential as Sequential

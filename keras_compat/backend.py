@@ -108,14 +108,10 @@ def name_scope(name: str) -> Iterator[str]:
     yield name
 
 
-def _new_phase() -> Any:
-    phase: Any = at.placeholder((), "bool", name="keras_learning_phase")
-    phase._keras_shape = ()
-    phase._uses_learning_phase = True
-    return phase
-
-
-_phase_placeholder: Any = _new_phase()
+# One for all models: those built before a clear_session go on working.
+_phase_placeholder: Any = at.placeholder((), "bool", name="keras_learning_phase")
+_phase_placeholder._keras_shape = ()
+_phase_placeholder._uses_learning_phase = True
 _phase_value: int | None = None
 
 
@@ -137,9 +133,8 @@ def set_learning_phase(value: int) -> None:
 
 def clear_session() -> None:
     """Forget the fixed learning phase and start the automatic names again."""
-    global _phase_placeholder, _phase_value
+    global _phase_value
     reset_uids()
-    _phase_placeholder = _new_phase()
     _phase_value = None
 
 

@@ -31,7 +31,7 @@ _RATE_NAMES = ("learning_rate", "lr")
 
 def clip_norm(g: Any, c: float, n: Any) -> Any:
     """A gradient scaled by c / n where the norm n is at least c; c of 0 or less means no limit."""
-    return g if c <= 0 else g * at.where(at.greater_equal(n, c), c / n, 1.0)
+    return g if c <= 0 else g * (c / K.maximum(n, c))
 
 
 def _default_epsilon(epsilon: float | None) -> float:

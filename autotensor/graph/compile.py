@@ -78,6 +78,15 @@ class Function:
                 raise
         return self._slow_call(args)
 
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent so far in each step, by its label, in the plans made while ``config.debug`` was 2 or more."""
+        total: dict[str, float] = {}
+        for plan in self._plans.values():
+            for label, spent in plan.seconds.items():
+                total[label] = total.get(label, 0.0) + spent
+        return total
+
     def _refuse_dtype(self, args: Sequence[Any], error: TypeError) -> None:
         for x, value in zip(self.inputs, args, strict=True):
             dtype = getattr(value, "dtype", None)

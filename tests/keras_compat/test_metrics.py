@@ -26,14 +26,14 @@ def evaluated(f, *arrays, **kwargs):
 
 
 def in_top(k):
-    return (SCORES >= np.sort(SCORES, -1)[:, -k][:, None])[np.arange(40), LABELS].astype("float32")
+    return (np.sort(SCORES, -1)[:, -k][:, None] <= SCORES)[np.arange(40), LABELS].astype("float32")
 
 
 FUNCTIONS = {
-    "accuracy": (BINARY, CHANCES.round(), (BINARY == CHANCES.round()).astype("float32")),
-    "binary_accuracy": (BINARY, CHANCES, (BINARY == CHANCES.round()).mean(-1)),
-    "categorical_accuracy": (ONE_HOT, SCORES, (LABELS == SCORES.argmax(-1)).astype("float32")),
-    "sparse_categorical_accuracy": (LABELS[:, None], SCORES, (LABELS == SCORES.argmax(-1)).astype("float32")),
+    "accuracy": (BINARY, CHANCES.round(), (CHANCES.round() == BINARY).astype("float32")),
+    "binary_accuracy": (BINARY, CHANCES, (CHANCES.round() == BINARY).mean(-1)),
+    "categorical_accuracy": (ONE_HOT, SCORES, (SCORES.argmax(-1) == LABELS).astype("float32")),
+    "sparse_categorical_accuracy": (LABELS[:, None], SCORES, (SCORES.argmax(-1) == LABELS).astype("float32")),
     "top_k_categorical_accuracy": (ONE_HOT, SCORES, in_top(5)),
     "sparse_top_k_categorical_accuracy": (LABELS[:, None], SCORES, in_top(5)),
     "mse": (BINARY, CHANCES, ((BINARY - CHANCES) ** 2).mean(-1)),
@@ -56,14 +56,14 @@ def test_labels_without_a_last_axis():
     assert evaluated(metrics.sparse_categorical_accuracy, LABELS, SCORES).shape == (40,)
     steps = SCORES.reshape(8, 5, 6)
     got = evaluated(metrics.sparse_categorical_accuracy, LABELS.reshape(8, 5), steps)
-    np.testing.assert_array_equal(got.ravel(), LABELS == SCORES.argmax(-1))
+    np.testing.assert_array_equal(got.ravel(), SCORES.argmax(-1) == LABELS)
     got = evaluated(metrics.top_k_categorical_accuracy, ONE_HOT.reshape(8, 5, 6), steps, k=2)
     np.testing.assert_array_equal(got, in_top(2))
 
 
 def test_threshold_of_binary_accuracy():
     got = evaluated(metrics.binary_accuracy, BINARY, CHANCES, threshold=0.8)
-    np.testing.assert_allclose(got, (BINARY == (CHANCES > 0.8)).mean(-1), rtol=1e-6)
+    np.testing.assert_allclose(got, ((CHANCES > 0.8) == BINARY).mean(-1), rtol=1e-6)
 
 
 def test_sign_of_cosine_by_level():
@@ -129,14 +129,14 @@ WEIGHTS = rng.uniform(0, 2, 40).astype("float32")
 
 # Class, targets, predictions, values whose mean it is (per sample).
 MEANS = {
-    "Accuracy": (metrics.Accuracy, BINARY, CHANCES.round(), (BINARY == CHANCES.round()).mean(-1)),
-    "BinaryAccuracy": (metrics.BinaryAccuracy, BINARY, CHANCES, (BINARY == CHANCES.round()).mean(-1)),
-    "CategoricalAccuracy": (metrics.CategoricalAccuracy, ONE_HOT, SCORES, LABELS == SCORES.argmax(-1)),
+    "Accuracy": (metrics.Accuracy, BINARY, CHANCES.round(), (CHANCES.round() == BINARY).mean(-1)),
+    "BinaryAccuracy": (metrics.BinaryAccuracy, BINARY, CHANCES, (CHANCES.round() == BINARY).mean(-1)),
+    "CategoricalAccuracy": (metrics.CategoricalAccuracy, ONE_HOT, SCORES, SCORES.argmax(-1) == LABELS),
     "SparseCategoricalAccuracy": (
         metrics.SparseCategoricalAccuracy,
         LABELS[:, None],
         SCORES,
-        LABELS == SCORES.argmax(-1),
+        SCORES.argmax(-1) == LABELS,
     ),
     "TopKCategoricalAccuracy": (lambda: metrics.TopKCategoricalAccuracy(k=3), ONE_HOT, SCORES, in_top(3)),
     "SparseTopKCategoricalAccuracy": (
@@ -181,7 +181,7 @@ def test_mean_over_batches(name):
 
 def test_weights_of_values_per_element():
     got = streamed(metrics.Accuracy(), BINARY, CHANCES.round(), WEIGHTS)
-    values = (BINARY == CHANCES.round()) * WEIGHTS[:, None]
+    values = (CHANCES.round() == BINARY) * WEIGHTS[:, None]
     np.testing.assert_allclose(got, values.sum() / (3 * WEIGHTS.sum()), rtol=1e-5)
 
 
@@ -258,7 +258,7 @@ def test_precision_and_recall():
 
 
 def test_precision_of_the_top_k():
-    top = SCORES >= np.sort(SCORES, -1)[:, -2][:, None]
+    top = np.sort(SCORES, -1)[:, -2][:, None] <= SCORES
     got = streamed(metrics.Precision(top_k=2), ONE_HOT, SCORES)
     np.testing.assert_allclose(got, (top * ONE_HOT).sum() / top.sum(), rtol=1e-6)
     got = streamed(metrics.Recall(top_k=2, class_id=3), ONE_HOT, SCORES)
@@ -310,8 +310,8 @@ def test_mean_iou(weights):
     w = np.ones(40) if weights is None else weights
     shares = []
     for c in range(7):  # class 6 never comes, so it does not count
-        both = w[(LABELS == c) & (said == c)].sum()
-        either = w[(LABELS == c) | (said == c)].sum()
+        both = w[(c == LABELS) & (said == c)].sum()
+        either = w[(c == LABELS) | (said == c)].sum()
         if either:
             shares.append(both / either)
     got = streamed(metrics.MeanIoU(7), LABELS, said, weights)
