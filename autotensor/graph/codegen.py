@@ -60,6 +60,14 @@ _MACROS = {
     "logical_not": "({0} == 0)",
 }
 _HELPERS = set(_F32.values()) | {"sigmoid_f64", "softplus_f64"}
+# A kernel keeps the rounding of each operation, as NumPy does: reordered, (x + 1e8) - 1e8 would be x; as products with
+# reciprocals, floor(49 / 49) would be 0; fused to multiply-adds, sqrt(x * x - x * x) would be NaN. Only the order in
+# which a reduction adds up is free, which is what makes it a vector loop.
+_HEAD = "@jit(fastmath=())"
+_REASSOCIATED = {
+    "plus": '@jit(inline=True, fastmath=("reassoc", "nsz"))\ndef plus(total, x):\n    return total + x\n',
+    "times": '@jit(inline=True, fastmath=("reassoc", "nsz"))\ndef times(total, x):\n    return total * x\n',
+}
 _RANDOM = {"f4": "uniform_f32", "f8": "uniform_f64"}
 
 
@@ -220,11 +228,11 @@ def _identity(kind: str, dtype: np.dtype) -> str:
     return _number(_IDENTITY[kind], dtype)
 
 
-def _combine(kind: str, acc: str, value: str) -> str:
-    if kind == "sum":
-        return f"{acc} + {value}"
-    if kind == "prod":
-        return f"{acc} * {value}"
+def _combine(kind: str, acc: str, value: str, used: set[str]) -> str:
+    if kind in ("sum", "prod"):
+        helper = "plus" if kind == "sum" else "times"
+        used.add(helper)
+        return f"{helper}({acc}, {value})"
     sign = ">=" if kind == "max" else "<="
     return f"{acc} if ({acc} {sign} {value}) | ({acc} != {acc}) else {value}"
 
@@ -387,13 +395,13 @@ class _Emitter:
     def _text(self) -> str:
         helpers = sorted(self.used & _HELPERS)
         random = sorted(self.used & set(_RANDOM.values()))
-        parts = [scalar.PRELUDE]
+        parts = [scalar.PRELUDE, *[_REASSOCIATED[name] for name in sorted(self.used & set(_REASSOCIATED))]]
         if helpers:
             parts.append(scalar.source_of(helpers))
         if random:
             parts.append(counter_rng.source_of(random))
         arguments = self.arguments + [f"t{k}" for k in range(len(self.scratch))] + [f"n{k}" for k in range(self.depth)]
-        head = ["@jit", f"def kernel({', '.join(arguments)}):", *self._comments()]
+        head = [_HEAD, f"def kernel({', '.join(arguments)}):", *self._comments()]
         return "\n\n".join(parts) + "\n\n" + "\n".join(head + self.lines) + "\n"
 
     def _comments(self) -> list[str]:
@@ -524,7 +532,7 @@ class _Emitter:
             target = name
         else:
             target = self._at(self.output_name[id(member.node)], self._collapse(self._kept(member)), level)
-        self.put(indent, f"{target} = {_combine(kind, target, value)}")
+        self.put(indent, f"{target} = {_combine(kind, target, value, self.used)}")
 
     def _cast_operand(self, member: Member) -> str:
         """The reduced value in the dtype of the result (a sum of booleans counts, of int8 widens)."""
@@ -543,7 +551,7 @@ class _Emitter:
             target = name
         else:
             target = self._at(self.output_name[id(member.node)], kept, level)
-        self.put(indent, f"{target} = {_combine(kind, target, 's' + name)}")
+        self.put(indent, f"{target} = {_combine(kind, target, 's' + name, self.used)}")
 
     # -- kernels with row values: stages of loops over one row
 
@@ -581,7 +589,7 @@ class _Emitter:
                 kind = member.node.op.reduces
                 assert kind is not None
                 name = self.names[id(member.node)]
-                self.put(indent, f"{name} = {_combine(kind, name, self._cast_operand(member))}")
+                self.put(indent, f"{name} = {_combine(kind, name, self._cast_operand(member), self.used)}")
 
     def _row_loop(self, indent: int, stage: int, inner: int) -> None:
         group = self.group
@@ -651,7 +659,7 @@ class _Emitter:
         assert kind is not None
         name = self.names[id(member.node)]
         if kind not in ("argmax", "argmin"):
-            self.put(indent, f"r{name} = {_combine(kind, 'r' + name, self._cast_operand(member))}")
+            self.put(indent, f"r{name} = {_combine(kind, 'r' + name, self._cast_operand(member), self.used)}")
             return
         value = self._operand(member.node.inputs[0], member)
         sign = ">" if kind == "argmax" else "<"
@@ -694,7 +702,7 @@ def emit(group: Group, same: dict[int, int]) -> tuple[Callable[..., Any], tuple[
     emitter = _Emitter(group, same)
     text = emitter.source()
     if config.debug >= 3:
-        print(text[text.index("@jit\ndef kernel") :])
+        print(text[text.index(f"{_HEAD}\ndef kernel") :])
     scratch = [np.empty(group.domain[-1], dtype) for dtype in emitter.scratch]
     return load(text), emitter.sizes, scratch
 

@@ -246,8 +246,7 @@ def standardize_weights(
     """
     if mode not in (None, "temporal"):
         raise ValueError(
-            f'[sample_weight_mode] "sample_weight_mode should be None or "temporal". Found: {mode!r}. '
-            "Leave it out."
+            f'[sample_weight_mode] "sample_weight_mode should be None or "temporal". Found: {mode!r}. Leave it out.'
         )
     if mode == "temporal" and sample_weight is not None and y.ndim < 3:
         raise ValueError(

@@ -613,7 +613,7 @@ class Layer:
                 f"[{self.name}] The layer {self.name} has multiple inbound nodes with different {what}s. "
                 "Hence the notion "
                 f'of "{what}" is ill-defined for the layer. Use '
-                f'`get_{what.replace(" ", "_")}_at(node_index)` instead.'
+                f"`get_{what.replace(' ', '_')}_at(node_index)` instead."
             )
         return unpack_singleton(shapes[0])
 

@@ -16,7 +16,7 @@ import numpy as np
 import autotensor as at
 from keras_compat import backend as K
 from keras_compat.engine import registry
-from keras_compat.engine.input_layer import InputLayer
+from keras_compat.engine.input_layer import Input, InputLayer
 from keras_compat.engine.layer import (
     InputSpec,
     Layer,
@@ -69,6 +69,10 @@ class Network(Layer):
         self.outputs: Any = None
         self.input_names: list[str] = []
         self.output_names: list[str] = []
+        # Inputs that data is fed to: those that are placeholders.
+        self._feed_input_names: list[str] = []
+        self._feed_inputs: list[Any] = []
+        self._feed_input_shapes: list[Any] = []
 
     def _init_subclassed_network(self, name: str | None = None, **kwargs: Any) -> None:
         if kwargs:
@@ -79,6 +83,22 @@ class Network(Layer):
             )
         self._is_graph_network = False
         self._base_init(name)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights of a subclass with its own ``call``, for shape(s) with batch dimension."""
+        if self._is_graph_network or input_shape is None:
+            self._built = self.inputs is not None
+            return
+        shapes = [tuple(s) for s in input_shape] if _is_list_of_shapes(input_shape) else [tuple(input_shape)]
+        inputs = [Input(batch_shape=s, name=f"input_{i + 1}") for i, s in enumerate(shapes)]
+        outputs = self.call(unpack_singleton(inputs))
+        self.inputs, self.outputs = inputs, to_list(outputs)
+        self.input_names = [f"input_{i + 1}" for i in range(len(inputs))]
+        self.output_names = [f"output_{i + 1}" for i in range(len(self.outputs))]
+        self._feed_input_names = list(self.input_names)
+        self._feed_inputs = list(inputs)
+        self._feed_input_shapes = shapes
+        self._built = True
 
     def _init_graph_network(
         self, inputs: Any, outputs: Any, name: str | None = None, trainable: bool = True, **kwargs: Any
@@ -104,9 +124,7 @@ class Network(Layer):
         self._layers_by_depth = graph.layers_by_depth
         self.input_names = [layer.name for layer in self._input_layers]
         self.output_names = _unique_names([layer.name for layer in self._output_layers])
-        self._feed_input_names: list[str] = []
-        self._feed_inputs: list[Any] = []
-        self._feed_input_shapes: list[Any] = []
+        self._feed_input_names, self._feed_inputs, self._feed_input_shapes = [], [], []
         for layer, x in zip(self._input_layers, self.inputs):
             if getattr(layer, "is_placeholder", True):
                 self._feed_input_names.append(layer.name)

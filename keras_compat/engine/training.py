@@ -349,9 +349,10 @@ class Model(Network):
             return
         if isinstance(x, (list, tuple)) and x and hasattr(x[0], "shape"):
             x = x[0] if len(x) == 1 else x
-        if isinstance(x, (list, tuple, dict)) and self._is_graph_network is False:
-            raise ValueError(f"[{what}] expected one array to build {self.name!r} from; got a {type(x).__name__}.")
-        array = D.to_array(x, what) if x is not None else None
+        if not self._is_graph_network and isinstance(x, (list, tuple)) and x and all(hasattr(p, "shape") for p in x):
+            self.build([(None, *p.shape[1:]) for p in x])
+            return
+        array = D.to_array(x, what) if x is not None and not isinstance(x, dict) else None
         if array is None or not getattr(self, "_layers", None):
             self._require_built(what)
             return

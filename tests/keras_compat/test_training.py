@@ -461,6 +461,33 @@ def test_a_batch_costs_little_beside_the_step() -> None:
     assert best(model.train_on_batch) - best(bare) < 30e-6  # about 2 µs on a quiet machine
 
 
+class Own(Model):
+    """A model with its own call, as Keras 2.2 and later take it."""
+
+    def __init__(self) -> None:
+        super().__init__(name="own")
+        self.hidden = Dense(4, activation="tanh", kernel_regularizer="l2")
+        self.drop = Dropout(0.2)
+        self.out = Dense(2)
+
+    def call(self, x: Any) -> Any:
+        return self.out(self.drop(self.hidden(x)))
+
+
+def test_a_model_with_its_own_call() -> None:
+    model = Own()
+    model.compile(SGD(0.1), "mse")
+    model.fit(X, Y, verbose=0)
+    before = model.evaluate(X, Y, verbose=0)
+    model.fit(X, Y, epochs=100, verbose=0)
+    assert model.evaluate(X, Y, verbose=0) < before
+    (k1, b1), (k2, b2) = model.hidden.get_weights(), model.out.get_weights()
+    np.testing.assert_allclose(model.predict(X), np.tanh(X @ k1 + b1) @ k2 + b2, atol=1e-5)
+    assert len(model.trainable_weights) == 4 and len(model.losses) == 1
+    with pytest.raises(NotImplementedError, match="its own call"):
+        model.save("never.h5")
+
+
 def test_models_are_independent_of_each_others_state() -> None:
     a, b = linear(), linear()
     a.fit(X, Y, verbose=0)
