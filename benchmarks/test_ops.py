@@ -1,4 +1,4 @@
-"""Micro-benchmarks of operations: ``pytest benchmarks --benchmark-only``.
+"""Micro-benchmarks of operations: ``pytest benchmarks --benchmark-enable``.
 
 The overhead of the door is the difference between an operation on small arrays and the bare NumPy call beside it.
 """

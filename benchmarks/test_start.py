@@ -1,4 +1,4 @@
-"""First start, later starts and import time, each in fresh processes: ``pytest benchmarks --benchmark-only``."""
+"""First start, later starts and import time, each in fresh processes: ``pytest benchmarks --benchmark-enable``."""
 
 import os
 import subprocess

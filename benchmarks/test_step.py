@@ -1,4 +1,4 @@
-"""Whole training steps of our own: ``pytest benchmarks --benchmark-only``; side by side with peers: ``compare``."""
+"""Whole training steps of our own: ``pytest benchmarks --benchmark-enable``; side by side with peers: ``compare``."""
 
 import pytest
 

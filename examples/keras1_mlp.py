@@ -27,9 +27,7 @@ model.add(Activation("relu"))
 model.add(Dropout(p=0.5))
 model.add(Dense(output_dim=nb_classes, init="uniform"))
 model.add(Activation("softmax"))
-model.compile(
-    loss="categorical_crossentropy", optimizer=SGD(lr=0.1, momentum=0.9, nesterov=True), metrics=["accuracy"]
-)
+model.compile(loss="categorical_crossentropy", optimizer=SGD(lr=0.1, momentum=0.9, nesterov=True), metrics=["accuracy"])
 model.fit(X[:1000], Y[:1000], nb_epoch=5, batch_size=100, validation_split=0.1, verbose=2)
 
 loss, accuracy = model.evaluate(X[1000:], Y[1000:], verbose=0)

@@ -19,12 +19,8 @@ def _count(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m keras_compat", description="Keras on NumPy and Numba.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    show = commands.add_parser(
-        "demo", help="train a small network on real handwritten digits, save and reload it"
-    )
-    show.add_argument(
-        "--epochs", type=_count, default=10, help="passes over the digits (default: %(default)s)"
-    )
+    show = commands.add_parser("demo", help="train a small network on real handwritten digits, save and reload it")
+    show.add_argument("--epochs", type=_count, default=10, help="passes over the digits (default: %(default)s)")
     show.add_argument("--batch-size", type=_count, default=108, help="digits per step (default: %(default)s)")
     show.add_argument("--output", default="demo_mnist.h5", help="where the model goes (default: %(default)s)")
     show.add_argument("--seed", type=int, default=1337, help="of weights, shuffling and dropout")

@@ -91,9 +91,7 @@ def run(
         RuntimeError: the reloaded model does not predict the same bits (a defect, if it ever happens).
     """
     if not os.path.isdir(os.path.dirname(os.path.abspath(output))):
-        raise FileNotFoundError(
-            f"[demo] an existing folder for the model expected; got {output}. Create it first."
-        )
+        raise FileNotFoundError(f"[demo] an existing folder for the model expected; got {output}. Create it first.")
     (x_train, y_train), (x_test, y_test), origin = load_digits(source)
     print(f"Data: {origin}")
     if len(x_train) < FEW:
@@ -123,8 +121,6 @@ def run(
     model.save(output)
     reloaded = load_model(output)
     if model.predict(pixels_test).tobytes() != reloaded.predict(pixels_test).tobytes():
-        raise RuntimeError(
-            f"[demo] the model read back from {output} predicts other values. Please report this."
-        )
+        raise RuntimeError(f"[demo] the model read back from {output} predicts other values. Please report this.")
     print(f"Saved to {output} and loaded again: the predictions are the same, bit for bit.")
     return float(accuracy)

@@ -6,11 +6,11 @@ differentiated again, to any order. Walks are loops with a stack: depth costs me
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from autotensor.core.state import enable_grad, no_grad, state
-from autotensor.core.tensor import Node, Tensor, symbol, wrap
+from autotensor.core.tensor import Node, Tensor, Variable, symbol, wrap
 from autotensor.errors import GradError
 
 
@@ -107,7 +107,7 @@ def backpropagate(
             if not any(needs):
                 continue
             if not (out[0] if node.op.n_out > 1 else out).is_symbolic:
-                _check_versions(node)
+                check_versions(node)
             for x, need, gx in zip(node.inputs, needs, pull_back(node, needs, g, out), strict=True):
                 if need and gx is not None:
                     accumulate(x, gx)
@@ -190,10 +190,17 @@ def _all_outputs(node: Node, outs: dict[int, Tensor]) -> tuple[Tensor, ...]:
     return tuple(result)
 
 
-def _check_versions(node: Node) -> None:
+def check_versions(node: Node, given: Container[int] | None = None) -> None:
+    """Raise GradError if an input was written since the node was recorded.
+
+    A graph that is evaluated, not differentiated, passes the ids of the tensors whose values it replaces. There
+    Variables may change too: graphs follow them.
+    """
     saved = node.versions
     for i, x in enumerate(node.inputs):
         if isinstance(x, Tensor) and x.data is not None and x.version != (saved[i] if saved else 0):
+            if given is not None and (isinstance(x, Variable) or id(x) in given):
+                continue
             where = f" (recorded at {node.where})" if node.where else ""
             what = f"{type(x).__name__} {x.name!r}" if x.name else f"the {type(x).__name__} of shape {x.shape}"
             raise GradError(

@@ -7,7 +7,7 @@ family's file under ``autotensor.ops``: implementation, shape rule, gradient and
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,8 +85,9 @@ class Op:
     def elementwise(self) -> bool:
         return self.expr is not None
 
-    def __call__(self, *inputs: Any, **params: Any) -> Any:
-        return apply(self, *inputs, **params)
+    if TYPE_CHECKING:
+
+        def __call__(self, *inputs: Any, **params: Any) -> Any: ...
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"
@@ -163,7 +164,7 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     if not plain:
         return apply(op, *[_operand(op, x) for x in inputs], **params)
     if state.deferred and not symbolic:
-        symbolic = state.replaying or not op.pure or any([type(x) is Variable for x in inputs])
+        symbolic = state.replaying or not op.pure or any([isinstance(x, Variable) for x in inputs])
     if symbolic:
         return _apply_symbolic(op, inputs, params)
     try:
@@ -186,7 +187,7 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     if op.n_out == 1:
         if type(result) is not np.ndarray:
             result = np.asarray(result)
-        if op.view and type(inputs[0]) is Variable and np.may_share_memory(result, arrays[0]):
+        if op.view and isinstance(inputs[0], Variable) and np.may_share_memory(result, arrays[0]):
             result = result.copy()  # the Variable's buffer is rewritten in place
         out = _new(Tensor)
         out.data = result
@@ -194,7 +195,7 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
             out.node = node
             out.tracked = True
         return out
-    if op.view and type(inputs[0]) is Variable:
+    if op.view and isinstance(inputs[0], Variable):
         result = [r.copy() for r in result]
     values = tuple([np.asarray(r) for r in result])
     outs = []
@@ -209,6 +210,10 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     if node is not None:
         node.values = values
     return tuple(outs)
+
+
+# Calling an operation costs no frame of its own.
+Op.__call__ = apply  # type: ignore[assignment]
 
 
 def _operand(op: Op, x: Any) -> Any:
@@ -241,6 +246,8 @@ def operand_aval(x: Any) -> Any:
 def _apply_symbolic(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
     avals = op.infer(*[operand_aval(x) for x in inputs], **params)
     node = Node(op, tuple([_frozen(x) for x in inputs]), params)
+    if any([x.version for x in node.inputs if isinstance(x, Tensor)]):
+        node.versions = tuple([x.version if isinstance(x, Tensor) else 0 for x in node.inputs])
     node.where = user_line()  # building a graph is not the hot path, and its errors surface far from here
     if op.n_out == 1:
         node.avals = (avals,)
@@ -251,7 +258,7 @@ def _apply_symbolic(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> 
 
 def _frozen(x: Any) -> Any:
     """What ``x`` is now, which later in-place writes do not reach. Tracked leaves keep their identity."""
-    if not isinstance(x, Tensor) or type(x) is Variable or x.data is None:
+    if not isinstance(x, Tensor) or isinstance(x, Variable) or x.data is None:
         return x
     if x.tracked and x.node is None:
         return x

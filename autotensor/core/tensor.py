@@ -100,7 +100,8 @@ class Tensor:
 
     @property
     def ndim(self) -> int:
-        return len(self.shape)
+        data = self.data
+        return data.ndim if data is not None else len(self.aval.shape)
 
     @property
     def size(self) -> int | None:
@@ -301,6 +302,14 @@ class Variable(Tensor):
         self.data = np.array(self.data, order="C", copy=None)
         self.trainable = trainable
         self.deferred = deferred
+
+    def _value(self, asked: str) -> np.ndarray:
+        if state.trace is not None:
+            raise TraceError(
+                f"[{asked}] variable {self.name or self.aval!r} is read while a step is compiled (at {user_line()}); "
+                "its present value would be frozen into the step. Compute with the Variable itself."
+            )
+        return super()._value(asked)
 
     def numpy(self) -> np.ndarray:
         """A copy of the value: the buffer itself is rewritten by updates."""

@@ -108,13 +108,27 @@ def expression(node: Node) -> str | None:
         expr = expr.get("i" if kind == "u" and "u" not in expr else kind)
     if expr is None:
         return None
+    assert node.avals is not None
     if "{index}" in expr:
-        assert node.avals is not None
         return expr if node.avals[0].dtype.str[1:] in _RANDOM else None
     dtype = compute_dtype(node)
+    if not all(_fits(x, dtype) for x in node.inputs):
+        return None  # NumPy compares with such a number exactly, and refuses it elsewhere
+    compares = node.avals[0].dtype.kind == "b" and dtype.kind == "f"
+    if compares and all(isinstance(x, Tensor) and x.dtype.kind in "iu" for x in node.inputs):
+        return None  # int64 and uint64, which NumPy compares exactly
     if dtype.kind in "iub" and any(name + "(" in expr for name in (*_F32, *_F64)):
         return None  # integer operands of a function that gives floats: NumPy's own rules apply
     return expr
+
+
+def _fits(x: Any, dtype: np.dtype) -> bool:
+    """Is a Python number within the range of the dtype that it takes on?"""
+    if isinstance(x, (Tensor, bool, float)):
+        return True
+    if dtype.kind == "f":
+        return abs(x) < 2**63
+    return dtype.kind == "b" or bool(np.iinfo(dtype).min <= x <= np.iinfo(dtype).max)
 
 
 def _type_name(dtype: np.dtype) -> str:

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -67,16 +68,24 @@ class Function:
         plan = self._last
         if plan is not None and self._generation == config.generation:
             try:
-                if tuple([a.shape for a in args]) == plan.shapes:
+                fits = tuple([a.shape for a in args]) == plan.shapes
+            except AttributeError:
+                fits = False  # lists or numbers: converted below
+            if fits:
+                try:
                     with self._lock:
                         result = plan.run(*args)
                     return result[0] if self.single else result
-            except AttributeError:
-                pass  # lists or numbers: converted below
-            except TypeError as error:
-                self._refuse_dtype(args, error)
-                raise
+                except Exception as error:
+                    self._explain(plan, args, error)
+                    raise
         return self._slow_call(args)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"[{self.name}] a compiled function can not be copied or pickled: it owns buffers and follows its "
+            "Variables. Keep the graph and build it again with function()."
+        )
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -87,13 +96,19 @@ class Function:
                 total[label] = total.get(label, 0.0) + spent
         return total
 
-    def _refuse_dtype(self, args: Sequence[Any], error: TypeError) -> None:
-        for x, value in zip(self.inputs, args, strict=True):
-            dtype = getattr(value, "dtype", None)
-            if dtype is not None and not np.can_cast(dtype, x.dtype, "same_kind"):
-                raise DTypeError(
-                    f"[{self.name}] input {x.name or x.aval} takes {x.dtype}; got {dtype}. Convert it with astype()?"
-                ) from error
+    def _explain(self, plan: Plan, args: Sequence[Any], error: Exception) -> None:
+        """Say what a failed run was about: an argument that does not convert, or the operation and its line."""
+        if isinstance(error, TypeError):
+            for x, value in zip(self.inputs, args, strict=True):
+                dtype = getattr(value, "dtype", None)
+                if dtype is not None and not np.can_cast(dtype, x.dtype, "same_kind"):
+                    raise DTypeError(
+                        f"[{self.name}] input {x.name or x.aval} takes {x.dtype}; got {dtype}. "
+                        "Convert it with astype()?"
+                    ) from error
+        place = plan.place_of(error)
+        if place:
+            error.add_note(f"[{self.name}] raised by {place}")
 
     def _slow_call(self, args: Sequence[Any]) -> Any:
         if len(args) != len(self.inputs):
@@ -107,7 +122,7 @@ class Function:
         else:
             key = (
                 tuple([a.shape for a in arrays]),
-                tuple([arrays[i].tobytes() for i in self._static]),
+                tuple([arrays[i].astype(self.inputs[i].dtype).tobytes() for i in self._static]),
                 (config.fuse, config.numba, config.debug),
             )
             with self._lock:
@@ -119,7 +134,11 @@ class Function:
                 self._plans.move_to_end(key)
                 if not self._static:
                     self._last, self._generation = plan, config.generation
-                result = plan.run(*[a for i, a in enumerate(arrays) if i not in self._static])
+                try:
+                    result = plan.run(*[a for i, a in enumerate(arrays) if i not in self._static])
+                except Exception as error:
+                    self._explain(plan, args, error)
+                    raise
         return result[0] if self.single else result
 
     def _argument(self, x: Tensor, value: Any) -> np.ndarray:
@@ -163,8 +182,9 @@ class Function:
             concrete = symbol(Aval(a.shape, x.dtype), name=x.name)
             leaves[id(x)] = concrete
             inputs.append(concrete)
-        for key, value in self.givens.items():
-            leaves[id(key)] = leaves.get(id(value), value)
+        if self.givens:  # all at once, in terms of the inputs
+            given = specialise(list(self.givens.values()), dict(leaves))
+            leaves.update({id(key): value for key, value in zip(self.givens, given, strict=True)})
         roots = [*self.outputs, *[new for _, new in self.updates]]
         if config.debug >= 4:
             check(roots)
@@ -175,6 +195,12 @@ class Function:
             show(concrete_roots)
         n = len(self.outputs)
         pairs = [(variable, new) for (variable, _), new in zip(self.updates, concrete_roots[n:], strict=True)]
+        for variable, new in pairs:
+            if new.shape != variable.shape:
+                raise GraphError(
+                    f"[{self.name}] the update of {variable.name or 'a Variable'} has shape {new.shape} for these "
+                    f"arrays; the Variable has {variable.shape}. Reduce or reshape the new value?"
+                )
         plan = Plan(inputs, concrete_roots[:n], pairs)
         if config.debug >= 1:
             steps = len(plan.calls)
@@ -250,6 +276,8 @@ class _Trace:
                 f"[assign] variable {variable.name or ''} has shape {variable.shape}; the value has {value.shape}. "
                 "The shape of a Variable never changes."
             )
+        if value.dtype != variable.dtype:
+            value = value.astype(variable.dtype)  # what a read in the rest of the step must see
         self.pending[id(variable)] = variable, value
 
 
@@ -260,6 +288,12 @@ class Compiled:
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.steps: OrderedDict[Any, tuple[Function, Any]] = OrderedDict()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> str:
+        return self.fn.__qualname__  # by name, like any function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.trace is not None or not config.compile:
@@ -301,22 +335,46 @@ def _flatten(tree: Any, leaves: list[Any], keep: bool = False) -> Any:
         leaves.append(as_tensor(tree) if keep else to_array(tree))
         return _LEAF
     if isinstance(tree, (tuple, list)):
-        return type(tree).__name__, tuple([_flatten(x, leaves, keep) for x in tree])
+        kind = type(tree) if hasattr(tree, "_fields") else list if isinstance(tree, list) else tuple
+        return kind, tuple([_flatten(x, leaves, keep) for x in tree])
     if isinstance(tree, dict):
-        return "dict", tuple([(k, _flatten(x, leaves, keep)) for k, x in tree.items()])
-    return "static", tree
+        return dict, tuple([(k, _flatten(x, leaves, keep)) for k, x in tree.items()])
+    return _Static, _Static(tree)
+
+
+class _Static:
+    """A static argument as part of a signature: equal only to one of the same type (2 is not 2.0, nor True 1)."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, value: Any):
+        self.value = value
+        self.key = (type(value), repr(value) if isinstance(value, float) else value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Static) and self.key == other.key
+
+    def __hash__(self) -> int:
+        try:
+            return hash(self.key)
+        except TypeError:
+            kind = type(self.value).__name__
+            raise GraphError(
+                f"[compile] expected arguments that are tensors, arrays or hashable; got {kind}. "
+                "Pass its arrays, or a tuple in its place."
+            ) from None
 
 
 def _unflatten(structure: Any, leaves: Any) -> Any:
     if structure is _LEAF:
         return next(leaves)
     kind, parts = structure
-    if kind == "static":
-        return parts
-    if kind == "dict":
+    if kind is _Static:
+        return parts.value
+    if kind is dict:
         return {k: _unflatten(x, leaves) for k, x in parts}
     items = [_unflatten(x, leaves) for x in parts]
-    return items if kind == "list" else tuple(items)
+    return kind(*items) if hasattr(kind, "_fields") else kind(items)
 
 
 def compile(fn: Callable[..., Any]) -> Compiled:  # the name users know

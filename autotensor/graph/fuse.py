@@ -29,6 +29,8 @@ _DTYPES = {np.dtype(t) for t in "? i1 i2 i4 i8 u1 u2 u4 u8 f4 f8".split()}
 # Bounds on compile time and on the number of arguments of one kernel.
 _MAX_NODES = 120
 _MAX_ARRAYS = 40
+# How many units the search for a cycle looks at before a merge is refused.
+_FAR = 400
 _ROW_REDUCTIONS = {"sum", "max", "min", "prod", "argmax", "argmin"}
 _TERMINAL_REDUCTIONS = {"sum", "max", "min", "prod"}
 
@@ -39,6 +41,7 @@ class Group:
     def __init__(self, domain: Shape):
         self.domain = domain
         self.members: dict[int, Member] = {}  # by id of node, in order
+        self.outside: dict[Any, Tensor] = {}  # what they read from other places, each once
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.out_avals: list[Aval] = []
@@ -66,7 +69,7 @@ class Group:
     def admits(self, node: Node) -> str | None:
         """Level that the node would have as a member, or None when it does not fit."""
         level = self._level(node)
-        if level is None:
+        if level is None or len(self.members) >= _MAX_NODES or len(self.outside) + len(node.inputs) > _MAX_ARRAYS:
             return None
         return level if all(self._readable(node, x, level) for x in node.inputs) else None
 
@@ -116,20 +119,14 @@ class Group:
         return inner == ROW and x.shape == node.avals[0].shape  # type: ignore[index]
 
     def add(self, node: Node, level: str) -> None:
+        for x in node.inputs:
+            if isinstance(x, Tensor) and not (x.node is not None and id(x.node) in self.members):
+                self.outside.setdefault(_identity(x), x)
         self.members[id(node)] = Member(node, level)
-
-    def external(self) -> list[Tensor]:
-        """Tensors read from outside, each once."""
-        found: dict[Any, Tensor] = {}
-        for member in self.members.values():
-            for x in member.node.inputs:
-                if isinstance(x, Tensor) and not (x.node is not None and id(x.node) in self.members):
-                    found.setdefault((id(x.node), x.index) if x.node is not None else id(x), x)
-        return list(found.values())
 
     def close(self, users: dict[tuple[int, int], set[int]], kept: set[tuple[int, int]]) -> None:
         """Settle inputs and outputs once membership is final."""
-        self.inputs = self.external()
+        self.inputs = list(self.outside.values())
         inside = set(self.members)
         for member in self.members.values():
             key = id(member.node), 0
@@ -162,6 +159,10 @@ class Group:
         args = [contiguous(a) for a in arrays]
         args += [out.reshape(-1) for k, out in enumerate(outs) if k not in same]
         return [(self.label, kernel, (*args, *scratch, *sizes))]
+
+
+def _identity(x: Tensor) -> Any:
+    return (id(x.node), x.index) if x.node is not None else id(x)
 
 
 def _output(node: Node) -> Tensor:
@@ -198,65 +199,76 @@ def _fusible(node: Node) -> bool:
     return expression(node) is not None
 
 
-class _Reach:
-    """Which units a unit depends on, kept up to date while units merge; bit sets as Python integers."""
+class _Units:
+    """The units and who needs whom: a graph without cycles, and kept so while units merge.
+
+    Each unit has a level above the levels of all it depends on. Two units may become one if levels can be found for
+    the result and all that follow from it: on a cycle there are none. The search is cut off after ``_FAR`` steps, and
+    the merge refused; so the cost of fusion grows with the size of the graph and not with its square.
+    """
 
     def __init__(self) -> None:
-        self.before: dict[int, int] = {}  # unit -> bit set of the units it depends on
-        self.direct: dict[int, set[int]] = {}
+        self.level: dict[int, int] = {}
+        self.deps: dict[int, set[int]] = {}
+        self.users: dict[int, set[int]] = {}
 
     def start(self, unit: int, deps: set[int]) -> None:
-        self.direct[unit] = set(deps)
-        bits = 0
+        self.level[unit] = 1 + max([self.level[d] for d in deps], default=-1)
+        self.deps[unit] = set(deps)
+        self.users[unit] = set()
         for d in deps:
-            bits |= self.before[d] | (1 << d)
-        self.before[unit] = bits
+            self.users[d].add(unit)
 
-    def may_join(self, group: int, deps: set[int]) -> bool:
-        """May a new node with these dependencies enter the group without making a cycle?"""
-        return all(d == group or not self.before[d] >> group & 1 for d in deps)
+    def join(self, unit: int, deps: set[int]) -> bool:
+        """Let a new operation with these dependencies into a unit, unless that makes a cycle."""
+        new = deps - self.deps[unit] - {unit}
+        if not self._settle((unit,), new):
+            return False
+        self.deps[unit] |= new
+        for d in new:
+            self.users[d].add(unit)
+        return True
 
-    def join(self, group: int, deps: set[int]) -> None:
-        self.direct[group] |= deps - {group}
-        self._extend(group, deps - {group})
+    def merge(self, a: int, b: int) -> bool:
+        """Make unit b part of a, unless that makes a cycle."""
+        deps = (self.deps[a] | self.deps[b]) - {a, b}
+        if not self._settle((a, b), deps):
+            return False
+        users = (self.users[a] | self.users[b]) - {a, b}
+        for unit in users:
+            self.deps[unit].discard(b)
+            self.deps[unit].add(a)
+        for unit in deps:
+            self.users[unit].discard(b)
+            self.users[unit].add(a)
+        self.deps[a], self.users[a] = deps, users
+        del self.level[b], self.deps[b], self.users[b]
+        return True
 
-    def may_merge(self, a: int, b: int) -> bool:
-        """No path between the two through a third unit."""
-        forward = any(d != a and self.before[d] >> a & 1 for d in self.direct[b])
-        backward = any(d != b and self.before[d] >> b & 1 for d in self.direct[a])
-        return not forward and not backward
-
-    def merge(self, a: int, b: int) -> None:
-        """Unit b becomes part of a."""
-        deps = (self.direct[a] | self.direct[b]) - {a, b}
-        for unit, direct in self.direct.items():
-            if b in direct and unit != a:
-                direct.discard(b)
-                direct.add(a)
-        self.direct[a] = deps
-        del self.direct[b]
-        bits = (self.before[a] | self.before[b]) & ~(1 << a) & ~(1 << b)
-        del self.before[b]
-        for unit, old in self.before.items():
-            if unit != a and (old >> a & 1 or old >> b & 1):
-                self.before[unit] = (old & ~(1 << b)) | bits | (1 << a)
-        self.before[a] = bits
-
-    def _extend(self, group: int, deps: set[int]) -> None:
-        bits = 0
-        for d in deps:
-            bits |= self.before[d] | (1 << d)
-        if bits | self.before[group] == self.before[group]:
-            return
-        self.before[group] |= bits
-        for unit, old in self.before.items():
-            if old >> group & 1:
-                self.before[unit] = old | self.before[group]
+    def _settle(self, merged: tuple[int, ...], deps: set[int]) -> bool:
+        """Raise the levels for ``merged`` as one unit with ``deps``; False, and nothing changed, on a cycle."""
+        top = max([*[self.level[u] for u in merged], *[self.level[d] + 1 for d in deps]])
+        raised: dict[int, int] = {}
+        todo = [(v, top + 1) for u in merged for v in self.users[u] if v not in merged]
+        steps = 0
+        while todo:
+            unit, least = todo.pop()
+            if raised.get(unit, self.level[unit]) >= least:
+                continue
+            steps += 1
+            if unit in deps or unit in merged or steps > _FAR:
+                return False
+            raised[unit] = least
+            todo += [(v, least + 1) for v in self.users[unit]]
+        self.level.update(raised)
+        for u in merged:
+            self.level[u] = top
+        return True
 
 
 def fuse(nodes: Sequence[Node], roots: Sequence[Tensor]) -> list[Node | Group]:
     """Units of execution: groups, and the nodes that stay alone."""
-    reach = _Reach()
+    graph = _Units()
     owner: dict[int, int] = {}
     groups: dict[int, Group] = {}
     units: dict[int, Node] = {}
@@ -268,9 +280,8 @@ def fuse(nodes: Sequence[Node], roots: Sequence[Tensor]) -> list[Node | Group]:
         if fusible or node.op.reshapes:
             for u in sorted((d for d in deps if d in groups), reverse=True):
                 level = groups[u].admits(node)
-                if level and len(groups[u].members) < _MAX_NODES and reach.may_join(u, deps):
+                if level and graph.join(u, deps):
                     groups[u].add(node, level)
-                    reach.join(u, deps)
                     owner[id(node)] = home = u
                     break
         if home is None and fusible:
@@ -280,17 +291,17 @@ def fuse(nodes: Sequence[Node], roots: Sequence[Tensor]) -> list[Node | Group]:
                 group.add(node, level)
                 groups[number] = group
                 owner[id(node)] = home = number
-                reach.start(number, deps)
+                graph.start(number, deps)
         if home is None:
             units[number] = node
             owner[id(node)] = number
-            reach.start(number, deps)
+            graph.start(number, deps)
             continue
-        for other in sorted(deps & set(groups), reverse=True):
+        for other in sorted((d for d in deps if d in groups), reverse=True):
             if other != home and other in groups:
-                home = _try_merge(groups, reach, owner, other, home)
+                home = _try_merge(groups, graph, owner, other, home)
 
-    _merge_siblings(groups, reach, owner)
+    _merge_siblings(groups, graph, owner)
     users: dict[tuple[int, int], set[int]] = {}
     for node in nodes:
         for x in node.inputs:
@@ -302,40 +313,35 @@ def fuse(nodes: Sequence[Node], roots: Sequence[Tensor]) -> list[Node | Group]:
     return [*units.values(), *groups.values()]
 
 
-def _try_merge(groups: dict[int, Group], reach: _Reach, owner: dict[int, int], a: int, b: int) -> int:
+def _try_merge(groups: dict[int, Group], graph: _Units, owner: dict[int, int], a: int, b: int) -> int:
     """Merge two groups if that is legal; returns the group in which b's members are now."""
-    first, second = groups[a], groups[b]
-    if reach.before[a] >> b & 1:
-        first, second, a, b = second, first, b, a
-    if first.domain != second.domain or len(first.members) + len(second.members) > _MAX_NODES:
+    if groups[a].domain != groups[b].domain or len(groups[a].members) + len(groups[b].members) > _MAX_NODES:
         return b
-    if not reach.may_merge(a, b):
-        return b
-    merged = Group(first.domain)
-    for member in [*first.members.values(), *second.members.values()]:
+    first, second = (b, a) if b in graph.deps[a] else (a, b)
+    merged = Group(groups[a].domain)
+    for member in [*groups[first].members.values(), *groups[second].members.values()]:
         level = merged.admits(member.node)
         if level is None:
             return b
         merged.add(member.node, level)
-    if len(merged.external()) + len(merged.members) > _MAX_ARRAYS + _MAX_NODES or len(merged.external()) > _MAX_ARRAYS:
+    if not graph.merge(first, second):
         return b
-    groups[a] = merged
-    del groups[b]
-    reach.merge(a, b)
+    groups[first] = merged
+    del groups[second]
     for node in merged.nodes:
-        owner[id(node)] = a
-    return a
+        owner[id(node)] = first
+    return first
 
 
-def _merge_siblings(groups: dict[int, Group], reach: _Reach, owner: dict[int, int]) -> None:
+def _merge_siblings(groups: dict[int, Group], graph: _Units, owner: dict[int, int]) -> None:
     """Merge groups over one domain that read the same array, and all groups of scalars: fewer passes over memory."""
     by_input: dict[Any, list[int]] = {}
     for u, group in groups.items():
         if group.domain == ():
             by_input.setdefault("scalars", []).append(u)
-        for x in group.external():
+        for key, x in group.outside.items():
             if x.shape == group.domain and x.shape != ():
-                by_input.setdefault((id(x.node), x.index) if x.node is not None else id(x), []).append(u)
+                by_input.setdefault(key, []).append(u)
     moved: dict[int, int] = {}
 
     def now(u: int) -> int:
@@ -348,7 +354,7 @@ def _merge_siblings(groups: dict[int, Group], reach: _Reach, owner: dict[int, in
             a, b = now(u), now(v)
             if a == b or groups[a].domain != groups[b].domain:
                 continue
-            home = _try_merge(groups, reach, owner, a, b)
+            home = _try_merge(groups, graph, owner, a, b)
             if b not in groups:
                 moved[b] = home
             elif a not in groups:

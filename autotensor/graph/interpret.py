@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autotensor import config
-from autotensor.core.grad import topological
+from autotensor.core.grad import check_versions, topological
 from autotensor.core.tensor import Tensor
 from autotensor.errors import GraphError, NanError
 
@@ -29,6 +29,7 @@ def interpret(outputs: Sequence[Tensor], values: dict[int, np.ndarray]) -> list[
         return x.data
 
     for node, _ in topological(outputs, set(values)):
+        check_versions(node, values)
         result = node.op.impl(*[read(x) for x in node.inputs], **node.params)
         for i, value in enumerate(result if node.op.n_out > 1 else (result,)):
             value = done[id(node), i] = np.asarray(value)

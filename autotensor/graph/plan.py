@@ -7,7 +7,9 @@ beforehand, and the steps are generated as one Python function without look-ups,
 from __future__ import annotations
 
 import heapq
+import math
 import time
+from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +25,9 @@ _ALIGN = 64
 _WASTE = 2.0
 
 Key = tuple[int, int]  # (id of node, index of output)
+Free = list[tuple[int, int, np.ndarray]]  # memory to use again: size, address, bytes; in order
+
+_FILE = "<autotensor plan>"
 
 
 class Step:
@@ -48,6 +53,7 @@ class Call(NamedTuple):
     call: Callable[..., Any]
     args: tuple[Any, ...]
     params: dict[str, Any]
+    where: str | None = None
 
 
 class Plan:
@@ -102,7 +108,7 @@ class Plan:
         last = self._last_uses()
         in_place = self._in_place_updates(last)
         self.calls: list[Call] = []
-        free: list[np.ndarray] = []
+        free: Free = []
         held: dict[Any, np.ndarray] = {}  # raw memory of each root
         for k, step in enumerate(self.steps):
             unit = step.unit
@@ -125,7 +131,8 @@ class Plan:
             self._emit(unit, arrays, outs)
             for key in {self._root(x) for x in [*step.reads, *step.writes] if not _is_number(x)}:
                 if last.get(key, -1) <= k and key in held:
-                    free.append(held.pop(key))
+                    raw = held.pop(key)
+                    insort(free, (raw.nbytes, raw.ctypes.data, raw))
         self.copies = [
             (variable, self._array(self._name(new)))
             for variable, new in self.updates
@@ -152,7 +159,8 @@ class Plan:
         """Make the views of a reshape or transpose now, once, if they do share memory."""
         if len(arrays) != 1 or not isinstance(arrays[0], np.ndarray):
             return False  # what a second input holds is not known yet
-        result = node.op.impl(*arrays, **node.params)
+        with np.errstate(all="ignore"):  # the buffer holds no values yet
+            result = node.op.impl(*arrays, **node.params)
         parts = result if node.op.n_out > 1 else (result,)
         if not all(isinstance(p, np.ndarray) and (p.size == 0 or np.may_share_memory(p, arrays[0])) for p in parts):
             return False
@@ -161,14 +169,11 @@ class Plan:
             self.root[key] = self._root(step.reads[0])
         return True
 
-    def _allocate(self, aval: Any, free: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        need = int(np.prod(aval.shape)) * aval.dtype.itemsize
-        best = None
-        for raw in free:
-            if need <= raw.nbytes <= max(need * _WASTE, 256) and (best is None or raw.nbytes < best.nbytes):
-                best = raw
-        if best is not None:
-            free[:] = [raw for raw in free if raw is not best]
+    def _allocate(self, aval: Any, free: Free) -> tuple[np.ndarray, np.ndarray]:
+        need = math.prod(aval.shape) * aval.dtype.itemsize
+        smallest = bisect_left(free, need, key=lambda block: block[0])
+        if smallest < len(free) and free[smallest][0] <= max(need * _WASTE, 256):
+            best = free.pop(smallest)[2]
         else:
             size = max(_ALIGN, -(-need // _ALIGN) * _ALIGN)
             block = np.empty(size + _ALIGN, np.uint8)
@@ -205,25 +210,24 @@ class Plan:
     def _in_place_updates(self, last: dict[Any, int]) -> dict[Key, Variable]:
         """Updates whose kernel may write the Variable's own buffer: nothing reads the old value afterwards."""
         result: dict[Key, Variable] = {}
-        taken: set[int] = set()
+        writer = {key: k for k, step in enumerate(self.steps) for key in step.writes}
+        # A step that may raise must not leave half of the Variables updated behind.
+        safe = max([k for k, step in enumerate(self.steps) if _may_raise(step.unit)], default=-1)
         for variable, new in self.updates:
             name = self._name(new)
-            if _is_number(name) or isinstance(name, Tensor) or name in result or id(variable) in taken:
+            if name not in writer or name in result:
                 continue
-            for k, step in enumerate(self.steps):
-                if name not in step.writes:
-                    continue
-                unit = step.unit
-                if isinstance(unit, Node) and (unit.op.view or self._reads_memory(step, variable)):
-                    break
-                if self._reads_memory(step, variable, through_views=True):
-                    break
-                if isinstance(unit, Group) and not unit.may_overwrite(variable, new):
-                    break
-                if new.shape == variable.shape and new.dtype == variable.dtype and last.get(variable, -1) <= k:
-                    result[name] = variable
-                    taken.add(id(variable))
-                break
+            k = writer[name]
+            step = self.steps[k]
+            unit = step.unit
+            if k <= safe or last.get(variable, -1) > k or new.aval != variable.aval:
+                continue
+            if isinstance(unit, Node) and (unit.op.view or self._reads_memory(step, variable)):
+                continue
+            if self._reads_memory(step, variable, through_views=True):
+                continue
+            if isinstance(unit, Node) or unit.may_overwrite(variable, new):
+                result[name] = variable
         return result
 
     def _reads_memory(self, step: Step, variable: Variable, through_views: bool = False) -> bool:
@@ -247,12 +251,12 @@ class Plan:
         op, params = unit.op, unit.params
         out = outs[0]
         if op.into is not None:
-            self.calls.append(Call(op.name, op.into, (out, *arrays), params))
+            self.calls.append(Call(op.name, op.into, (out, *arrays), params, unit.where))
         elif isinstance(op.impl, np.ufunc) and not params and op.n_out == 1:
-            self.calls.append(Call(op.name, op.impl, (*arrays, out), {}))
+            self.calls.append(Call(op.name, op.impl, (*arrays, out), {}, unit.where))
         else:
             copied = _Copied(op.impl, outs) if op.n_out == 1 else _CopiedMany(op.impl, outs)
-            self.calls.append(Call(op.name, copied, tuple(arrays), params))
+            self.calls.append(Call(op.name, copied, tuple(arrays), params, unit.where))
 
     def _contiguous(self, array: np.ndarray) -> np.ndarray:
         """The array flat and contiguous; a copy is refreshed by a step of its own when memory is not in order."""
@@ -265,6 +269,7 @@ class Plan:
     def _write(self) -> None:
         names: dict[str, Any] = {"copyto": np.copyto}
         lines: list[str] = []
+        self._places: dict[int, str] = {}  # line of the generated function -> operation and where it was written
         timed = config.debug >= 2
         if timed:
             names.update(clock=time.perf_counter, seconds=self.seconds)
@@ -277,22 +282,25 @@ class Plan:
         arguments = [f"x{i}" for i in range(len(self.inputs))]
         for argument, x in zip(arguments, self.inputs, strict=True):
             lines.append(f"copyto({bound('in', self.buffers[x])}, {argument})")
-        for label, call, args, params in self.calls:
+        for label, call, args, params, where in self.calls:
             parts = [_literal(a) if _is_number(a) else bound("v", a) for a in args]
             text = ", ".join(parts + [f"{key}={bound('p', value)}" for key, value in params.items()])
             line = f"{bound('k', call)}({text})  # {label}"
             if timed:
                 self.seconds.setdefault(label, 0.0)
-                line = f"t = clock()\n    {line}\n    seconds[{label!r}] += clock() - t"
+                lines.append("t = clock()")
             lines.append(line)
+            self._places[len(lines) + 1] = f"{label}, written at {where}" if where else label
+            if timed:
+                lines.append(f"seconds[{label!r}] += clock() - t")
         results = [f"{bound('out', self._array(self._name(x)))}.copy()" for x in self.outputs]
         lines.append(f"result = [{', '.join(results)}]")
         # A value that is itself a Variable being overwritten must be saved before the first of these copies.
         saved = []
+        overwritten = {_owner(variable.data) for variable, _ in self.copies}
         for variable, array in self.copies:
             held = bound("v", array)
-            overwritten = any(np.may_share_memory(array, v.data) for v, _ in self.copies if v.data is not None)
-            saved.append((variable, f"{held}.copy()" if overwritten else held))
+            saved.append((variable, f"{held}.copy()" if _owner(array) in overwritten else held))
         for k, (_, text) in enumerate(saved):
             lines.append(f"u{k} = {text}")
         for k, (variable, _) in enumerate(saved):
@@ -302,8 +310,18 @@ class Plan:
         lines.append("return result")
         body = "\n    ".join(lines)
         self.source = f"def run({', '.join(arguments)}):\n    {body}\n"
-        exec(compile(self.source, "<autotensor plan>", "exec"), names)
-        self.run: Callable[..., list[np.ndarray]] = names["run"]
+        exec(compile(self.source, _FILE, "exec"), names)
+        # Out of its own globals, so that the buffers go when the plan goes and do not wait for the garbage collector.
+        self.run: Callable[..., list[np.ndarray]] = names.pop("run")
+
+    def place_of(self, error: BaseException) -> str | None:
+        """The operation that raised an error in ``run``, and the user's line that built it."""
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code is self.run.__code__:
+                return self._places.get(trace.tb_lineno)
+            trace = trace.tb_next
+        return None
 
 
 class _Copied:
@@ -325,6 +343,21 @@ class _CopiedMany(_Copied):
     def __call__(self, *arrays: Any, **params: Any) -> None:
         for out, value in zip(self.outs, self.call(*arrays, **params), strict=True):
             np.copyto(out, value)
+
+
+def _owner(array: Any) -> int:
+    """Identity of the object whose memory an array shows."""
+    while isinstance(array, np.ndarray) and array.base is not None:
+        array = array.base
+    return id(array)
+
+
+def _may_raise(unit: Node | Group) -> bool:
+    """Of an operation that is neither arithmetic nor written into its place nothing is known."""
+    if isinstance(unit, Group):
+        return False
+    op = unit.op
+    return op.into is None and op.expr is None and not op.view and not isinstance(op.impl, np.ufunc)
 
 
 def _is_number(x: Any) -> bool:

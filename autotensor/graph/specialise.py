@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.grad import topological
+from autotensor.core.aval import shape_of
+from autotensor.core.grad import check_versions, topological
 from autotensor.core.op import operand_aval
 from autotensor.core.state import state
 from autotensor.core.tensor import Node, Tensor, Variable, symbol, wrap
@@ -71,6 +72,7 @@ class _Specialiser:
 
     def node(self, node: Node) -> None:
         self.alive.append(node)
+        check_versions(node, self.leaves)
         inputs = tuple([self.tensor(x) for x in node.inputs])
         for i, out in enumerate(self.outputs(node, inputs)):
             self.done[id(node), i] = out
@@ -78,7 +80,9 @@ class _Specialiser:
     def outputs(self, node: Node, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
         op = node.op
         avals = op.infer(*[operand_aval(x) for x in inputs], **node.params)
-        if op.reshapes and _is_identity(inputs[0]) and _source(inputs[0]).shape == ():
+        if op.expr == _IDENTITY and isinstance(inputs[0], Tensor) and inputs[0].aval == avals:
+            return inputs  # what it means to gradients has had its effect
+        if op.reshapes and _is_identity(inputs[0]) and shape_of(operand_aval(_source(inputs[0]))) == ():
             broadcast = inputs[0].node
             if "shape" in broadcast.params:
                 # A number that was broadcast, then reshaped, is that number broadcast to the other shape.
@@ -93,7 +97,7 @@ class _Specialiser:
                 return self.broadcast_late(node, sources, inputs, avals)
         key = None
         if op.pure:
-            key = (op.name, tuple([_key(x) for x in inputs]), tuple(sorted(node.params.items())))
+            key = (op.name, tuple([_key(x) for x in inputs]), _static_key(node.params))
             found = self.merged.get(key)
             if found is not None:
                 return found
@@ -151,6 +155,17 @@ class _Specialiser:
         result = node.op.impl(*[x.data if isinstance(x, Tensor) else x for x in inputs], **node.params)
         parts = result if node.op.n_out > 1 else (result,)
         return tuple([wrap(np.array(p, order="C", copy=None)) for p in parts])
+
+
+def _static_key(params: dict[str, Any]) -> Any:
+    """Parameters as a key that tells True from 1 and 0.0 from -0.0, which are equal in Python."""
+    return tuple([(name, _exact(params[name])) for name in sorted(params)])
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple([_exact(part) for part in value])
+    return (type(value), repr(value)) if isinstance(value, (bool, int, float)) else value
 
 
 def _key(x: Any) -> Any:

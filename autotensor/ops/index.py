@@ -42,6 +42,8 @@ def parse(op: str, key: Any, shape: tuple[Dim, ...]) -> tuple[Pattern, tuple[Any
     """The static pattern of an index into a tensor of this shape, and the index arrays of it."""
     if type(key) is int:
         return (key,), ()
+    if type(key) is np.ndarray and key.dtype.kind in "iu" and key.ndim and key.dtype.isnative:
+        return (ARRAY,), (wrap(key.copy()),)  # the common case, quickly; a copy, for the caller may reuse the array
     if type(key) is not tuple:
         key = (key,)
     pattern: list[Any] = []

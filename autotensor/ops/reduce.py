@@ -328,13 +328,13 @@ def _infer_arg(name: str) -> Any:
 
 argmax_op = defop_no_grad(
     "argmax",
-    impl=lambda x, axis, keepdims: np.argmax(x, axis, keepdims=keepdims),
+    impl=lambda x, axis, keepdims: x.argmax(axis, keepdims=keepdims),
     infer=_infer_arg("argmax"),
     reduces="argmax",
 )
 argmin_op = defop_no_grad(
     "argmin",
-    impl=lambda x, axis, keepdims: np.argmin(x, axis, keepdims=keepdims),
+    impl=lambda x, axis, keepdims: x.argmin(axis, keepdims=keepdims),
     infer=_infer_arg("argmin"),
     reduces="argmin",
 )

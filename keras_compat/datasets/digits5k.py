@@ -50,8 +50,8 @@ def load_data(path: str | None = None) -> tuple[Digits, Digits]:
     rows = np.loadtxt(path, delimiter=",", dtype=np.uint8, ndmin=2)
     if rows.shape[1] != 785 or rows[:, -1].max() > 9:
         raise ValueError(
-            "[digits5k.load_data] rows of 784 pixels and a label 0 to 9 expected; got "
-            f"{rows.shape} with a last column up to {rows[:, -1].max()} in {path}. Is it the right file?"
+            f"[digits5k.load_data] rows of 784 pixels and a label 0 to 9 expected; got {rows.shape} with a last "
+            f"column up to {rows[:, -1].max()} in {path}. Is it the right file?"
         )
     images, labels = rows[:, :-1].reshape(-1, 28, 28), rows[:, -1]
     random = np.random.RandomState(_SEED)

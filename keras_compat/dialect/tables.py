@@ -462,9 +462,8 @@ V1_POSITIONAL: dict[str, str] = {
         "W_regularizer= b_regularizer= activity_regularizer= W_constraint= b_constraint= bias="
     ),
     "layers:AtrousConvolution2D": (
-        "nb_filter nb_row nb_col init= activation= weights= border_mode= subsample= atrous_rate= "
-        "dim_ordering= W_regularizer= b_regularizer= activity_regularizer= W_constraint= b_constraint= "
-        "bias="
+        "nb_filter nb_row nb_col init= activation= weights= border_mode= subsample= atrous_rate= dim_ordering= "
+        "W_regularizer= b_regularizer= activity_regularizer= W_constraint= b_constraint= bias="
     ),
     "layers:AveragePooling1D": "pool_length= stride= border_mode=",
     "layers:AveragePooling2D": "pool_size= strides= border_mode= dim_ordering=",
@@ -482,14 +481,12 @@ V1_POSITIONAL: dict[str, str] = {
         "W_regularizer= b_regularizer= activity_regularizer= W_constraint= b_constraint= bias="
     ),
     "layers:Conv2DTranspose": (
-        "nb_filter nb_row nb_col output_shape= init= activation= weights= border_mode= subsample= "
-        "dim_ordering= W_regularizer= b_regularizer= activity_regularizer= W_constraint= b_constraint= "
-        "bias="
+        "nb_filter nb_row nb_col output_shape= init= activation= weights= border_mode= subsample= dim_ordering= "
+        "W_regularizer= b_regularizer= activity_regularizer= W_constraint= b_constraint= bias="
     ),
     "layers:Conv3D": (
         "nb_filter kernel_dim1 kernel_dim2 kernel_dim3 init= activation= weights= border_mode= subsample= "
-        "dim_ordering= W_regularizer= b_regularizer= activity_regularizer= W_constraint= b_constraint= "
-        "bias="
+        "dim_ordering= W_regularizer= b_regularizer= activity_regularizer= W_constraint= b_constraint= bias="
     ),
     "layers:ConvLSTM2D": (
         "nb_filter nb_row nb_col init= inner_init= forget_bias_init= activation= inner_activation= "
@@ -658,10 +655,10 @@ V1_POSITIONAL: dict[str, str] = {
     "utils.np_utils:normalize": "a axis= order=",
     "preprocessing.text:Tokenizer": "nb_words= filters= lower= split= char_level=",
     "preprocessing.image:ImageDataGenerator": (
-        "featurewise_center= samplewise_center= featurewise_std_normalization= "
-        "samplewise_std_normalization= zca_whitening= rotation_range= width_shift_range= "
-        "height_shift_range= shear_range= zoom_range= channel_shift_range= fill_mode= cval= "
-        "horizontal_flip= vertical_flip= rescale= preprocessing_function= dim_ordering="
+        "featurewise_center= samplewise_center= featurewise_std_normalization= samplewise_std_normalization= "
+        "zca_whitening= rotation_range= width_shift_range= height_shift_range= shear_range= zoom_range= "
+        "channel_shift_range= fill_mode= cval= horizontal_flip= vertical_flip= rescale= preprocessing_function= "
+        "dim_ordering="
     ),
     "preprocessing.image:ImageDataGenerator.flow": (
         "X y= batch_size= shuffle= seed= save_to_dir= save_prefix= save_format="
@@ -855,15 +852,15 @@ KINDS_OF: dict[str, dict[str, str]] = {
 # Names of activations and of initializers that Keras 0.x to 3 knew. A name in neither fits both kinds: it may
 # be custom.
 ACTIVATION_NAMES: str = (
-    "linear relu relu6 elu selu celu gelu silu swish mish softmax log_softmax softplus softsign tanh "
-    "sigmoid log_sigmoid hard_sigmoid hard_silu hard_swish hard_tanh exponential leaky_relu "
-    "time_distributed_softmax glu tanh_shrink soft_shrink hard_shrink sparsemax squareplus threshold"
+    "linear relu relu6 elu selu celu gelu silu swish mish softmax log_softmax softplus softsign tanh sigmoid "
+    "log_sigmoid hard_sigmoid hard_silu hard_swish hard_tanh exponential leaky_relu time_distributed_softmax glu "
+    "tanh_shrink soft_shrink hard_shrink sparsemax squareplus threshold"
 )
 INITIALIZER_NAMES: str = (
-    "uniform normal zero zeros one ones identity orthogonal constant glorot_uniform glorot_normal "
-    "he_uniform he_normal lecun_uniform lecun_normal random_uniform random_normal truncated_normal "
-    "variance_scaling Zeros Ones Constant RandomUniform RandomNormal TruncatedNormal VarianceScaling "
-    "Orthogonal Identity GlorotUniform GlorotNormal HeUniform HeNormal LecunUniform LecunNormal"
+    "uniform normal zero zeros one ones identity orthogonal constant glorot_uniform glorot_normal he_uniform "
+    "he_normal lecun_uniform lecun_normal random_uniform random_normal truncated_normal variance_scaling Zeros Ones "
+    "Constant RandomUniform RandomNormal TruncatedNormal VarianceScaling Orthogonal Identity GlorotUniform "
+    "GlorotNormal HeUniform HeNormal LecunUniform LecunNormal"
 )
 
 # --- arguments that a callable takes through **kwargs -------------------------------------------------------

@@ -41,9 +41,8 @@ def to_array(value: Any, what: str) -> np.ndarray:
             pass
     kind = "rows that differ in length or objects" if array.dtype.kind == "O" else f"dtype {array.dtype}"
     raise ValueError(
-        f"[{what}] expected numbers; got a {type(value).__name__} with {kind}. Encode it as numbers, pad "
-        "sequences to one "
-        "length."
+        f"[{what}] expected numbers; got a {type(value).__name__} with {kind}. Encode it as numbers, pad sequences to "
+        "one length."
     )
 
 
@@ -66,8 +65,7 @@ def as_columns(data: Any, names: Sequence[str], what: str) -> list[Any]:
         missing = [name for name in names if name not in data]
         if missing:
             raise ValueError(
-                f'[{what}] No data provided for "{missing[0]}". Need data for each key in: '
-                f"{list(names)}; got "
+                f'[{what}] No data provided for "{missing[0]}". Need data for each key in: {list(names)}; got '
                 f"{sorted(map(str, data))}. Add it under that name."
             )
         return [_plain(data[name]) for name in names]
@@ -79,26 +77,22 @@ def as_columns(data: Any, names: Sequence[str], what: str) -> list[Any]:
             if len(names) == 1 and all(np.ndim(p) < 2 for p in parts):
                 return [np.asarray(parts)]
             raise ValueError(
-                f"[{what}] Error when checking model {what}: the list of Numpy arrays that you are passing "
-                "to your model is "
-                f"not the size the model expected. Expected to see {len(names)} array(s), but instead got "
-                "the following list "
-                f"of {len(parts)} arrays: {_shown(parts)}. Give one for each of {list(names)}."
+                f"[{what}] Error when checking model {what}: the list of Numpy arrays that you are passing to your "
+                f"model is not the size the model expected. Expected to see {len(names)} array(s), but instead got "
+                f"the following list of {len(parts)} arrays: {_shown(parts)}. Give one for each of {list(names)}."
             )
         if len(names) == 1:
             return [data]
         if len(data) == len(names):
             return list(data)
         raise ValueError(
-            f"[{what}] Error when checking model {what}: expected {len(names)} arrays, for {list(names)}; "
-            "got a list of "
-            f"{len(data)}. Give one array for each."
+            f"[{what}] Error when checking model {what}: expected {len(names)} arrays, for {list(names)}; got a list "
+            f"of {len(data)}. Give one array for each."
         )
     if len(names) > 1:
         raise ValueError(
             f"[{what}] The model expects {len(names)} {what} arrays, but only received one array. Found: "
-            f"{_shown(data)}. "
-            f"Pass a list of arrays for {list(names)}."
+            f"{_shown(data)}. Pass a list of arrays for {list(names)}."
         )
     return [_plain(data)]
 
@@ -132,9 +126,8 @@ def standardize(data: Any, names: Sequence[str], shapes: Shapes, what: str) -> l
         array = to_array(part, what)
         if array.ndim == 0:
             raise ValueError(
-                f"[{what}] Error when checking {what}: expected {name} to be an array with a sample axis; "
-                "got the single "
-                "number. Wrap it in a list."
+                f"[{what}] Error when checking {what}: expected {name} to be an array with a sample axis; got the "
+                "single number. Wrap it in a list."
             )
         if array.ndim == 1 and (shape is None or len(shape) > 1):
             array = array[:, None]
@@ -152,30 +145,26 @@ def check_shape(array: np.ndarray, name: str, shape: Any, what: str) -> None:
         if array.ndim == len(shape) - 1:
             hint = "Is the batch axis or the channel axis missing? Try x[None] or x[..., None]."
         raise ValueError(
-            f"[{what}] Error when checking {what}: expected {name} to have {len(shape)} dimensions, but "
-            "got array with "
-            f"shape {array.shape}. {hint}"
+            f"[{what}] Error when checking {what}: expected {name} to have {len(shape)} dimensions, but got array "
+            f"with shape {array.shape}. {hint}"
         )
     for want, dim in zip(shape[1:], array.shape[1:]):
         if want is not None and want != dim:
             raise ValueError(
-                f"[{what}] Error when checking {what}: expected {name} to have shape {tuple(shape[1:])} "
-                "but got array "
+                f"[{what}] Error when checking {what}: expected {name} to have shape {tuple(shape[1:])} but got array "
                 f"with shape {array.shape[1:]}. {_shape_hint(what, shape, array)}"
             )
     if shape[0] is not None and array.shape[0] % shape[0]:
         raise ValueError(
-            f"[{what}] {name} has a fixed batch size of {shape[0]}; the number of samples must be a "
-            "multiple of it, but "
-            f"got {array.shape[0]}. Cut the data, or leave the batch size open."
+            f"[{what}] {name} has a fixed batch size of {shape[0]}; the number of samples must be a multiple of it, "
+            f"but got {array.shape[0]}. Cut the data, or leave the batch size open."
         )
 
 
 def _shape_hint(what: str, shape: Any, array: np.ndarray) -> str:
     if "target" in what and array.shape[-1] == 1 and shape[-1] is not None and shape[-1] > 1:
         return (
-            "You are passing a target array of class numbers while using a loss that expects one column "
-            "per class. "
+            "You are passing a target array of class numbers while using a loss that expects one column per class. "
             "Use to_categorical(y), or the loss 'sparse_categorical_crossentropy'."
         )
     return "Change the array, or the layer it goes to."
@@ -196,9 +185,8 @@ def check_lengths(x: Sequence[np.ndarray], y: Sequence[np.ndarray], w: Sequence[
         )
     if nx and ny and nx != ny:
         raise ValueError(
-            "[data] Input arrays should have the same number of samples as target arrays. Found "
-            f"{nx.pop()} input samples and {ny.pop()} target samples. Were both shuffled or split the same "
-            "way?"
+            f"[data] Input arrays should have the same number of samples as target arrays. Found {nx.pop()} input "
+            f"samples and {ny.pop()} target samples. Were both shuffled or split the same way?"
         )
     if ny and nw and ny != nw:
         raise ValueError(
@@ -220,17 +208,15 @@ def per_output(value: Any, names: Sequence[str], what: str) -> list[Any]:
     if isinstance(value, (list, tuple)):
         if len(value) != len(names):
             raise ValueError(
-                f"[{what}] Provided `{what}` was a list of {len(value)} elements, but the model has "
-                f"{len(names)} outputs. "
-                f"You should provide one `{what}` array per model output."
+                f"[{what}] Provided `{what}` was a list of {len(value)} elements, but the model has {len(names)} "
+                f"outputs. You should provide one `{what}` array per model output."
             )
         return list(value)
     if isinstance(value, Mapping):
         return [value.get(name) for name in names]
     raise TypeError(
-        f"[{what}] The model has multiple outputs, so `{what}` should be either a list or a dict. Provided "
-        f"`{what}` type "
-        f"not understood: {type(value).__name__}. Give one entry per output."
+        f"[{what}] The model has multiple outputs, so `{what}` should be either a list or a dict. Provided `{what}` "
+        f"type not understood: {type(value).__name__}. Give one entry per output."
     )
 
 
@@ -250,11 +236,9 @@ def standardize_weights(
         )
     if mode == "temporal" and sample_weight is not None and y.ndim < 3:
         raise ValueError(
-            f"[sample_weight] Found a sample_weight array for an output of shape {y.shape}. Timestep-wise "
-            "sample weighting "
-            '(use of sample_weight_mode="temporal") is restricted to outputs that are at least 3D, '
-            "i.e. that have a time "
-            "dimension. Drop sample_weight_mode."
+            f"[sample_weight] Found a sample_weight array for an output of shape {y.shape}. Timestep-wise sample "
+            'weighting (use of sample_weight_mode="temporal") is restricted to outputs that are at least 3D, i.e. '
+            "that have a time dimension. Drop sample_weight_mode."
         )
     weights = None
     if sample_weight is not None:
@@ -262,22 +246,18 @@ def standardize_weights(
         if mode is None and weights.ndim != 1:
             raise ValueError(
                 f"[sample_weight] Found a sample_weight array with shape {weights.shape}. In order to use "
-                "timestep-wise "
-                'sample weights, you should specify sample_weight_mode="temporal" in compile(). If you '
-                "just mean to use "
-                "sample-wise weights, make sure your sample_weight array is 1D."
+                'timestep-wise sample weights, you should specify sample_weight_mode="temporal" in compile(). If you '
+                "just mean to use sample-wise weights, make sure your sample_weight array is 1D."
             )
         if mode == "temporal" and weights.ndim != 2:
             raise ValueError(
                 f"[sample_weight] Found a sample_weight array with shape {weights.shape}. In order to use "
-                "timestep-wise "
-                "sample weighting, you should pass a 2D sample_weight array: (samples, steps)."
+                "timestep-wise sample weighting, you should pass a 2D sample_weight array: (samples, steps)."
             )
         if y.shape[: weights.ndim] != weights.shape:
             raise ValueError(
-                f"[sample_weight] Found a sample_weight array with shape {weights.shape} for an input with "
-                f"shape {y.shape}. "
-                "sample_weight cannot be broadcast. One weight for each sample."
+                f"[sample_weight] Found a sample_weight array with shape {weights.shape} for an input with shape "
+                f"{y.shape}. sample_weight cannot be broadcast. One weight for each sample."
             )
     if class_weight is None:
         return weights
@@ -303,9 +283,8 @@ def _class_weights(y: np.ndarray, class_weight: Any) -> np.ndarray:
     missing = [c for c in found.tolist() if c not in class_weight]
     if missing:
         raise ValueError(
-            "[class_weight] `class_weight` must contain all classes in the data. The classes "
-            f"{missing[:20]} exist in the "
-            f"data but not in `class_weight`, which has {list(class_weight)[:20]}. Add them."
+            f"[class_weight] `class_weight` must contain all classes in the data. The classes {missing[:20]} exist in "
+            f"the data but not in `class_weight`, which has {list(class_weight)[:20]}. Add them."
         )
     return np.asarray([class_weight[c] for c in found.tolist()], dtype="float64")[inverse.reshape(-1)]
 
@@ -329,8 +308,8 @@ def check_labels(y: np.ndarray, n_classes: int, name: str) -> None:
     i = int(np.flatnonzero(bad)[0])
     raise ValueError(
         f"[{name}] a sparse loss expects class numbers from 0 to {n_classes - 1}; got {flat[i]} at sample "
-        f"{i // (flat.size // len(y))} ({int(bad.sum())} bad of {flat.size}). "
-        "Renumber the classes from 0, or widen the last layer."
+        f"{i // (flat.size // len(y))} ({int(bad.sum())} bad of {flat.size}). Renumber the classes from 0, or widen "
+        "the last layer."
     )
 
 

@@ -44,8 +44,7 @@ class InputLayer(Layer):
         self.supports_masking = True
         if input_shape is not None and batch_input_shape is not None:
             raise ValueError(
-                "[InputLayer] Only provide the input_shape OR batch_input_shape argument to InputLayer, "
-                "not both; got "
+                "[InputLayer] Only provide the input_shape OR batch_input_shape argument to InputLayer, not both; got "
                 f"{input_shape} and {batch_input_shape}. Keep batch_input_shape."
             )
         if batch_input_shape is None:
@@ -55,8 +54,7 @@ class InputLayer(Layer):
                 batch_input_shape = K.int_shape(input_tensor)
             else:
                 raise ValueError(
-                    "[InputLayer] An Input layer should be passed either a `batch_input_shape` or an "
-                    "`input_shape`; "
+                    "[InputLayer] An Input layer should be passed either a `batch_input_shape` or an `input_shape`; "
                     "got neither. Write Input(shape=(784,))."
                 )
         self.batch_input_shape = tuple(batch_input_shape)
@@ -103,8 +101,7 @@ def Input(
     """
     if batch_shape is None and shape is None and tensor is None:
         raise ValueError(
-            "[Input] Please provide to Input either a `shape` or a `batch_shape` argument. Note that "
-            "`shape` does not "
+            "[Input] Please provide to Input either a `shape` or a `batch_shape` argument. Note that `shape` does not "
             "include the batch dimension; got neither. Write Input(shape=(784,))."
         )
     if batch_shape is None and shape is not None:

@@ -69,8 +69,7 @@ def is_keras_tensor(x: Any) -> bool:
 
 
 class InputSpec:
-    """What one input of a layer must look like: dtype, shape, rank, smallest or largest rank, sizes of "
-    "axes."""
+    """What one input of a layer must look like: dtype, shape, rank, smallest or largest rank, sizes of axes."""
 
     def __init__(
         self,
@@ -273,17 +272,15 @@ class Layer:
         return K.batch_get_value(self.weights)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set all weights from arrays in the order of ``get_weights``; all shapes are checked before any "
-        "is set."""
+        """Set all weights from arrays in the order of ``get_weights``; all shapes are checked before any is set."""
         params = self.weights
         values = [np.asarray(w) for w in weights]
         if len(params) != len(values):
             raise ValueError(
-                f"[set_weights] You called `set_weights(weights)` on layer {self.name!r} with a weight "
-                "list of length "
+                f"[set_weights] You called `set_weights(weights)` on layer {self.name!r} with a weight list of length "
                 f"{len(values)}, but the layer was expecting {len(params)} weights: "
-                f"{[tuple(p.shape) for p in params]}; got {[v.shape for v in values][:20]}. "
-                "Take the list from get_weights() of a layer with the same arguments."
+                f"{[tuple(p.shape) for p in params]}; got {[v.shape for v in values][:20]}. Take the list from "
+                "get_weights() of a layer with the same arguments."
             )
         check_weight_shapes("set_weights", zip(params, values))
         K.batch_set_value(list(zip(params, values)))
@@ -306,15 +303,13 @@ class Layer:
 
     @property
     def updates(self) -> list[Any]:
-        """State changes that go with a training step, such as running means; none while the layer is "
-        "frozen."""
+        """State changes that go with a training step, such as running means; none while the layer is frozen."""
         if not self.trainable and not self.stateful:
             return []
         return self._updates + [x for layer in self._layers for x in layer.updates]
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
-        """Add scalar tensors to the loss; ``inputs`` are the tensors they depend on, None if on weights "
-        "only."""
+        """Add scalar tensors to the loss; ``inputs`` are the tensors they depend on, None if on weights only."""
         listed = [x for x in to_list(losses) if x is not None] if losses is not None else []
         if not listed:
             return
@@ -370,10 +365,8 @@ class Layer:
         if not self.supports_masking:
             if mask is not None and any(m is not None for m in to_list(mask)):
                 raise TypeError(
-                    f"[{self.name}] Layer {self.name} does not support masking, but was passed an "
-                    f"input_mask: {mask}. "
-                    "Drop the mask before it (a Lambda layer that returns its input), or set "
-                    "supports_masking."
+                    f"[{self.name}] Layer {self.name} does not support masking, but was passed an input_mask: {mask}. "
+                    "Drop the mask before it (a Lambda layer that returns its input), or set supports_masking."
                 )
             return None
         return mask
@@ -388,18 +381,15 @@ class Layer:
         for x in listed:
             if not isinstance(x, at.Tensor):
                 raise ValueError(
-                    f"[{self.name}] Layer {self.name} was called with an input that isn't a symbolic "
-                    "tensor. Received "
-                    f"type: {type(x)}. All inputs to the layer should be tensors; make one with "
-                    "Input(shape=...)."
+                    f"[{self.name}] Layer {self.name} was called with an input that isn't a symbolic tensor. Received "
+                    f"type: {type(x)}. All inputs to the layer should be tensors; make one with Input(shape=...)."
                 )
         if not self.input_spec:
             return
         specs = to_list(self.input_spec)
         if len(listed) != len(specs):
             raise ValueError(
-                f"[{self.name}] Layer {self.name} expects {len(specs)} inputs, but it received "
-                f"{len(listed)} input "
+                f"[{self.name}] Layer {self.name} expects {len(specs)} inputs, but it received {len(listed)} input "
                 f"tensors. Input received: {inputs}. Call it on a list of {len(specs)}."
             )
         for i, (x, spec) in enumerate(zip(listed, specs)):
@@ -523,22 +513,20 @@ class Layer:
     def _at_node(self, index: int, attribute: str, what: str) -> Any:
         if not self._inbound_nodes:
             raise RuntimeError(
-                f"[{self.name}] The layer has never been called and thus has no defined {what}. Call it on "
-                "an Input first."
+                f"[{self.name}] The layer has never been called and thus has no defined {what}. Call it on an Input "
+                "first."
             )
         if not -len(self._inbound_nodes) <= index < len(self._inbound_nodes):
             raise ValueError(
                 f"[{self.name}] Asked to get {what} at node {index}, but the layer has only "
-                f"{len(self._inbound_nodes)} "
-                "inbound nodes. Nodes are counted from 0, one for each call."
+                f"{len(self._inbound_nodes)} inbound nodes. Nodes are counted from 0, one for each call."
             )
         return unpack_singleton(getattr(self._inbound_nodes[index], attribute))
 
     def _only(self, attribute: str, what: str) -> Any:
         if len(self._inbound_nodes) > 1:
             raise AttributeError(
-                f"[{self.name}] Layer {self.name} has multiple inbound nodes, hence the notion of "
-                f'"layer {what}" is '
+                f'[{self.name}] Layer {self.name} has multiple inbound nodes, hence the notion of "layer {what}" is '
                 f"ill-defined. Use `get_{what.replace(' ', '_')}_at(node_index)` instead."
             )
         if not self._inbound_nodes:
@@ -604,15 +592,14 @@ class Layer:
     def _common_shape(self, attribute: str, what: str) -> Any:
         if not self._inbound_nodes:
             raise AttributeError(
-                f"[{self.name}] The layer has never been called and thus has no defined {what}. Call it on "
-                "an Input first."
+                f"[{self.name}] The layer has never been called and thus has no defined {what}. Call it on an Input "
+                "first."
             )
         shapes = [getattr(node, attribute) for node in self._inbound_nodes]
         if any(s != shapes[0] for s in shapes):
             raise AttributeError(
-                f"[{self.name}] The layer {self.name} has multiple inbound nodes with different {what}s. "
-                "Hence the notion "
-                f'of "{what}" is ill-defined for the layer. Use '
+                f"[{self.name}] The layer {self.name} has multiple inbound nodes with different {what}s. Hence the "
+                f'notion of "{what}" is ill-defined for the layer. Use '
                 f"`get_{what.replace(' ', '_')}_at(node_index)` instead."
             )
         return unpack_singleton(shapes[0])

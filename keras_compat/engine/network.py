@@ -77,8 +77,7 @@ class Network(Layer):
     def _init_subclassed_network(self, name: str | None = None, **kwargs: Any) -> None:
         if kwargs:
             raise TypeError(
-                f"[{type(self).__name__}] expected inputs and outputs, or a subclass with its own call(); "
-                "got "
+                f"[{type(self).__name__}] expected inputs and outputs, or a subclass with its own call(); got "
                 f"{', '.join(kwargs)}. Write Model(inputs=x, outputs=y)."
             )
         self._is_graph_network = False
@@ -154,22 +153,19 @@ class Network(Layer):
         for x in self.inputs:
             if id(x) in seen:
                 raise ValueError(
-                    "[Model] The list of inputs passed to the model is redundant. All inputs should only "
-                    "appear once; "
+                    "[Model] The list of inputs passed to the model is redundant. All inputs should only appear once; "
                     f"found: {self.inputs}. Drop the repeated one."
                 )
             seen.add(id(x))
             if not is_keras_tensor(x):
                 raise ValueError(
-                    f"[Model] Input tensors to a {type(self).__name__} must come from "
-                    "`keras.layers.Input`. Received: "
+                    f"[Model] Input tensors to a {type(self).__name__} must come from `keras.layers.Input`. Received: "
                     f"{x!r} (missing previous layer metadata). Wrap it: Input(tensor=x)."
                 )
         for y in self.outputs:
             if not is_keras_tensor(y):
                 raise ValueError(
-                    f"[Model] Output tensors to a {type(self).__name__} must be the output of a Keras "
-                    "`Layer` (thus "
+                    f"[Model] Output tensors to a {type(self).__name__} must be the output of a Keras `Layer` (thus "
                     f"holding past layer metadata). Found: {y!r}. Wrap the operation in a Lambda layer."
                 )
 
@@ -196,9 +192,8 @@ class Network(Layer):
             raise ValueError("[get_layer] Provide either a layer name or layer index; got neither.")
         if not -len(self.layers) <= index < len(self.layers):
             raise ValueError(
-                f"[get_layer] Was asked to retrieve layer at index {index} but model only has "
-                f"{len(self.layers)} layers."
-                " They are counted from 0."
+                f"[get_layer] Was asked to retrieve layer at index {index} but model only has {len(self.layers)} "
+                "layers. They are counted from 0."
             )
         return self.layers[index]
 
@@ -215,9 +210,8 @@ class Network(Layer):
         values = [np.asarray(w) for w in weights]
         if len(params) != len(values):
             raise ValueError(
-                f"[set_weights] the model {self.name!r} has {len(params)} weights; got a list of "
-                f"{len(values)}. "
-                "Take the list from get_weights() of a model with the same layers."
+                f"[set_weights] the model {self.name!r} has {len(params)} weights; got a list of {len(values)}. Take "
+                "the list from get_weights() of a model with the same layers."
             )
         check_weight_shapes("set_weights", zip(params, values))
         K.batch_set_value(list(zip(params, values)))
@@ -323,9 +317,8 @@ class Network(Layer):
         shapes = [tuple(s) for s in input_shape] if _is_list_of_shapes(input_shape) else [tuple(input_shape)]
         if len(shapes) != len(self.inputs):
             raise ValueError(
-                f"[{self.name}] Invalid input_shape argument {input_shape}: model has {len(self.inputs)} "
-                "tensor inputs. "
-                "Give one shape for each."
+                f"[{self.name}] Invalid input_shape argument {input_shape}: model has {len(self.inputs)} tensor "
+                "inputs. Give one shape for each."
             )
         known = {(id(h[0]), h[1], h[2]): s for h, s in zip(self._input_coordinates, shapes)}
         for node in self._nodes_in_order():
@@ -394,8 +387,7 @@ class Network(Layer):
             values[id(y_old)] = (y, m)
 
     def _pass_up(self, layer: Layer, came: list[Any], inputs: list[Any]) -> None:
-        """File what a layer's call added under the inputs of the network, where an outer model asks for "
-        "it."""
+        """File what a layer's call added under the inputs of the network, where an outer model asks for it."""
         losses = layer.get_losses_for(came)
         if losses:
             self._file(self._per_input_losses, losses, inputs)
@@ -409,9 +401,8 @@ class Network(Layer):
         """Layers, their calls, inputs and outputs; JSON can hold it."""
         if not self._is_graph_network:
             raise NotImplementedError(
-                f"[{self.name}] a model with its own call() has no config that could rebuild it; "
-                "get_config was called. "
-                "Save its weights instead."
+                f"[{self.name}] a model with its own call() has no config that could rebuild it; get_config was "
+                "called. Save its weights instead."
             )
         config: dict[str, Any] = {"name": self.name}
         # Calls outside this network do not count: node numbers in the file are those within it.
@@ -578,18 +569,16 @@ def _check_connected(nodes_by_depth: dict[int, list[Node]], stops: set[int]) -> 
             layer = node.outbound_layer
             if isinstance(layer, InputLayer) and not node.inbound_layers and layer.is_placeholder:
                 raise ValueError(
-                    "[Model] Graph disconnected: cannot obtain value for tensor "
-                    f"{node.output_tensors[0]!r} at layer "
-                    f'"{layer.name}". The following previous layers were accessed without issue: {complete}. '
-                    "Is an Input missing in `inputs`?"
+                    f"[Model] Graph disconnected: cannot obtain value for tensor {node.output_tensors[0]!r} at layer "
+                    f'"{layer.name}". The following previous layers were accessed without issue: {complete}. Is an '
+                    "Input missing in `inputs`?"
                 )
             for x, inbound in zip(node.input_tensors, node.inbound_layers or [None] * len(node.input_tensors)):
                 if inbound is not None and id(x) not in reached:
                     raise ValueError(
-                        f"[Model] Graph disconnected: cannot obtain value for tensor {x!r} at layer "
-                        f'"{layer.name}". '
-                        f"The following previous layers were accessed without issue: {complete}. "
-                        "Is an Input missing in `inputs`?"
+                        f'[Model] Graph disconnected: cannot obtain value for tensor {x!r} at layer "{layer.name}". '
+                        f"The following previous layers were accessed without issue: {complete}. Is an Input missing "
+                        "in `inputs`?"
                     )
             reached.update(id(y) for y in node.output_tensors)
             complete.append(layer.name)
@@ -600,9 +589,8 @@ def _check_names(layers: list[Any]) -> None:
     for layer in layers:
         if layer.name in seen:
             raise ValueError(
-                f'[Model] The name "{layer.name}" is used {sum(x.name == layer.name for x in layers)} '
-                "times in the model. "
-                "All layer names should be unique; pass name=."
+                f'[Model] The name "{layer.name}" is used {sum(x.name == layer.name for x in layers)} times in the '
+                "model. All layer names should be unique; pass name=."
             )
         seen.add(layer.name)
 
@@ -628,8 +616,7 @@ def _json_arguments(layer: Layer, arguments: dict[str, Any]) -> dict[str, Any]:
     except TypeError:
         names = ", ".join(arguments)
         raise TypeError(
-            f"[get_config] Layer {layer.name} was passed non-serializable keyword arguments: {names}. They "
-            "can not be "
+            f"[get_config] Layer {layer.name} was passed non-serializable keyword arguments: {names}. They can not be "
             "part of a config; pass them when the layer is made."
         ) from None
     return arguments

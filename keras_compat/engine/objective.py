@@ -27,24 +27,21 @@ def losses_by_output(loss: Any, names: Sequence[str]) -> list[Any]:
         unknown = [name for name in loss if name not in names]
         if unknown:
             raise ValueError(
-                f'[compile] Unknown entry in loss dictionary: "{unknown[0]}". Only expected the '
-                "following keys: "
+                f'[compile] Unknown entry in loss dictionary: "{unknown[0]}". Only expected the following keys: '
                 f"{list(names)}. Check the names of the output layers."
             )
         for name in names:
             if name not in loss:
                 warnings.warn(
-                    f"Output {name} missing from loss dictionary. We assume this was done on purpose, and "
-                    "we will not be "
-                    f"expecting any data to be passed to {name} during training.",
+                    f"Output {name} missing from loss dictionary. We assume this was done on purpose, and we will not "
+                    f"be expecting any data to be passed to {name} during training.",
                     stacklevel=3,
                 )
         given = [loss.get(name) for name in names]
     elif isinstance(loss, (list, tuple)):
         if len(loss) != len(names):
             raise ValueError(
-                "[compile] When passing a list as loss, it should have one entry per model output. The "
-                "model has "
+                "[compile] When passing a list as loss, it should have one entry per model output. The model has "
                 f"{len(names)} outputs, but you passed loss={loss}. Use None for an output without a loss."
             )
         given = list(loss)
@@ -61,23 +58,20 @@ def loss_weights_by_output(weights: Any, names: Sequence[str]) -> list[float]:
         unknown = [name for name in weights if name not in names]
         if unknown:
             raise ValueError(
-                f'[compile] Unknown entry in loss_weights dictionary: "{unknown[0]}". Only expected '
-                "the following keys: "
-                f"{list(names)}."
+                f'[compile] Unknown entry in loss_weights dictionary: "{unknown[0]}". Only expected the following '
+                f"keys: {list(names)}."
             )
         return [weights.get(name, 1.0) for name in names]
     if isinstance(weights, (list, tuple)):
         if len(weights) != len(names):
             raise ValueError(
-                "[compile] When passing a list as loss_weights, it should have one entry per model output. "
-                "The model has "
-                f"{len(names)} outputs, but you passed loss_weights={weights}."
+                "[compile] When passing a list as loss_weights, it should have one entry per model output. The model "
+                f"has {len(names)} outputs, but you passed loss_weights={weights}."
             )
         return list(weights)
     raise TypeError(
-        f"[compile] Could not interpret loss_weights argument: {weights!r}; expected a list of numbers or "
-        "a dictionary. "
-        "Write loss_weights=[1.0, 0.2]."
+        f"[compile] Could not interpret loss_weights argument: {weights!r}; expected a list of numbers or a "
+        "dictionary. Write loss_weights=[1.0, 0.2]."
     )
 
 
@@ -178,8 +172,7 @@ _CROSSENTROPY = ("crossentropy", "ce")
 
 
 def resolve_metric(metric: Any, output_shape: Any, loss: Any) -> Any:
-    """Metric function or object of a name; 'accuracy' and 'crossentropy' follow the output's width and "
-    "the loss."""
+    """Metric function or object of a name; 'accuracy' and 'crossentropy' follow the output's width and the loss."""
     if isinstance(metric, str) and metric in _ACCURACY + _CROSSENTROPY:
         kind = metric in _ACCURACY
         if output_shape[-1] == 1 or is_loss(loss, "binary_crossentropy"):
@@ -205,16 +198,14 @@ def _base_name(given: Any, resolved: Any, weighted: bool) -> str:
 
 
 def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
-    """A list of metrics for each output: one list for all, a list of lists, or a dictionary by output "
-    "name."""
+    """A list of metrics for each output: one list for all, a list of lists, or a dictionary by output name."""
     if not metrics:
         return [[] for _ in names]
     if isinstance(metrics, Mapping):
         unknown = [name for name in metrics if name not in names]
         if unknown:
             raise ValueError(
-                f'[compile] Unknown entry in metrics dictionary: "{unknown[0]}". Only expected the '
-                "following keys: "
+                f'[compile] Unknown entry in metrics dictionary: "{unknown[0]}". Only expected the following keys: '
                 f"{list(names)}. Check the names of the output layers."
             )
         return [_listed(metrics.get(name)) for name in names]
@@ -222,9 +213,8 @@ def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
         if any(isinstance(m, (list, tuple)) for m in metrics):
             if len(metrics) != len(names):
                 raise ValueError(
-                    "[compile] When passing a list of lists as `metrics`, it should have one entry per "
-                    "model output. The "
-                    f"model has {len(names)} outputs, but you passed metrics={metrics}."
+                    "[compile] When passing a list of lists as `metrics`, it should have one entry per model output. "
+                    f"The model has {len(names)} outputs, but you passed metrics={metrics}."
                 )
             return [_listed(m) for m in metrics]
         if len(names) > 1:
@@ -234,9 +224,8 @@ def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
     if isinstance(metrics, str) or callable(metrics):
         return [[metrics] for _ in names]
     raise TypeError(
-        f"[compile] Type of `metrics` argument not understood: {type(metrics).__name__}; expected a list "
-        "or dictionary. "
-        "Write metrics=['accuracy']."
+        f"[compile] Type of `metrics` argument not understood: {type(metrics).__name__}; expected a list or "
+        "dictionary. Write metrics=['accuracy']."
     )
 
 

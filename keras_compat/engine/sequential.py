@@ -93,9 +93,8 @@ class Sequential(Model):
         output = layer(x)
         if isinstance(output, list):
             raise ValueError(
-                "[Sequential.add] All layers in a Sequential model should have a single output tensor; "
-                f"{layer.name} gives "
-                f"{len(output)}. For multi-output layers, use the functional API."
+                f"[Sequential.add] All layers in a Sequential model should have a single output tensor; {layer.name} "
+                f"gives {len(output)}. For multi-output layers, use the functional API."
             )
         self._layers += [x._keras_history[0], layer]
         self.inputs, self.outputs = [x], [output]

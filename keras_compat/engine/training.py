@@ -89,8 +89,7 @@ class _Steps:
 
 
 class _Fast:
-    """The last call of ``train_on_batch`` or ``test_on_batch``: the same shapes and dtypes need no checks "
-    "again."""
+    """The last call of ``train_on_batch`` or ``test_on_batch``: the same shapes and dtypes need no checks again."""
 
     __slots__ = ("check", "step", "x_dtype", "x_shape", "y_column", "y_dtype", "y_shape")
 
@@ -293,8 +292,8 @@ class Model(Network):
     def _require_built(self, what: str) -> None:
         if self.inputs is None:
             raise ValueError(
-                f"[{what}] The model {self.name!r} has no input shape yet. Call it on data first, or build "
-                "it from Input."
+                f"[{what}] The model {self.name!r} has no input shape yet. Call it on data first, or build it from "
+                "Input."
             )
 
     def _check_trainable(self) -> None:
@@ -302,8 +301,7 @@ class Model(Network):
         now = self.trainable_weights
         if len(now) != len(self._collected_trainable_weights):
             warnings.warn(
-                "Discrepancy between trainable weights and collected trainable weights, did you set "
-                "`model.trainable` "
+                "Discrepancy between trainable weights and collected trainable weights, did you set `model.trainable` "
                 "without calling `model.compile` after ?",
                 stacklevel=3,
             )
@@ -372,9 +370,8 @@ class Model(Network):
         xs = self._standardize_inputs(x)
         if y is None and self._feed_output_names:
             raise ValueError(
-                f"[{what}] expected targets (y) for {', '.join(self._feed_output_names)}; got None. Pass "
-                "y, or leave the "
-                "loss of an output out."
+                f"[{what}] expected targets (y) for {', '.join(self._feed_output_names)}; got None. Pass y, or leave "
+                "the loss of an output out."
             )
         ys = D.standardize(y, self._feed_output_names, self._feed_output_shapes, "target")
         weights = None
@@ -416,8 +413,8 @@ class Model(Network):
         class_weight: Any = None,
         reset_metrics: bool = True,
     ) -> Any:
-        """One step of gradient descent on a batch; returns the loss, or ``[loss, *metrics]`` as in "
-        "``metrics_names``."""
+        """One step of gradient descent on a batch; returns the loss, or ``[loss, *metrics]`` as in
+        ``metrics_names``."""
         fast = self._fast_train
         if (
             fast is not None
@@ -556,9 +553,8 @@ class Model(Network):
             n = int(len(xs[0]) * (1.0 - validation_split))
             if n == 0:
                 raise ValueError(
-                    f"[fit] validation_split={validation_split} of {len(xs[0])} samples leaves none to "
-                    "train on. "
-                    "Use a smaller share."
+                    f"[fit] validation_split={validation_split} of {len(xs[0])} samples leaves none to train on. Use "
+                    "a smaller share."
                 )
             validation = [a[n:] for a in xs], [a[n:] for a in ys], [a[n:] for a in weights] if weights else None
             xs, ys = [a[:n] for a in xs], [a[:n] for a in ys]
@@ -740,9 +736,8 @@ class Model(Network):
             raise ValueError("[predict] expected `steps` for a model fed by tensors; got None. Write steps=1.")
         if n is not None and self.stateful_graph and n % batch_size:
             raise ValueError(
-                "[predict] In a stateful network, you should only pass inputs with a number of samples "
-                "that can be divided "
-                f"by the batch size. Found: {n} samples with batch size {batch_size}."
+                "[predict] In a stateful network, you should only pass inputs with a number of samples that can be "
+                f"divided by the batch size. Found: {n} samples with batch size {batch_size}."
             )
         step = self._predictor()
         hooks = self._hooks_for(callbacks)
@@ -789,9 +784,8 @@ class Model(Network):
         """
         if not self.built:
             raise ValueError(
-                "[summary] This model has not yet been built. Build the model first by calling build() or "
-                "calling fit() "
-                "with some data. Or specify input_shape in the first layer for automatic build."
+                "[summary] This model has not yet been built. Build the model first by calling build() or calling "
+                "fit() with some data. Or specify input_shape in the first layer for automatic build."
             )
         print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)
 

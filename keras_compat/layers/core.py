@@ -171,10 +171,9 @@ class Flatten(Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         if None in input_shape[1:]:
             raise ValueError(
-                f'[{self.name}] The shape of the input to "Flatten" is not fully defined (got '
-                f"{input_shape[1:]}). Make sure "
-                'to pass a complete "input_shape" or "batch_input_shape" argument to the first layer '
-                "in your model."
+                f'[{self.name}] The shape of the input to "Flatten" is not fully defined (got {input_shape[1:]}). '
+                'Make sure to pass a complete "input_shape" or "batch_input_shape" argument to the first layer in '
+                "your model."
             )
         return (input_shape[0], int(np.prod(input_shape[1:], dtype=np.int64)))
 
@@ -205,8 +204,7 @@ class Reshape(Layer):
         open_dims = sum(d == -1 for d in self.target_shape)
         if open_dims > 1 or (open_dims and (known == 0 or size % known)) or (not open_dims and known != size):
             raise ValueError(
-                f"[{self.name}] total size of new array must be unchanged: input {rest} has {size} "
-                "elements a sample, "
+                f"[{self.name}] total size of new array must be unchanged: input {rest} has {size} elements a sample, "
                 f"target_shape={self.target_shape}. Use one -1 for the dimension to be worked out."
             )
         return (input_shape[0], *[d if d != -1 else size // known for d in self.target_shape])
@@ -286,8 +284,8 @@ class Lambda(Layer):
         super().__init__(**kwargs)
         if not callable(function):
             raise TypeError(
-                f"[Lambda] expected a function of tensors; got {type(function).__name__}. Write "
-                "Lambda(lambda x: x ** 2)."
+                f"[Lambda] expected a function of tensors; got {type(function).__name__}. Write Lambda(lambda x: x ** "
+                "2)."
             )
         self.function = function
         self.arguments = arguments or {}
@@ -297,8 +295,7 @@ class Lambda(Layer):
         self._output_shape = output_shape
         if output_shape is not None and not callable(output_shape) and not isinstance(output_shape, (tuple, list)):
             raise TypeError(
-                "[Lambda] In Lambda, `output_shape` must be a list, a tuple, or a function; got "
-                f"{output_shape!r}. "
+                f"[Lambda] In Lambda, `output_shape` must be a list, a tuple, or a function; got {output_shape!r}. "
                 "Give the shape without the batch axis."
             )
 
@@ -362,15 +359,13 @@ class Lambda(Layer):
                     config[part] = None
                     continue
                 raise ValueError(
-                    f"[Lambda] the {part} of layer {name!r} is Python byte code, and code from a file is "
-                    "never run. "
+                    f"[Lambda] the {part} of layer {name!r} is Python byte code, and code from a file is never run. "
                     f"Pass the function: custom_objects={{{name!r}: function}}."
                 )
             if kind == "function" and isinstance(value, str):
                 if value not in known:
                     raise ValueError(
-                        f"[Lambda] the {part} {value!r} of layer {name!r} is not known. "
-                        "Pass it: "
+                        f"[Lambda] the {part} {value!r} of layer {name!r} is not known. Pass it: "
                         f"custom_objects={{{value!r}: {value if value.isidentifier() else 'function'}}}."
                     )
                 config[part] = known[value]

@@ -151,8 +151,7 @@ def _compile_from(model: Any, training: dict[str, Any], group: Any, custom_objec
             model.optimizer.set_weights(values)
         except ValueError as error:
             warnings.warn(
-                "Error in loading the saved optimizer state. As a result, your model is starting with a "
-                "freshly "
+                "Error in loading the saved optimizer state. As a result, your model is starting with a freshly "
                 f"initialized optimizer. ({error})",
                 stacklevel=3,
             )
@@ -177,9 +176,8 @@ def load_weights(
     """Read the weights of a model from a file of weights or of a model; see ``Model.load_weights``."""
     if skip_mismatch and not by_name:
         raise ValueError(
-            "[load_weights] When calling model.load_weights, skip_mismatch can only be set to True when "
-            "by_name is True; "
-            "got by_name=False."
+            "[load_weights] When calling model.load_weights, skip_mismatch can only be set to True when by_name is "
+            "True; got by_name=False."
         )
     with _open(filepath) as group:
         if "layer_names" not in group.attrs and "model_weights" in group:
@@ -215,8 +213,7 @@ def match_in_order(group: Any, layers: Sequence[Any], reshape: bool = False) -> 
     with_weights = [layer for layer in layers if layer.weights]
     if len(stored) != len(with_weights):
         raise ValueError(
-            f"[load_weights] You are trying to load a weight file containing {len(stored)} layers into a "
-            "model with "
+            f"[load_weights] You are trying to load a weight file containing {len(stored)} layers into a model with "
             f"{len(with_weights)} layers. In the file: {[name for name, _ in stored]}; in the model: "
             f"{[layer.name for layer in with_weights]}. Nothing was changed; is it the file of this model? "
             "by_name=True loads what names agree on."
@@ -269,8 +266,7 @@ def _pair(
         shapes = [v.shape for v in values]
         return [], [
             f"layer {layer.name!r} expects {len(weights)} weights, but the saved weights ({name!r}) have "
-            f"{len(values)}: "
-            f"{shapes}"
+            f"{len(values)}: {shapes}"
         ]
     pairs = []
     problems = []
@@ -426,9 +422,8 @@ def _save(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
     if _is_group(filepath):
         if len(filepath) or len(filepath.attrs):
             raise ValueError(
-                f"[save] expected an empty group of an HDF5 file; {filepath.name} holds {len(filepath)} "
-                "items. "
-                "Create a new group."
+                f"[save] expected an empty group of an HDF5 file; {filepath.name} holds {len(filepath)} items. Create "
+                "a new group."
             )
         write(filepath)
         return

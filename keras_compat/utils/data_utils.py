@@ -109,9 +109,7 @@ def _download(origin: str, path: str, file_hash: str | None, algorithm: str) -> 
     """Fetch ``origin`` to ``path``: whole and with the right hash, or not at all."""
     scheme = urllib.parse.urlsplit(origin).scheme
     if scheme not in ("http", "https"):
-        raise ValueError(
-            f"[get_file] origin must be an http or https address; got {origin!r}. Is it a local path?"
-        )
+        raise ValueError(f"[get_file] origin must be an http or https address; got {origin!r}. Is it a local path?")
     digest = None if file_hash is None else _new_hash(file_hash, algorithm)
     folder, name = os.path.split(os.path.abspath(path))
     part = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.part")
@@ -133,8 +131,7 @@ def _download(origin: str, path: str, file_hash: str | None, algorithm: str) -> 
         os.replace(part, path)
     except PermissionError as error:
         raise PermissionError(
-            f"[get_file] {folder} must be writable to keep {name}: {error}. "
-            "Set KERAS_HOME or pass cache_dir=."
+            f"[get_file] {folder} must be writable to keep {name}: {error}. Set KERAS_HOME or pass cache_dir=."
         ) from error
     finally:
         with contextlib.suppress(OSError):

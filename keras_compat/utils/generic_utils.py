@@ -40,8 +40,8 @@ def unknown_name(name: Any, known: Mapping[str, Any], kind: str = "object") -> V
     near = [lower[key] for key in difflib.get_close_matches(str(name).lower(), lower, n=3, cutoff=0.5)]
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known are {', '.join(sorted(names))}."
     return ValueError(
-        f"[{kind}] expected the name of a known {kind}; got {name!r}. {hint} "
-        "Your own go into custom_objects or a custom_object_scope."
+        f"[{kind}] expected the name of a known {kind}; got {name!r}. {hint} Your own go into custom_objects or a "
+        "custom_object_scope."
     )
 
 

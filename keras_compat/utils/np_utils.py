@@ -34,8 +34,7 @@ def to_categorical(
     values = np.asarray(y)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ValueError(
-            "[to_categorical] class numbers expected; got NaN or infinity among the labels. "
-            "Clean the labels first."
+            "[to_categorical] class numbers expected; got NaN or infinity among the labels. Clean the labels first."
         )
     labels = values.astype(np.int64)
     shape = labels.shape

@@ -80,9 +80,7 @@ def files(folder):
 
 
 @pytest.mark.parametrize("page", ["good", "no-length", "moved"])
-@pytest.mark.parametrize(
-    "expected", [{}, {"file_hash": MD5}, {"file_hash": SHA256}, {"md5_hash": MD5.upper()}]
-)
+@pytest.mark.parametrize("expected", [{}, {"file_hash": MD5}, {"file_hash": SHA256}, {"md5_hash": MD5.upper()}])
 def test_download_lands_in_the_cache(url, tmp_path, page, expected):
     path = get_file("data.bin", f"{url}/{page}", cache_dir=str(tmp_path), **expected)
     assert path == str(tmp_path / "datasets" / "data.bin")
