@@ -20,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # What the house may import besides the standard library: at the top of a file ...
-CORE_DEPENDENCIES = {"numpy", "numba", "h5py", "threadpoolctl"}
+CORE_DEPENDENCIES = {"numpy", "numba", "h5py"}
 # ... and inside a function, because an extra of pyproject.toml brings it.
 OPTIONAL_DEPENDENCIES = {"yaml", "PIL", "matplotlib", "sklearn", "scipy", "pandas", "tbb"}
 
