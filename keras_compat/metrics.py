@@ -7,7 +7,6 @@ over an epoch is exact: ``update_state`` gives changes, ``result`` a value, and 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from keras_compat.utils.generic_utils import (
     deserialize_keras_object,
     has_arg,
     serialize_keras_object,
+    to_snake_case,
 )
 from keras_compat.utils.generic_utils import get_from_module as get_from_module
 from keras_compat.utils.metrics_utils import ConfusionMatrix, div_no_nan
@@ -227,7 +227,7 @@ class Metric:
                 "Check the spelling."
             )
         if name is None:
-            prefix = _snake_case(type(self).__name__)
+            prefix = to_snake_case(type(self).__name__)
             name = f"{prefix}_{K.get_uid(prefix)}"
         self.name = name
         self.dtype = K.floatx() if dtype is None else np.dtype(dtype).name
@@ -317,11 +317,6 @@ class Metric:
     def from_config(cls, config: Mapping[str, Any]) -> Any:
         """Make a metric from what ``get_config`` returned."""
         return cls(**config)
-
-
-def _snake_case(name: str) -> str:
-    text = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", text).lower()
 
 
 def _weight(sample_weight: Any, dtype: Any) -> Any:

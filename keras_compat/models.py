@@ -28,4 +28,12 @@ def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, An
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The model that ``model.to_json()`` described, with new weights."""
-    return deserialize(json.loads(json_string), custom_objects=custom_objects)
+    try:
+        config = json.loads(json_string)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"[model_from_json] expected the text that model.to_json() gives; got {type(json_string).__name__}: "
+            f"{error}. Read the file first: model_from_json(open(path).read())."
+        ) from None
+    return model_from_config(config, custom_objects=custom_objects)

@@ -8,6 +8,7 @@ called ``lr``, ``decay``, ``momentum``...) are variables: ``K.set_value(optimize
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -471,6 +472,18 @@ adadelta = Adadelta
 adam = Adam
 adamax = Adamax
 nadam = Nadam
+
+
+def updates_of(optimizer: Any, loss: Any, params: Sequence[Any]) -> list[Any]:
+    """Updates of one step by an optimizer whose ``get_updates`` takes what Keras 2 or what Keras 1 passes."""
+    try:
+        taken = list(inspect.signature(optimizer.get_updates).parameters)
+    except (TypeError, ValueError):
+        taken = []
+    if len(taken) == 3:  # Keras 1: params, constraints, loss, by position
+        rules = {p: p.constraint for p in params if getattr(p, "constraint", None) is not None}
+        return optimizer.get_updates(params, rules, loss)
+    return optimizer.get_updates(loss=loss, params=params)
 
 
 def serialize(optimizer: Any) -> Any:

@@ -11,6 +11,7 @@ import ast
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -192,33 +193,60 @@ class _Typed(ast.NodeTransformer):
         return _parse(f"{function}({', '.join(parts)})")
 
 
+@cache
+def _helpers_source(names: tuple[str, ...]) -> str:
+    return scalar.source_of(names)
+
+
+@cache
+def _random_source(names: tuple[str, ...]) -> str:
+    return counter_rng.source_of(names)
+
+
 def _parse(text: str) -> ast.AST:
     return ast.parse(text, mode="eval").body
 
 
 def _scalar_code(node: Node, operands: list[str], index: str, used: set[str]) -> str:
-    """Source of one elementwise operation on scalars named ``operands`` (numbers are literals already)."""
+    """Source of one elementwise operation on scalars named ``operands``."""
     assert node.avals is not None
     expr = expression(node)
     assert expr is not None
     dtype, out = compute_dtype(node), node.avals[0].dtype
+    kinds = tuple([x.dtype if isinstance(x, Tensor) else _number(x, dtype) for x in node.inputs])
+    body = expr.format(*[f"_{k}" for k in range(len(operands))], index="_index", **node.params)
+    code, helpers = _template(body, kinds, dtype, out)
+    used |= helpers
+    return _OPERAND.sub(lambda found: index if found[1] == "index" else operands[int(found[1])], code)
+
+
+_OPERAND = re.compile(r"\b_+(\d+|index)\b")
+
+
+@cache
+def _template(
+    body: str, kinds: tuple[np.dtype | str, ...], dtype: np.dtype, out: np.dtype
+) -> tuple[str, frozenset[str]]:
+    """Typed source of an expression in ``_0``, ``_1``..., and the helpers it calls.
+
+    ``kinds`` has the dtype of each tensor, and each number as a literal already.
+    """
     raw: dict[str, str] = {}
     typed: dict[str, str] = {}
-    for k, (x, text) in enumerate(zip(node.inputs, operands, strict=True)):
+    used: set[str] = set()
+    for k, kind in enumerate(kinds):
         name = f"_{k}"
-        if isinstance(x, Tensor):
-            raw[name] = text
-            typed[name] = text if x.dtype == dtype else f"{_type_name(dtype)}({text})"
+        if isinstance(kind, str):
+            raw[name] = typed[name] = kind
         else:
-            raw[name] = typed[name] = _number(x, dtype)
-    body = expr.format(*[f"_{k}" for k in range(len(operands))], index="_index", **node.params)
+            raw[name] = f"_{name}"
+            typed[name] = name if kind == dtype else f"{_type_name(dtype)}({name})"
     tree = _Typed(dtype, out, raw, used).visit(ast.parse(body, mode="eval").body)
-    text = _Names({**typed, "_index": index}).visit(tree)
-    code = ast.unparse(text)
+    code = ast.unparse(_Names(typed).visit(tree))
     # Integers widen to int64 in Numba, and booleans to integers: cast back after each operation.
     if out.kind in "iu" or (out.kind == "f" and dtype != out):
         code = f"{_type_name(out)}({code})"
-    return code
+    return code, frozenset(used)
 
 
 class _Names(ast.NodeTransformer):
@@ -411,9 +439,9 @@ class _Emitter:
         random = sorted(self.used & set(_RANDOM.values()))
         parts = [scalar.PRELUDE, *[_REASSOCIATED[name] for name in sorted(self.used & set(_REASSOCIATED))]]
         if helpers:
-            parts.append(scalar.source_of(helpers))
+            parts.append(_helpers_source(tuple(helpers)))
         if random:
-            parts.append(counter_rng.source_of(random))
+            parts.append(_random_source(tuple(random)))
         arguments = self.arguments + [f"t{k}" for k in range(len(self.scratch))] + [f"n{k}" for k in range(self.depth)]
         head = [_HEAD, f"def kernel({', '.join(arguments)}):", *self._comments()]
         return "\n\n".join(parts) + "\n\n" + "\n".join(head + self.lines) + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -72,14 +73,31 @@ class Function:
             except AttributeError:
                 fits = False  # lists or numbers: converted below
             if fits:
+                lock = self._lock
+                if not lock.acquire(False):
+                    self._wait()
                 try:
-                    with self._lock:
-                        result = plan.run(*args)
-                    return result[0] if self.single else result
+                    result = plan.run(*args)
                 except Exception as error:
                     self._explain(plan, args, error)
                     raise
+                finally:
+                    lock.release()
+                return result[0] if self.single else result
         return self._slow_call(args)
+
+    def _wait(self) -> None:
+        """Take the lock when it is held: by another thread, for the time of a run, or by this one, for ever."""
+        running = {plan.run.__code__ for plan in [*self._plans.values(), self._last] if plan is not None}
+        frame = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code in running:
+                raise GraphError(
+                    f"[{self.name}] called again by an operation it is running; its buffers are in use. "
+                    "Build a second function for the inner call."
+                )
+            frame = frame.f_back  # type: ignore[assignment]
+        self._lock.acquire()
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -125,7 +143,9 @@ class Function:
                 tuple([arrays[i].astype(self.inputs[i].dtype).tobytes() for i in self._static]),
                 (config.fuse, config.numba, config.debug),
             )
-            with self._lock:
+            if not self._lock.acquire(False):
+                self._wait()
+            try:
                 plan = self._plans.get(key)
                 if plan is None:
                     plan = self._plans[key] = self._compiled(arrays)
@@ -139,6 +159,8 @@ class Function:
                 except Exception as error:
                     self._explain(plan, args, error)
                     raise
+            finally:
+                self._lock.release()
         return result[0] if self.single else result
 
     def _argument(self, x: Tensor, value: Any) -> np.ndarray:

@@ -46,6 +46,11 @@ class Group:
         self.outputs: list[Tensor] = []
         self.out_avals: list[Aval] = []
 
+    def copy(self) -> Group:
+        other = Group(self.domain)
+        other.members, other.outside = dict(self.members), dict(self.outside)
+        return other
+
     @property
     def nodes(self) -> list[Node]:
         return [m.node for m in self.members.values()]
@@ -318,17 +323,16 @@ def _try_merge(groups: dict[int, Group], graph: _Units, owner: dict[int, int], a
     if groups[a].domain != groups[b].domain or len(groups[a].members) + len(groups[b].members) > _MAX_NODES:
         return b
     first, second = (b, a) if b in graph.deps[a] else (a, b)
-    merged = Group(groups[a].domain)
-    for member in [*groups[first].members.values(), *groups[second].members.values()]:
-        level = merged.admits(member.node)
+    merged = groups[first].copy()
+    for node in groups[second].nodes:
+        level = merged.admits(node)
         if level is None:
             return b
-        merged.add(member.node, level)
+        merged.add(node, level)
     if not graph.merge(first, second):
         return b
     groups[first] = merged
-    del groups[second]
-    for node in merged.nodes:
+    for node in groups.pop(second).nodes:
         owner[id(node)] = first
     return first
 

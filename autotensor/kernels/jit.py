@@ -7,6 +7,7 @@ With `NUMBA_DISABLE_JIT=1` both leave plain Python functions, which ignore NumPy
 warnings as compiled code does.
 """
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -67,6 +68,8 @@ class _Cache(FunctionCache):
             data = super().load_overload(sig, target_context)
         except Exception:  # a truncated file can raise anything; the answer is always to compile again
             CACHE_EVENTS["load failed"] += 1
+            with contextlib.suppress(Exception):
+                self.flush()  # an index that can not be read can not be added to either
             return None
         CACHE_EVENTS["missed" if data is None else "loaded"] += 1
         return data
@@ -74,7 +77,7 @@ class _Cache(FunctionCache):
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
-        except OSError:
+        except Exception:
             CACHE_EVENTS["save failed"] += 1
         else:
             CACHE_EVENTS["saved"] += 1
@@ -113,7 +116,8 @@ def jit(
         options["pipeline_class"] = _NoAliasCompiler
     dispatcher = numba.njit(**options)(fn)
     if not inline:
-        _enable_cache(dispatcher, f"{parallel} {sorted(fastmath)} {noalias}")
+        checked = bool(numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]
+        _enable_cache(dispatcher, f"{parallel} {sorted(fastmath)} {noalias} {checked}")
     return dispatcher
 
 

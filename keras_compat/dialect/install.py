@@ -7,6 +7,7 @@ is served too. A call that needs no translation costs a few set operations.
 """
 
 import functools
+import importlib.util
 import inspect
 import sys
 import warnings
@@ -142,7 +143,9 @@ def install(cls: type, spec: Spec) -> None:
 def install_method(cls: type, name: str, spec: Spec) -> None:
     """Wrap a method in place; one inherited is wrapped for `cls` alone. A second time does nothing."""
     if getattr(cls.__dict__.get(name), "dialect_spec", None) is None:
-        setattr(cls, name, translated(getattr(cls, name), spec, skip=1))
+        function = getattr(cls, name)
+        # One translation a call: what the base class's method was before it was wrapped.
+        setattr(cls, name, translated(function.__wrapped__ if spec_of(function) else function, spec, skip=1))
 
 
 def install_function(module: ModuleType, name: str, spec: Spec, package: str = PACKAGE) -> None:
@@ -194,7 +197,20 @@ def install_all(package: str = PACKAGE) -> list[str]:
             install_function(owner, name, spec_of(target) or spec_for(path, target), package)
         done.append(path)
     _set_aliases(package)
+    _set_module_aliases(package)
     return done
+
+
+def _set_module_aliases(package: str) -> None:
+    """Make old module paths importable; one that is a module of its own stays that."""
+    for old, new in tables.MODULE_ALIASES.items():
+        alias, module = f"{package}.{old}", sys.modules.get(f"{package}.{new}")
+        parent, _, name = alias.rpartition(".")
+        if module is None or alias in sys.modules or not hasattr(sys.modules.get(parent), "__path__"):
+            continue
+        if importlib.util.find_spec(alias) is None:
+            sys.modules[alias] = module
+            setattr(sys.modules[parent], name, module)
 
 
 def _set_aliases(package: str) -> None:

@@ -103,6 +103,7 @@ MODULE_ALIASES: dict[str, str] = {
     "initializations": "initializers",
     "utils.visualize_util": "utils.vis_utils",
     "engine.topology": "engine",
+    "engine.base_layer": "engine",
 }
 
 # --- renamed arguments --------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ def to_array(value: Any, what: str) -> np.ndarray:
         ) from error
     if array.dtype.kind in "fiub":
         return array
+    if array.dtype.kind == "O" and array.ndim == 0:
+        raise ValueError(f"[{what}] expected an array; got a {type(value).__name__}. Make one with numpy.array().")
     if array.dtype.kind == "O":
         try:
             return array.astype("float32")
@@ -129,45 +131,38 @@ def standardize(data: Any, names: Sequence[str], shapes: Shapes, what: str) -> l
                 f"[{what}] Error when checking {what}: expected {name} to be an array with a sample axis; got the "
                 "single number. Wrap it in a list."
             )
-        if array.ndim == 1 and (shape is None or len(shape) > 1):
+        vector = array.ndim == 1
+        if vector and (shape is None or len(shape) > 1):
             array = array[:, None]
-        check_shape(array, name, shape, what)
+        hint = "" if not vector else "Is it a single sample? Then write x[None]." if array.size else "Is it empty?"
+        check_shape(array, name, shape, what, hint)
         arrays.append(array)
     return arrays
 
 
-def check_shape(array: np.ndarray, name: str, shape: Any, what: str) -> None:
-    """Compare an array with a static shape, batch axis excepted."""
+def check_shape(array: np.ndarray, name: str, shape: Any, what: str, hint: str = "") -> None:
+    """Compare an array with a static shape, batch axis excepted; ``hint`` ends the message about sizes."""
     if shape is None:
         return
     if array.ndim != len(shape):
-        hint = "Reshape it, for example x.reshape(len(x), -1)."
+        rank_hint = "Reshape it, for example x.reshape(len(x), -1)."
         if array.ndim == len(shape) - 1:
-            hint = "Is the batch axis or the channel axis missing? Try x[None] or x[..., None]."
+            rank_hint = "Is the batch axis or the channel axis missing? Try x[None] or x[..., None]."
         raise ValueError(
             f"[{what}] Error when checking {what}: expected {name} to have {len(shape)} dimensions, but got array "
-            f"with shape {array.shape}. {hint}"
+            f"with shape {array.shape}. {rank_hint}"
         )
     for want, dim in zip(shape[1:], array.shape[1:]):
         if want is not None and want != dim:
             raise ValueError(
                 f"[{what}] Error when checking {what}: expected {name} to have shape {tuple(shape[1:])} but got array "
-                f"with shape {array.shape[1:]}. {_shape_hint(what, shape, array)}"
+                f"with shape {array.shape[1:]}. {hint or 'Change the array, or the layer it goes to.'}"
             )
     if shape[0] is not None and array.shape[0] % shape[0]:
         raise ValueError(
             f"[{what}] {name} has a fixed batch size of {shape[0]}; the number of samples must be a multiple of it, "
             f"but got {array.shape[0]}. Cut the data, or leave the batch size open."
         )
-
-
-def _shape_hint(what: str, shape: Any, array: np.ndarray) -> str:
-    if "target" in what and array.shape[-1] == 1 and shape[-1] is not None and shape[-1] > 1:
-        return (
-            "You are passing a target array of class numbers while using a loss that expects one column per class. "
-            "Use to_categorical(y), or the loss 'sparse_categorical_crossentropy'."
-        )
-    return "Change the array, or the layer it goes to."
 
 
 def check_lengths(x: Sequence[np.ndarray], y: Sequence[np.ndarray], w: Sequence[np.ndarray | None] = ()) -> None:
@@ -220,6 +215,18 @@ def per_output(value: Any, names: Sequence[str], what: str) -> list[Any]:
     )
 
 
+def sample_weight_modes(value: Any, names: Sequence[str]) -> list[str | None]:
+    """None or ``'temporal'`` for each output, from one for all, a list or a dictionary by name."""
+    modes = [value] * len(names) if isinstance(value, str) else per_output(value, names, "sample_weight_mode")
+    for mode in modes:
+        if mode not in (None, "temporal"):
+            raise ValueError(
+                f'[compile] sample_weight_mode should be None or "temporal"; got {mode!r}. Leave it out for one weight '
+                "a sample."
+            )
+    return modes
+
+
 def standardize_weights(
     y: np.ndarray, sample_weight: Any = None, class_weight: Any = None, mode: str | None = None
 ) -> np.ndarray | None:
@@ -230,10 +237,6 @@ def standardize_weights(
         sample_weight: (n,), or (n, steps) with mode ``'temporal'``.
         class_weight: {class number: weight}.
     """
-    if mode not in (None, "temporal"):
-        raise ValueError(
-            f'[sample_weight_mode] "sample_weight_mode should be None or "temporal". Found: {mode!r}. Leave it out.'
-        )
     if mode == "temporal" and sample_weight is not None and y.ndim < 3:
         raise ValueError(
             f"[sample_weight] Found a sample_weight array for an output of shape {y.shape}. Timestep-wise sample "

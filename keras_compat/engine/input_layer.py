@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import autotensor as at
 from keras_compat import backend as K
-from keras_compat.engine.layer import Layer, is_keras_tensor
+from keras_compat.engine.layer import Layer, checked_shape, is_keras_tensor
 from keras_compat.engine.node import Node
 
 
@@ -57,7 +59,7 @@ class InputLayer(Layer):
                     "[InputLayer] An Input layer should be passed either a `batch_input_shape` or an `input_shape`; "
                     "got neither. Write Input(shape=(784,))."
                 )
-        self.batch_input_shape = tuple(batch_input_shape)
+        self.batch_input_shape = checked_shape("Input", batch_input_shape)
         self.is_placeholder = input_tensor is None
         if input_tensor is None:
             input_tensor = K.placeholder(shape=self.batch_input_shape, dtype=self.dtype, sparse=sparse, name=name)
@@ -105,6 +107,6 @@ def Input(
             "include the batch dimension; got neither. Write Input(shape=(784,))."
         )
     if batch_shape is None and shape is not None:
-        batch_shape = (None, shape) if isinstance(shape, int) else (None, *tuple(shape))
+        batch_shape = (None, shape) if isinstance(shape, (int, np.integer)) else (None, *shape)
     layer = InputLayer(batch_input_shape=batch_shape, name=name, dtype=dtype, sparse=sparse, input_tensor=tensor)
     return layer._inbound_nodes[0].output_tensors[0]

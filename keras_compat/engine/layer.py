@@ -5,8 +5,7 @@ Networks and models are layers too; how they are wired is in ``network``. Concre
 
 from __future__ import annotations
 
-import inspect
-import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,35 +17,57 @@ from keras_compat import backend as K
 from keras_compat import constraints, initializers, regularizers
 from keras_compat.dialect.level import get_api_level
 from keras_compat.engine.node import Node, Shape
-from keras_compat.utils.generic_utils import has_arg, to_list, unpack_singleton
+from keras_compat.utils.generic_utils import has_arg, to_list, to_snake_case, unpack_singleton
 
 # Arguments that the base class takes beside what a subclass names itself.
 _BASE_ARGUMENTS = {"input_shape", "batch_input_shape", "batch_size", "dtype", "name", "trainable", "weights", "dynamic"}
 
-# Names of the layers whose build or call is running: weights are named after them, "dense_1/kernel:0".
-_scopes: list[str] = []
+
+class _Calls(threading.local):
+    """The calls of layers under way in this thread."""
+
+    def __init__(self) -> None:
+        # Names of the layers whose build or call is running: weights are named after them, "dense_1/kernel:0".
+        self.scopes: list[str] = []
+        # The outermost of them works on values: what it adds is of no graph.
+        self.eager = False
+
+
+_calls = _Calls()
 
 
 @contextmanager
-def name_scope(name: str) -> Iterator[None]:
-    """Prefix the names of weights made in this block."""
-    _scopes.append(name)
+def name_scope(name: str, eager: bool = False) -> Iterator[None]:
+    """Prefix the names of weights made in this block; ``eager`` keeps what depends on inputs out of the record."""
+    before = _calls.eager
+    _calls.scopes.append(name)
+    _calls.eager = before or eager
     try:
         yield
     finally:
-        _scopes.pop()
+        _calls.scopes.pop()
+        _calls.eager = before
 
 
-def snake_case(name: str) -> str:
-    """``"BatchNormalization"`` -> ``"batch_normalization"``: the stem of automatic layer names."""
-    step = re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
-    out = re.sub("([a-z])([A-Z])", r"\1_\2", step).lower()
-    return "private" + out if out.startswith("_") else out
-
-
-def _automatic_name(cls: type) -> str:
-    prefix = snake_case(cls.__name__)
+def automatic_name(cls: type) -> str:
+    """``"dense_1"``, ``"dense_2"``... for the objects of a class."""
+    prefix = to_snake_case(cls.__name__)
     return f"{prefix}_{K.get_uid(prefix)}"
+
+
+def checked_shape(what: str, shape: Any) -> Shape:
+    """A shape given by the user as a tuple of whole numbers and None."""
+    try:
+        dims = tuple([None if d is None else int(d) for d in shape])
+        right = all(d is None or (d >= 0 and d == given) for d, given in zip(dims, shape))
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        raise ValueError(
+            f"[{what}] expected whole numbers, and None where a dimension is open; got {shape!r}. "
+            "For 784 features a sample write input_shape=(784,)."
+        )
+    return dims
 
 
 def tensor_key(tensors: Any) -> tuple[int, ...] | None:
@@ -66,6 +87,26 @@ def shape_of(x: Any) -> Shape:
 def is_keras_tensor(x: Any) -> bool:
     """True for what ``Input`` or a layer made."""
     return hasattr(x, "_keras_history")
+
+
+def is_value(x: Any) -> bool:
+    """True for a tensor that has a value and is no part of a Keras graph."""
+    return (
+        isinstance(x, at.Tensor)
+        and not x.is_symbolic
+        and not x.deferred
+        and not is_keras_tensor(x)
+        and not hasattr(x, "_keras_shape")  # a constant or variable of K: what is built on it follows the weights
+    )
+
+
+def _with_values(outputs: list[Any]) -> list[Any]:
+    """Evaluate those that are symbolic, in the test phase. They keep their recipe, so gradients reach the weights."""
+    outputs = K.replace(outputs, K.phase_givens(0))
+    symbolic = [y for y in outputs if y.is_symbolic]
+    for y, value in zip(symbolic, at.evaluate(symbolic)):
+        y.data = value
+    return outputs
 
 
 class InputSpec:
@@ -105,6 +146,15 @@ class Layer:
     # Also read on instances of classes that set attributes before calling Layer.__init__.
     _initialized = False
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Keras 1's hook and Keras 2's are one: who defines either answers to both.
+        own = cls.__dict__
+        if "compute_output_shape" in own and "get_output_shape_for" not in own:
+            cls.get_output_shape_for = cls.compute_output_shape  # type: ignore[method-assign]
+        elif "get_output_shape_for" in own and "compute_output_shape" not in own:
+            cls.compute_output_shape = cls.get_output_shape_for  # type: ignore[method-assign]
+
     def __init__(self, **kwargs: Any):
         self.input_spec: Any = None
         self.supports_masking = False
@@ -129,15 +179,15 @@ class Layer:
                     f"[{type(self).__name__}] Keyword argument not understood: {name!r}. Every layer takes "
                     f"{', '.join(sorted(_BASE_ARGUMENTS))}; check the spelling."
                 )
-        self.name: str = kwargs.get("name") or _automatic_name(type(self))
+        self.name: str = kwargs.get("name") or automatic_name(type(self))
         self.trainable = kwargs.get("trainable", True)
         self.dtype = kwargs.get("dtype") or K.floatx()
         if "batch_input_shape" in kwargs and kwargs["batch_input_shape"] is not None:
-            self.batch_input_shape = tuple(kwargs["batch_input_shape"])
+            self.batch_input_shape = checked_shape("batch_input_shape", kwargs["batch_input_shape"])
         elif "input_shape" in kwargs and kwargs["input_shape"] is not None:
             shape = kwargs["input_shape"]
             shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-            self.batch_input_shape = (kwargs.get("batch_size"), *shape)
+            self.batch_input_shape = checked_shape("input_shape", (kwargs.get("batch_size"), *shape))
         self._initial_weights = kwargs.get("weights")
         self._initialized = True
 
@@ -214,7 +264,7 @@ class Layer:
         make = initializers.get(initializer if initializer is not None else "glorot_uniform")
         rule = constraints.get(constraint)
         value = make(shape, dtype=dtype) if has_arg(make, "dtype") else make(shape)
-        full = "/".join([*(_scopes or [self.name]), name or "variable"])
+        full = "/".join([*(_calls.scopes or [self.name]), name or "variable"])
         weight = K.variable(value, dtype=dtype, name=full, constraint=rule)
         weight.name = full if full.endswith(":0") else full + ":0"
         weight.trainable = trainable
@@ -274,7 +324,7 @@ class Layer:
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all weights from arrays in the order of ``get_weights``; all shapes are checked before any is set."""
         params = self.weights
-        values = [np.asarray(w) for w in weights]
+        values = as_arrays("set_weights", weights)
         if len(params) != len(values):
             raise ValueError(
                 f"[set_weights] You called `set_weights(weights)` on layer {self.name!r} with a weight list of length "
@@ -311,7 +361,7 @@ class Layer:
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """Add scalar tensors to the loss; ``inputs`` are the tensors they depend on, None if on weights only."""
         listed = [x for x in to_list(losses) if x is not None] if losses is not None else []
-        if not listed:
+        if not listed or (inputs is not None and _calls.eager):
             return
         self._losses += listed
         self._file(self._per_input_losses, listed, inputs)
@@ -322,7 +372,7 @@ class Layer:
             return
         # A pair (variable, value) is one update, not a list of two.
         listed = [updates] if isinstance(updates, tuple) and len(updates) == 2 else to_list(updates)
-        if not listed:
+        if not listed or (inputs is not None and _calls.eager):
             return
         self._updates += listed
         self._file(self._per_input_updates, listed, inputs)
@@ -359,6 +409,9 @@ class Layer:
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape of the output for the shape of an input, batch dimension included."""
         return input_shape
+
+    # Keras 1's name.
+    get_output_shape_for = compute_output_shape
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """Mask of the output; by default the input's, and an error where the layer can not take one."""
@@ -423,11 +476,18 @@ class Layer:
                     )
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
-        """Apply the layer to a tensor or a list of tensors; the first call builds it."""
+        """Apply the layer to a tensor or a list of tensors; the first call builds it.
+
+        Called on values (arrays, or tensors made by autotensor), the result has a value too: that of the weights as
+        they are now, in the test phase. It does not change with them later. What Keras makes (``Input``,
+        ``K.constant``, variables, results of layers on them) stays symbolic, and so does everything inside another
+        layer's ``call``.
+        """
         if isinstance(inputs, np.ndarray):
             inputs = at.asarray(inputs)
         listed = to_list(inputs)
-        with name_scope(self.name):
+        eager = bool(listed) and not _calls.scopes and all(is_value(x) for x in listed)
+        with name_scope(self.name, eager):
             self.assert_input_compatibility(inputs)
             input_shapes = [shape_of(x) for x in listed]
             if not self.built:
@@ -449,9 +509,13 @@ class Layer:
             output_masks = to_list(output_mask) if output_mask is not None else [None] * len(outputs)
             if len(output_masks) != len(outputs):
                 output_masks = (output_masks + [None] * len(outputs))[: len(outputs)]
-            self._declare_shapes(unpack_singleton(input_shapes), outputs)
-            self._record_call(listed, outputs, masks, output_masks, input_shapes, arguments)
-            self._penalise_activity(inputs, outputs)
+            if eager:
+                # Without a record, else a loop over batches would keep each one alive.
+                outputs = _with_values(outputs)
+            else:
+                self._declare_shapes(unpack_singleton(input_shapes), outputs)
+                self._record_call(listed, outputs, masks, output_masks, input_shapes, arguments)
+                self._penalise_activity(inputs, outputs)
         return outputs if isinstance(output, (list, tuple)) and len(outputs) > 1 else outputs[0]
 
     def _penalise_activity(self, inputs: Any, outputs: list[Any]) -> None:
@@ -488,9 +552,6 @@ class Layer:
                 y._uses_learning_phase = uses_phase or getattr(y, "_uses_learning_phase", False)
             if mask is not None:
                 y._keras_mask = mask
-        # Eager values pass through without a record, else a loop over batches would keep each one alive.
-        if inputs and not any(x.is_symbolic or isinstance(x, at.Variable) for x in inputs):
-            return
         history = [getattr(x, "_keras_history", (None, None, None)) for x in inputs]
         for i, y in enumerate(outputs):
             y._keras_history = (self, len(self._inbound_nodes), i)
@@ -604,6 +665,16 @@ class Layer:
             )
         return unpack_singleton(shapes[0])
 
+    @property
+    def inbound_nodes(self) -> list[Node]:
+        """The calls of the layer (the name of Keras 1; Keras 2 has ``_inbound_nodes``)."""
+        return self._inbound_nodes
+
+    @property
+    def outbound_nodes(self) -> list[Node]:
+        """The calls that took an output of the layer (the name of Keras 1; Keras 2 has ``_outbound_nodes``)."""
+        return self._outbound_nodes
+
     # -- description -----------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
@@ -663,6 +734,15 @@ def unique(items: Iterable[Any]) -> list[Any]:
     return out
 
 
+def as_arrays(op: str, values: Any) -> list[np.ndarray]:
+    """The items of a list as arrays."""
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise TypeError(
+            f"[{op}] expected a list of arrays; got {type(values).__name__}. Take the list from get_weights()."
+        )
+    return [np.asarray(v) for v in values]
+
+
 def check_weight_shapes(op: str, pairs: Iterable[tuple[Any, Any]]) -> None:
     """Raise one ValueError that lists every value whose shape is not its weight's."""
     wrong = [
@@ -681,8 +761,3 @@ def _rank_hint(want: int, got: int) -> str:
     if want == got + 1:
         return "Is the batch or a channel axis missing?"
     return "Put a Flatten or Reshape layer before it?" if want < got else "Reshape the input, or use another layer."
-
-
-def call_arguments(layer: Layer) -> set[str]:
-    """Names of the arguments of ``layer.call``."""
-    return set(inspect.signature(layer.call).parameters)

@@ -20,12 +20,13 @@ from keras_compat.engine.input_layer import Input, InputLayer
 from keras_compat.engine.layer import (
     InputSpec,
     Layer,
+    as_arrays,
+    automatic_name,
     check_weight_shapes,
     is_keras_tensor,
     mask_of,
     name_scope,
     shape_of,
-    snake_case,
     tensor_key,
     unique,
 )
@@ -58,8 +59,7 @@ class Network(Layer):
 
     def _base_init(self, name: str | None, trainable: bool = True) -> None:
         if not name:
-            prefix = snake_case(type(self).__name__)
-            name = f"{prefix}_{K.get_uid(prefix)}"
+            name = automatic_name(type(self))
         Layer.__init__(self, name=name, trainable=trainable)
         del self.dtype
         self.supports_masking = False
@@ -197,17 +197,22 @@ class Network(Layer):
             )
         return self.layers[index]
 
-    def _weights_in_layer_order(self) -> list[Any]:
+    def _weights_in_layer_order(self, asked: str = "weights") -> list[Any]:
+        if self._layers and not self.built:
+            raise ValueError(
+                f"[{asked}] expected a model with weights; those of {self.name!r} do not exist yet, because it has no "
+                "input shape. Give the first layer input_shape=(...), or call build((None, ...))."
+            )
         return unique([w for layer in self.layers for w in layer.weights] + self._trainable_weights)
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all weights, layer by layer."""
-        return K.batch_get_value(self._weights_in_layer_order())
+        return K.batch_get_value(self._weights_in_layer_order("get_weights"))
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all weights from a list as ``get_weights`` gives; shapes are checked before any is set."""
-        params = self._weights_in_layer_order()
-        values = [np.asarray(w) for w in weights]
+        params = self._weights_in_layer_order("set_weights")
+        values = as_arrays("set_weights", weights)
         if len(params) != len(values):
             raise ValueError(
                 f"[set_weights] the model {self.name!r} has {len(params)} weights; got a list of {len(values)}. Take "
@@ -381,7 +386,6 @@ class Network(Layer):
         for y in made:
             y._uses_learning_phase = phase or getattr(y, "_uses_learning_phase", False)
         inputs_of_network = [values[id(x)][0] for x in self.inputs]
-        self.__dict__.setdefault("_keep", []).append(came)
         self._pass_up(layer, came, inputs_of_network)
         for y_old, y, m in zip(node.output_tensors, made, made_masks):
             values[id(y_old)] = (y, m)

@@ -17,6 +17,31 @@ from keras_compat.dialect.level import get_api_level
 from keras_compat.engine.layer import shape_of
 
 
+def check_names(loss: Any, metrics: Any) -> None:
+    """Raise ValueError for unknown names of losses and metrics, where the outputs are not there yet."""
+    for name in _strings(loss):
+        losses_module.get(name)
+    for name in _strings(metrics):
+        if name not in _ACCURACY + _CROSSENTROPY:
+            metrics_module.get(name)
+
+
+def _strings(given: Any) -> list[str]:
+    if isinstance(given, str):
+        return [given]
+    items = given.values() if isinstance(given, Mapping) else given if isinstance(given, (list, tuple)) else ()
+    return [name for item in items for name in _strings(item)]
+
+
+def _check_keys(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise ValueError(
+            f'[compile] Unknown entry in {what} dictionary: "{unknown[0]}". Only expected the following keys: '
+            f"{list(names)}. Check the names of the output layers."
+        )
+
+
 def losses_by_output(loss: Any, names: Sequence[str]) -> list[Any]:
     """A loss for each output from one for all, a list, or a dictionary; None where an output has none.
 
@@ -24,12 +49,7 @@ def losses_by_output(loss: Any, names: Sequence[str]) -> list[Any]:
         ValueError: unknown output names, wrong number, unknown loss.
     """
     if isinstance(loss, Mapping):
-        unknown = [name for name in loss if name not in names]
-        if unknown:
-            raise ValueError(
-                f'[compile] Unknown entry in loss dictionary: "{unknown[0]}". Only expected the following keys: '
-                f"{list(names)}. Check the names of the output layers."
-            )
+        _check_keys("loss", loss, names)
         for name in names:
             if name not in loss:
                 warnings.warn(
@@ -55,12 +75,7 @@ def loss_weights_by_output(weights: Any, names: Sequence[str]) -> list[float]:
     if weights is None:
         return [1.0] * len(names)
     if isinstance(weights, Mapping):
-        unknown = [name for name in weights if name not in names]
-        if unknown:
-            raise ValueError(
-                f'[compile] Unknown entry in loss_weights dictionary: "{unknown[0]}". Only expected the following '
-                f"keys: {list(names)}."
-            )
+        _check_keys("loss_weights", weights, names)
         return [weights.get(name, 1.0) for name in names]
     if isinstance(weights, (list, tuple)):
         if len(weights) != len(names):
@@ -94,6 +109,33 @@ def target_shape(fn: Any, output_shape: Any) -> Any:
     if is_loss(fn, "sparse_categorical_crossentropy"):
         return (*output_shape[:-1], 1)
     return tuple(output_shape) if is_loss(fn, getattr(_function(fn), "__name__", "")) else None
+
+
+def check_kind_of_targets(y: Any, fn: Any, output_shape: Any) -> None:
+    """Raise ValueError for class numbers where one-hot rows are expected, and the other way round."""
+    shape = np.shape(y) if hasattr(y, "shape") else ()
+    classes = output_shape[-1]
+    if len(shape) == 1:
+        shape = (*shape, 1)
+    if len(shape) != len(output_shape) or classes is None:
+        return
+    if is_loss(fn, "categorical_crossentropy") and shape[-1] == 1 and classes > 1:
+        raise ValueError(
+            f"[target] You are passing a target array of shape {shape} while using as loss `categorical_crossentropy`. "
+            "`categorical_crossentropy` expects targets to be binary matrices (1s and 0s) of shape (samples, classes): "
+            f"here {(shape[0], *output_shape[1:])}. If your targets are integer classes, you can convert them to the "
+            "expected format via:\n"
+            "```\nfrom keras.utils import to_categorical\ny_binary = to_categorical(y_int)\n```\n\n"
+            "Alternatively, you can use the loss function `sparse_categorical_crossentropy` instead, which does expect "
+            "integer targets."
+        )
+    if is_loss(fn, "sparse_categorical_crossentropy") and shape[-1] == classes > 1:
+        raise ValueError(
+            f"[target] You are passing a target array of shape {shape} while using as loss "
+            "`sparse_categorical_crossentropy`, which expects one class number for each sample: "
+            f"{(shape[0], *output_shape[1:-1], 1)}. If your targets are one-hot rows, use the loss "
+            "`categorical_crossentropy`, or y.argmax(axis=-1)."
+        )
 
 
 def weighted_loss(fn: Any, y_true: Any, y_pred: Any, weights: Any, mask: Any) -> Any:
@@ -202,12 +244,7 @@ def metrics_by_output(metrics: Any, names: Sequence[str]) -> list[list[Any]]:
     if not metrics:
         return [[] for _ in names]
     if isinstance(metrics, Mapping):
-        unknown = [name for name in metrics if name not in names]
-        if unknown:
-            raise ValueError(
-                f'[compile] Unknown entry in metrics dictionary: "{unknown[0]}". Only expected the following keys: '
-                f"{list(names)}. Check the names of the output layers."
-            )
+        _check_keys("metrics", metrics, names)
         return [_listed(metrics.get(name)) for name in names]
     if isinstance(metrics, (list, tuple)):
         if any(isinstance(m, (list, tuple)) for m in metrics):

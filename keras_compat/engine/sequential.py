@@ -6,6 +6,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+from keras_compat.dialect.level import get_api_level
 from keras_compat.engine import registry
 from keras_compat.engine.input_layer import Input, InputLayer
 from keras_compat.engine.layer import Layer, shape_of
@@ -87,6 +88,11 @@ class Sequential(Model):
         if shape is None and layer._inbound_nodes and len(layer._inbound_nodes[-1].input_shapes) == 1:
             shape = layer._inbound_nodes[-1].input_shapes[0]
         if shape is None:
+            if get_api_level() == "1.2":
+                raise ValueError(
+                    "[Sequential.add] The first layer in a Sequential model must get an `input_shape` or "
+                    f"`batch_input_shape` argument; {layer.name} has none. Write input_shape=(784,) or input_dim=784."
+                )
             self._layers.append(layer)
             return
         x = Input(batch_shape=shape, dtype=getattr(first, "dtype", None), name=layer.name + "_input")

@@ -6,7 +6,9 @@ one graph (see ``_Steps``). What is done per batch beside that call is kept to a
 
 from __future__ import annotations
 
+import inspect
 import math
+import numbers
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -25,7 +27,7 @@ from keras_compat.engine import registry
 from keras_compat.engine.layer import mask_of, shape_of
 from keras_compat.engine.network import Network
 from keras_compat.saving import h5
-from keras_compat.utils.generic_utils import unpack_singleton
+from keras_compat.utils.generic_utils import unknown_arguments, unpack_singleton
 from keras_compat.utils.layer_utils import print_summary
 from keras_compat.utils.progbar import Progbar
 
@@ -56,7 +58,7 @@ class _Steps:
             model = self.model
             params = model._collected_trainable_weights
             with np.errstate(all="ignore"):
-                found = model.optimizer.get_updates(loss=model.total_loss, params=params) if params else []
+                found = optimizers.updates_of(model.optimizer, model.total_loss, params) if params else []
             self._train_updates = K.as_updates(model.updates) + K.as_updates(found)
         return self._train_updates
 
@@ -88,8 +90,16 @@ class _Steps:
         return step
 
 
+def _scalars(values: list[np.ndarray]) -> Any:
+    """Results of a step as the user gets them: the loss, or a list of the loss and the metrics."""
+    return values[0][()] if len(values) == 1 else [v[()] for v in values]
+
+
 class _Fast:
-    """The last call of ``train_on_batch`` or ``test_on_batch``: the same shapes and dtypes need no checks again."""
+    """The last call of ``train_on_batch`` or ``test_on_batch``: the same shapes and dtypes need no checks again.
+
+    Called with arrays, gives what the step does, or None where they are of another kind than those before.
+    """
 
     __slots__ = ("check", "step", "x_dtype", "x_shape", "y_column", "y_dtype", "y_shape")
 
@@ -99,6 +109,22 @@ class _Fast:
         self.y_shape, self.y_dtype = y.shape, y.dtype
         self.y_column = y_column
         self.check = check
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        if (
+            type(x) is not np.ndarray
+            or type(y) is not np.ndarray
+            or x.shape != self.x_shape
+            or y.shape != self.y_shape
+            or x.dtype is not self.x_dtype
+            or y.dtype is not self.y_dtype
+        ):
+            return None
+        if self.y_column:
+            y = y[:, None]
+        if self.check is not None:
+            self.check((y,))
+        return _scalars(self.step(x, y))
 
 
 @registry.register
@@ -146,9 +172,35 @@ class Model(Network):
             sample_weight_mode: ``'temporal'`` for weights of steps, None for weights of samples.
             weighted_metrics: metrics that sample weights apply to.
             target_tensors: tensors to compare with instead of arrays passed to ``fit``.
+
+        Raises:
+            ValueError, TypeError: the model stays compiled as it was before, if it was.
         """
+        self._refuse_unknown("compile", kwargs)
+        before = dict(self.__dict__)
+        try:
+            self._compile(optimizer, loss, metrics, loss_weights, sample_weight_mode, weighted_metrics, target_tensors)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _refuse_unknown(self, method: str, kwargs: dict[str, Any]) -> None:
         if kwargs:
-            raise TypeError(f"[compile] Keyword argument not understood: {', '.join(kwargs)}. Check the spelling.")
+            function = getattr(type(self), method)
+            known = getattr(function, "accepted_arguments", None) or inspect.signature(function).parameters
+            raise unknown_arguments(method, kwargs, known)
+
+    def _compile(
+        self,
+        optimizer: Any,
+        loss: Any,
+        metrics: Any,
+        loss_weights: Any,
+        sample_weight_mode: Any,
+        weighted_metrics: Any,
+        target_tensors: Any,
+    ) -> None:
         self.optimizer = optimizers.get(optimizer)
         self.loss = loss if loss is not None else {}
         self.loss_weights = loss_weights
@@ -160,6 +212,8 @@ class Model(Network):
         self._steps = self._fast_train = self._fast_test = None
         if self.inputs is not None and self.outputs is not None and self.built:
             self._build_objective()
+        else:
+            O.check_names(self.loss, (self._compile_metrics, weighted_metrics))
 
     @property
     def metrics(self) -> list[Any]:
@@ -176,10 +230,7 @@ class Model(Network):
                 "Give loss=..., or add_loss in a layer."
             )
         self.loss_weights_list = O.loss_weights_by_output(self.loss_weights, names)
-        modes = D.per_output(self.sample_weight_mode, names, "sample_weight_mode")
-        if isinstance(self.sample_weight_mode, str):
-            modes = [self.sample_weight_mode] * len(names)
-        self.sample_weight_modes = modes
+        self.sample_weight_modes = modes = D.sample_weight_modes(self.sample_weight_mode, names)
         given = D.per_output((self._compile_arguments or {}).get("target_tensors"), names, "target_tensors")
 
         self.targets: list[Any] = []
@@ -373,6 +424,9 @@ class Model(Network):
                 f"[{what}] expected targets (y) for {', '.join(self._feed_output_names)}; got None. Pass y, or leave "
                 "the loss of an output out."
             )
+        columns = D.as_columns(y, self._feed_output_names, "target")
+        for one, fn, output in zip(columns, self._feed_loss_fns, self._feed_outputs):
+            O.check_kind_of_targets(one, fn, shape_of(output))
         ys = D.standardize(y, self._feed_output_names, self._feed_output_shapes, "target")
         weights = None
         if sample_weight is not None or class_weight is not None:
@@ -416,46 +470,19 @@ class Model(Network):
         """One step of gradient descent on a batch; returns the loss, or ``[loss, *metrics]`` as in
         ``metrics_names``."""
         fast = self._fast_train
-        if (
-            fast is not None
-            and reset_metrics
-            and sample_weight is None
-            and class_weight is None
-            and type(x) is np.ndarray
-            and type(y) is np.ndarray
-            and x.shape == fast.x_shape
-            and y.shape == fast.y_shape
-            and x.dtype is fast.x_dtype
-            and y.dtype is fast.y_dtype
-        ):
-            if fast.y_column:
-                y = y[:, None]
-            if fast.check is not None:
-                fast.check((y,))
-            values = fast.step(x, y)
-            return values[0][()] if len(values) == 1 else [v[()] for v in values]
+        if fast is not None and reset_metrics and sample_weight is None and class_weight is None:
+            values = fast(x, y)
+            if values is not None:
+                return values
         return self._on_batch(True, x, y, sample_weight, class_weight, reset_metrics)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, reset_metrics: bool = True) -> Any:
         """Loss and metrics of a batch, without learning; returned as by ``train_on_batch``."""
         fast = self._fast_test
-        if (
-            fast is not None
-            and reset_metrics
-            and sample_weight is None
-            and type(x) is np.ndarray
-            and type(y) is np.ndarray
-            and x.shape == fast.x_shape
-            and y.shape == fast.y_shape
-            and x.dtype is fast.x_dtype
-            and y.dtype is fast.y_dtype
-        ):
-            if fast.y_column:
-                y = y[:, None]
-            if fast.check is not None:
-                fast.check((y,))
-            values = fast.step(x, y)
-            return values[0][()] if len(values) == 1 else [v[()] for v in values]
+        if fast is not None and reset_metrics and sample_weight is None:
+            values = fast(x, y)
+            if values is not None:
+                return values
         return self._on_batch(False, x, y, sample_weight, None, reset_metrics)
 
     def _on_batch(
@@ -487,7 +514,7 @@ class Model(Network):
                 self._fast_train = fast
             else:
                 self._fast_test = fast
-        return values[0][()] if len(values) == 1 else [v[()] for v in values]
+        return _scalars(values)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch: an array, or a list of arrays."""
@@ -542,14 +569,18 @@ class Model(Network):
             steps_per_epoch, validation_steps: batches an epoch for models fed by tensors.
             validation_freq: validate every so many epochs, or after the epochs of a list (from 1).
         """
-        if kwargs:
-            raise TypeError(f"[fit] Unrecognized keyword arguments: {', '.join(kwargs)}. Check the spelling.")
+        self._refuse_unknown("fit", kwargs)
         _check_batch_size(batch_size, "fit")
+        _check_whole("epochs", epochs)
+        _check_whole("initial_epoch", initial_epoch)
+        listed = _callback_list(callbacks, "fit")
         batch_size = batch_size or 32
         xs, ys, weights = self._standardize(x, y, sample_weight, class_weight, "fit")
         self._check_trainable()
         validation = self._validation_arrays(validation_data)
-        if validation is None and validation_split and xs and 0.0 < validation_split < 1.0:
+        if validation_split and not (isinstance(validation_split, numbers.Real) and 0.0 <= validation_split < 1.0):
+            raise ValueError(f"[fit] validation_split must be a share from 0 to 1; got {validation_split!r}. Try 0.2.")
+        if validation is None and validation_split and xs:
             n = int(len(xs[0]) * (1.0 - validation_split))
             if n == 0:
                 raise ValueError(
@@ -559,8 +590,6 @@ class Model(Network):
             validation = [a[n:] for a in xs], [a[n:] for a in ys], [a[n:] for a in weights] if weights else None
             xs, ys = [a[:n] for a in xs], [a[:n] for a in ys]
             weights = [a[:n] for a in weights] if weights else None
-        elif validation_split and not 0.0 <= validation_split < 1.0:
-            raise ValueError(f"[fit] validation_split must be from 0 to 1; got {validation_split}. Try 0.2.")
         if xs and len(xs[0]) == 0:
             raise ValueError(f"[fit] expected at least one sample; got shapes {[a.shape for a in xs]}. Is x empty?")
         if not xs and not ys and steps_per_epoch is None:
@@ -570,7 +599,7 @@ class Model(Network):
             )
         loop = _TrainLoop(self, xs, ys, weights, batch_size, shuffle, steps_per_epoch)
         return self._fit_loop(
-            loop, validation, batch_size, epochs, verbose, callbacks, initial_epoch, validation_steps, validation_freq
+            loop, validation, batch_size, epochs, verbose, listed, initial_epoch, validation_steps, validation_freq
         )
 
     def _validation_arrays(self, validation_data: Any) -> Any:
@@ -584,7 +613,13 @@ class Model(Network):
                 "y_val)."
             )
         x, y, *rest = validation_data
-        return self._standardize(x, y, rest[0] if rest else None, what="validation")
+        arrays = self._standardize(x, y, rest[0] if rest else None, what="validation")
+        if arrays[0] and len(arrays[0][0]) == 0:
+            raise ValueError(
+                f"[fit] expected at least one sample to validate on; got shapes {[a.shape for a in arrays[0]]}. "
+                "Is x_val empty?"
+            )
+        return arrays
 
     def _fit_loop(
         self,
@@ -593,7 +628,7 @@ class Model(Network):
         batch_size: int,
         epochs: int,
         verbose: int,
-        callbacks: Any,
+        callbacks: list[Any],
         initial_epoch: int,
         validation_steps: int | None,
         validation_freq: Any,
@@ -605,8 +640,7 @@ class Model(Network):
         if verbose:
             mode = "steps" if loop.steps is not None else "samples"
             listed.append(cbks.ProgbarLogger(mode, stateful_metrics=stateful))
-        listed += list(callbacks.callbacks if isinstance(callbacks, cbks.CallbackList) else callbacks or ())
-        hooks = cbks.CallbackList([*listed, history])
+        hooks = cbks.CallbackList([*listed, *callbacks, history])
         self.history = history
         hooks.set_model(self._callback_model())
         hooks.set_params(
@@ -656,17 +690,16 @@ class Model(Network):
         **kwargs: Any,
     ) -> Any:
         """Loss, or ``[loss, *metrics]``, over all samples."""
-        if kwargs:
-            raise TypeError(f"[evaluate] Unrecognized keyword arguments: {', '.join(kwargs)}. Check the spelling.")
+        self._refuse_unknown("evaluate", kwargs)
         _check_batch_size(batch_size, "evaluate")
         xs, ys, weights = self._standardize(x, y, sample_weight, None, "evaluate")
-        hooks = self._hooks_for(callbacks)
+        hooks = self._hooks_for(callbacks, "evaluate")
         return unpack_singleton(self._test_loop(xs, ys, weights, batch_size or 32, hooks, verbose, steps))
 
-    def _hooks_for(self, callbacks: Any) -> Any:
+    def _hooks_for(self, callbacks: Any, what: str) -> Any:
         if isinstance(callbacks, cbks.CallbackList):
             return callbacks
-        hooks = cbks.CallbackList(callbacks or ())
+        hooks = cbks.CallbackList(_callback_list(callbacks, what))
         hooks.set_model(self._callback_model())
         hooks.set_params({"metrics": self.metrics_names, "verbose": 0})
         return hooks
@@ -723,8 +756,7 @@ class Model(Network):
         **kwargs: Any,
     ) -> Any:
         """Outputs for all samples, computed in batches: an array, or a list of arrays."""
-        if kwargs:
-            raise TypeError(f"[predict] Unrecognized keyword arguments: {', '.join(kwargs)}. Check the spelling.")
+        self._refuse_unknown("predict", kwargs)
         _check_batch_size(batch_size, "predict")
         batch_size = batch_size or 32
         self._build_for(x, "predict")
@@ -734,21 +766,21 @@ class Model(Network):
         n = D.n_samples(xs)
         if steps is None and n is None:
             raise ValueError("[predict] expected `steps` for a model fed by tensors; got None. Write steps=1.")
+        if n == 0:
+            raise ValueError(f"[predict] expected at least one sample; got shapes {[a.shape for a in xs]}. Is x empty?")
         if n is not None and self.stateful_graph and n % batch_size:
             raise ValueError(
                 "[predict] In a stateful network, you should only pass inputs with a number of samples that can be "
                 f"divided by the batch size. Found: {n} samples with batch size {batch_size}."
             )
         step = self._predictor()
-        hooks = self._hooks_for(callbacks)
+        hooks = self._hooks_for(callbacks, "predict")
         begin, end = hooks.listeners("on_predict_batch_begin"), hooks.listeners("on_predict_batch_end")
         hooks.on_predict_begin()
         bar = Progbar(steps if steps is not None else n) if verbose == 1 else None
         gather = D.Gatherer(xs)
         results: list[Any] = []
         parts: list[list[np.ndarray]] = []
-        if n == 0:
-            raise ValueError(f"[predict] expected at least one sample; got shapes {[a.shape for a in xs]}. Is x empty?")
         for i, (start, stop) in enumerate(_batches(n, batch_size, steps)):
             for hook in begin:
                 hook(i, {"batch": i, "size": stop - start})
@@ -795,10 +827,12 @@ class Model(Network):
             raise NotImplementedError(
                 f"[save] a model with its own call() can not be rebuilt from a file; got {self.name}. Use save_weights."
             )
+        self._require_built("save")
         h5.save_model(self, filepath, overwrite, include_optimizer)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights to an HDF5 file, atomically."""
+        self._require_built("save_weights")
         h5.save_weights(self, filepath, overwrite)
 
     def load_weights(
@@ -898,6 +932,26 @@ def _batches(n: int | None, batch_size: int, steps: int | None) -> Iterable[tupl
 
 def _validates(freq: Any, epoch: int) -> bool:
     return (epoch + 1) % freq == 0 if isinstance(freq, int) else (epoch + 1) in freq
+
+
+def _check_whole(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"[fit] {name} must be a whole number; got {value!r}. Write {name}=10.")
+
+
+def _callback_list(callbacks: Any, what: str) -> list[Any]:
+    """The callbacks the user gave, None included, as a list."""
+    if isinstance(callbacks, cbks.CallbackList):
+        return callbacks.callbacks
+    listed = [] if callbacks is None else callbacks
+    wrong = [] if isinstance(listed, (list, tuple)) else [listed]
+    wrong += [c for c in listed if isinstance(c, type) or not hasattr(c, "set_model")] if not wrong else []
+    if wrong:
+        got = wrong[0].__name__ if isinstance(wrong[0], type) else f"one {type(wrong[0]).__name__}"
+        raise TypeError(
+            f"[{what}] callbacks must be a list of Callback objects; got {got}. Write callbacks=[History()]."
+        )
+    return list(listed)
 
 
 def _check_batch_size(batch_size: Any, what: str) -> None:

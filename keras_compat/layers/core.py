@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -81,6 +80,24 @@ class Dense(Layer):
             output = output + self.bias
         return self.activation(output) if self.activation is not None else output
 
+    @property
+    def W(self) -> Any:
+        """The kernel, by Keras 1's name."""
+        return self.kernel
+
+    @W.setter
+    def W(self, weight: Any) -> None:
+        self.kernel = weight
+
+    @property
+    def b(self) -> Any:
+        """The bias, by Keras 1's name."""
+        return self.bias
+
+    @b.setter
+    def b(self, weight: Any) -> None:
+        self.bias = weight
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], self.units)
 
@@ -127,10 +144,9 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, noise_shape: Shape | None = None, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        rate = float(rate)
-        if not 0.0 <= rate <= 1.0:
-            raise ValueError(f"[Dropout] rate is the share to drop, from 0 to 1; got {rate}. Did you mean {rate}%?")
-        self.rate = rate
+        if not isinstance(rate, (int, float, np.number)) or not 0.0 <= rate <= 1.0:
+            raise ValueError(f"[Dropout] rate is the share to drop, from 0 to 1; got {rate!r}. For a half write 0.5.")
+        self.rate = float(rate)
         self.noise_shape = noise_shape
         self.seed = seed
         self.supports_masking = True
@@ -333,9 +349,9 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
-            "function": _function_name(self.function),
+            "function": _name_of(self.function),
             "function_type": "function",
-            "output_shape": _shape_in_config(self._output_shape),
+            "output_shape": _name_of(self._output_shape) if callable(self._output_shape) else self._output_shape,
             "output_shape_type": "function" if callable(self._output_shape) else "raw",
             "arguments": self.arguments,
         }
@@ -376,15 +392,8 @@ class Lambda(Layer):
         return cls(**config)
 
 
-def _function_name(function: Any) -> Any:
-    name = getattr(function, "__name__", None) or type(function).__name__
-    return name
-
-
-def _shape_in_config(shape: Any) -> Any:
-    if isinstance(shape, (types.FunctionType, types.MethodType)) or callable(shape):
-        return _function_name(shape)
-    return shape
+def _name_of(function: Any) -> str:
+    return getattr(function, "__name__", None) or type(function).__name__
 
 
 @register

@@ -10,6 +10,7 @@ it changes anything, and runs no code.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -411,11 +412,24 @@ def _open(filepath: Any) -> Iterator[Any]:
     if _is_group(filepath):
         yield filepath
         return
-    path = os.fspath(filepath)
+    path = _path("load", filepath)
     if not os.path.exists(path):
         raise OSError(f"[load] Unable to open file: {path} does not exist. Check the path.")
-    with h5py.File(path, "r") as f:
+    try:
+        f = h5py.File(path, "r")
+    except OSError as error:
+        reason = "a folder" if os.path.isdir(path) else f"no HDF5 file, or not all of one ({error})"
+        raise OSError(
+            f"[load] Unable to open file: expected an HDF5 file; {path} is {reason}. Was it written by save()?"
+        ) from error
+    with f:
         yield f
+
+
+def _path(op: str, filepath: Any) -> str:
+    if not isinstance(filepath, (str, bytes, os.PathLike)) or not os.fspath(filepath):
+        raise TypeError(f"[{op}] expected a path or an open h5py.File; got {filepath!r}. Give the name of a file.")
+    return os.fsdecode(filepath)
 
 
 def _save(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
@@ -427,7 +441,9 @@ def _save(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
             )
         write(filepath)
         return
-    path = os.path.abspath(os.fspath(filepath))
+    path = os.path.abspath(_path("save", filepath))
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"[save] expected the path of a file; {path} is a folder. Add a name: model.h5.")
     if not overwrite and os.path.exists(path) and not _may_overwrite(path):
         return
     write_atomically(path, write)
@@ -450,13 +466,18 @@ def write_atomically(path: str, write: Callable[[Any], None]) -> None:
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"[save] the folder {folder} does not exist. Create it first.")
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".h5.tmp")
-    os.close(handle)
     try:
-        with h5py.File(temporary, "w") as f:
-            write(f)
-            f.flush()
-        with open(temporary, "rb+") as raw:
-            os.fsync(raw.fileno())
+        with _Patient(handle, "rb+") as raw:
+            try:
+                with h5py.File(raw, "w") as f:
+                    write(f)
+            finally:
+                if raw.error is not None:
+                    raise OSError(
+                        raw.error.errno,
+                        f"[save] {path} could not be written: {raw.error.strerror}. What it held before is untouched",
+                    ) from raw.error
+            os.fsync(handle)
         _keep_mode(target, temporary)
         os.replace(temporary, target)
     except BaseException:
@@ -464,6 +485,32 @@ def write_atomically(path: str, write: Callable[[Any], None]) -> None:
             os.unlink(temporary)
         raise
     _sync_folder(folder)
+
+
+class _Patient(io.FileIO):
+    """A file that keeps an error of writing instead of raising it.
+
+    HDF5 can not close a file that refuses its bytes (a full disk): it would stay open, with an error from the closing.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while len(rest) and self.error is None:
+                rest = rest[super().write(rest) or 0 :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
 
 
 def _keep_mode(target: str, temporary: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -35,14 +36,28 @@ class Registry(dict[str, Any]):
 
 def unknown_name(name: Any, known: Mapping[str, Any], kind: str = "object") -> ValueError:
     """Return the error for a name that is neither in ``known`` nor a custom object, with the nearest names."""
-    names = {str(key): key for key in (*known, *_GLOBAL_CUSTOM_OBJECTS)}
-    lower = {key.lower(): key for key in sorted(names, reverse=True)}
-    near = [lower[key] for key in difflib.get_close_matches(str(name).lower(), lower, n=3, cutoff=0.5)]
-    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known are {', '.join(sorted(names))}."
+    # One spelling of each name: of 'mean_squared_error' and 'MeanSquaredError' the one in the style of the question.
+    capitals = str(name)[:1].isupper()
+    spellings: dict[str, str] = {}
+    names = sorted(map(str, (*known, *_GLOBAL_CUSTOM_OBJECTS)))
+    for key in sorted(names, key=lambda key: (key[:1].isupper() == capitals, "_" in key)):
+        spellings[key.lower().replace("_", "")] = key
+    asked = str(name).lower().replace("_", "").replace(" ", "")
+    near = [spellings[key] for key in difflib.get_close_matches(asked, spellings, n=3, cutoff=0.6)]
+    listed = ", ".join(sorted(spellings.values()))
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known are {listed}."
     return ValueError(
         f"[{kind}] expected the name of a known {kind}; got {name!r}. {hint} Your own go into custom_objects or a "
         "custom_object_scope."
     )
+
+
+def unknown_arguments(op: str, given: Iterable[str], known: Iterable[str]) -> TypeError:
+    """Return the error for keyword arguments that a function does not have, with the nearest it has."""
+    listed = list(given)
+    near = difflib.get_close_matches(listed[0], sorted(known), n=1, cutoff=0.6)
+    hint = f"Did you mean {near[0]!r}?" if near else "Check the spelling."
+    return TypeError(f"[{op}] Keyword argument not understood: {', '.join(map(repr, listed))}. {hint}")
 
 
 class CustomObjectScope:
@@ -171,6 +186,13 @@ def get_from_module(
         return identifier
     found = deserialize_keras_object(identifier, module_params, None, module_name)
     return found(**(kwargs or {})) if instantiate else found
+
+
+def to_snake_case(name: str) -> str:
+    """``"BatchNormalization"`` -> ``"batch_normalization"``: the stem of automatic names."""
+    step = re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    out = re.sub("([a-z])([A-Z])", r"\1_\2", step).lower()
+    return "private" + out if out.startswith("_") else out
 
 
 def make_tuple(*args: Any) -> tuple[Any, ...]:

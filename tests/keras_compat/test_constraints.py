@@ -63,5 +63,5 @@ def test_names_and_configs(name):
 def test_unknown_names_and_functions():
     assert constraints.get(None) is None
     assert constraints.get("maxnorm", {"max_value": 3}).max_value == 3
-    with pytest.raises(ValueError, match="Did you mean 'UnitNorm' or 'unit_norm'"):
+    with pytest.raises(ValueError, match="Did you mean 'unit_norm'"):
         constraints.get("unit-norm")
