@@ -28,7 +28,7 @@ _IMAGE_DATA_FORMAT = "channels_last"
 _FLOATS = ("float16", "float32", "float64")
 _LAYOUTS = ("channels_last", "channels_first")
 
-# -- settings -----------------------------------------------------------------------------------------------------
+# -- settings ---------------------------------------------------------------------------------------------------------
 
 
 def backend() -> str:
@@ -86,7 +86,7 @@ def cast_to_floatx(x: Any) -> np.ndarray:
     return np.asarray(x, dtype=_FLOATX)
 
 
-# -- names and phases ---------------------------------------------------------------------------------------------
+# -- names and phases -------------------------------------------------------------------------------------------------
 
 _uids: dict[str, int] = defaultdict(int)
 
@@ -166,7 +166,7 @@ def in_test_phase(x: Any, alt: Any, training: Any = None) -> Any:
     return in_train_phase(alt, x, training=training)
 
 
-# -- tensors ------------------------------------------------------------------------------------------------------
+# -- tensors ----------------------------------------------------------------------------------------------------------
 
 
 def is_tensor(x: Any) -> bool:
@@ -448,7 +448,7 @@ def cast(x: Any, dtype: Any) -> Any:
     return x if x.dtype == np.dtype(dtype) else at.astype(x, dtype)
 
 
-# -- values -------------------------------------------------------------------------------------------------------
+# -- values -----------------------------------------------------------------------------------------------------------
 
 
 def _below(outputs: Iterable[Any]) -> Iterator[Any]:
@@ -683,7 +683,7 @@ def print_tensor(x: Any, message: str = "") -> Any:
     return identity(x)
 
 
-# -- gradients ----------------------------------------------------------------------------------------------------
+# -- gradients --------------------------------------------------------------------------------------------------------
 
 
 def gradients(loss: Any, variables: Any) -> list[Any]:
@@ -704,7 +704,7 @@ def stop_gradient(variables: Any) -> Any:
     return at.stop_gradient(_tensor(variables))
 
 
-# -- random -------------------------------------------------------------------------------------------------------
+# -- random -----------------------------------------------------------------------------------------------------------
 
 
 def _generator(seed: int | None) -> Any:
@@ -782,7 +782,7 @@ def dropout(x: Any, level: float, noise_shape: Any = None, seed: int | None = No
         return at.random.dropout(x, level, noise_shape, generator=_generator(seed))
 
 
-# -- elementwise --------------------------------------------------------------------------------------------------
+# -- elementwise ------------------------------------------------------------------------------------------------------
 
 
 def abs(x: Any) -> Any:
@@ -911,7 +911,7 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
     return at.where(condition, then, other)
 
 
-# -- activations --------------------------------------------------------------------------------------------------
+# -- activations ------------------------------------------------------------------------------------------------------
 
 
 def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
@@ -967,7 +967,7 @@ def l2_normalize(x: Any, axis: Any = None) -> Any:
     return x / at.sqrt(at.maximum(sum(at.square(x), axis=axis, keepdims=True), 1e-12))
 
 
-# -- reductions ---------------------------------------------------------------------------------------------------
+# -- reductions -------------------------------------------------------------------------------------------------------
 
 
 def _axes(axis: Any) -> Any:
@@ -1044,7 +1044,7 @@ def cumprod(x: Any, axis: int = 0) -> Any:
     return at.cumulative_prod(_tensor(x), axis=axis)
 
 
-# -- shapes -------------------------------------------------------------------------------------------------------
+# -- shapes -----------------------------------------------------------------------------------------------------------
 
 
 def reshape(x: Any, shape: Any) -> Any:
@@ -1175,7 +1175,7 @@ def one_hot(indices: Any, num_classes: int) -> Any:
     return at.astype(hit, _FLOATX)
 
 
-# -- linear algebra -----------------------------------------------------------------------------------------------
+# -- linear algebra ---------------------------------------------------------------------------------------------------
 
 
 def dot(x: Any, y: Any) -> Any:
@@ -1260,7 +1260,7 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     return x + bias
 
 
-# -- normalization ------------------------------------------------------------------------------------------------
+# -- normalization ----------------------------------------------------------------------------------------------------
 
 
 def batch_normalization(
@@ -1302,7 +1302,7 @@ def normalize_batch_in_training(
     return out, at.squeeze(center, tuple(axes)), at.squeeze(spread, tuple(axes))
 
 
-# -- losses -------------------------------------------------------------------------------------------------------
+# -- losses -----------------------------------------------------------------------------------------------------------
 
 
 def _order_by_level(fn: Callable[..., Any]) -> Callable[..., Any]:

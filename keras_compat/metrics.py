@@ -31,7 +31,7 @@ from keras_compat.utils.metrics_utils import ConfusionMatrix, div_no_nan
 _known = Registry("metric function")
 
 
-# -- functions ----------------------------------------------------------------------------------------------------
+# -- functions --------------------------------------------------------------------------------------------------------
 
 
 def _by_level(values: Any) -> Any:
@@ -193,7 +193,7 @@ def matthews_correlation(y_true: Any, y_pred: Any) -> Any:
     return (tp * tn - fp * fn) / (spread + K.epsilon())
 
 
-# -- the base of the classes --------------------------------------------------------------------------------------
+# -- the base of the classes ------------------------------------------------------------------------------------------
 
 
 class Metric:
@@ -398,7 +398,7 @@ class MeanMetricWrapper(Mean):
         return {**super().get_config(), **config}
 
 
-# -- means of functions -------------------------------------------------------------------------------------------
+# -- means of functions -----------------------------------------------------------------------------------------------
 
 
 @_known.add
@@ -610,7 +610,7 @@ class RootMeanSquaredError(Mean):
         return at.sqrt(div_no_nan(self.total, self.count))
 
 
-# -- counts at thresholds -----------------------------------------------------------------------------------------
+# -- counts at thresholds ---------------------------------------------------------------------------------------------
 
 
 class _Count(Metric):
@@ -936,7 +936,7 @@ class MeanIoU(Metric):
         return {"num_classes": self.num_classes, **super().get_config()}
 
 
-# -- names --------------------------------------------------------------------------------------------------------
+# -- names ------------------------------------------------------------------------------------------------------------
 
 
 def clone_metric(metric: Any) -> Any:

@@ -24,7 +24,7 @@ from keras_compat.dialect.translate import Note, translate
 PACKAGE = __name__.partition(".")[0]
 
 
-# --- the migration report -----------------------------------------------------------------------------------
+# --- the migration report --------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -82,7 +82,7 @@ def _is_ours(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE
 
 
-# --- wrapping -----------------------------------------------------------------------------------------------
+# --- wrapping --------------------------------------------------------------------------------------------------------
 
 
 def translated(function: Callable, spec: Spec, *, skip: int = 0) -> Callable:

@@ -47,7 +47,7 @@ class Spec:
     order_by_level: bool = False
     level_decides: bool = False
 
-    # --- derived, so that a call costs only set operations --------------------------------------------------
+    # --- derived, so that a call costs only set operations -----------------------------------------------------------
     # old words, and those of them that no Keras 2 knew; new words that Keras 1 did not know
     old: frozenset[str] = frozenset()
     only_old: frozenset[str] = frozenset()

@@ -9,7 +9,7 @@ yet waits for it. A word that the target itself takes as a parameter is never tr
 Sources: the signatures of Keras 0.3.3, 1.2.2, 2.2.4 and 2.3.1, and what 2.3.1's own legacy support does.
 """
 
-# --- class and module aliases -------------------------------------------------------------------------------
+# --- class and module aliases ----------------------------------------------------------------------------------------
 
 # Old name -> Keras 2 name, the very same object. Classes whose positional order or defaults are their own
 # (AtrousConvolution2D, MaxoutDense, Merge, ...) are not aliases: they are classes of the legacy layers.
@@ -106,7 +106,7 @@ MODULE_ALIASES: dict[str, str] = {
     "engine.base_layer": "engine",
 }
 
-# --- renamed arguments --------------------------------------------------------------------------------------
+# --- renamed arguments -----------------------------------------------------------------------------------------------
 
 _Renames = dict[str, str | tuple[str, ...]]
 
@@ -283,7 +283,7 @@ RENAME: dict[str, _Renames] = {
 # Old words that Keras 2.2 still used: they say nothing about which dialect a call is written in.
 WORDS_OF_BOTH: frozenset[str] = frozenset({"lr", "input_dim", "input_length"})
 
-# --- gathered arguments -------------------------------------------------------------------------------------
+# --- gathered arguments ----------------------------------------------------------------------------------------------
 
 # (old words, new word, how). `tuple`: all of them, in this order. `input_shape`: those given, None for the
 # others.
@@ -323,7 +323,7 @@ SAMPLES: dict[str, dict[str, tuple[str, str]]] = {
     "models:Model.predict_generator": {"val_samples": ("steps", "generator")},
 }
 
-# --- arguments that are gone --------------------------------------------------------------------------------
+# --- arguments that are gone -----------------------------------------------------------------------------------------
 
 # Old word -> (values that may be dropped, or None for all; reason). Any other value is refused with the
 # reason.
@@ -375,7 +375,7 @@ DROPPED: dict[str, dict[str, tuple[tuple | None, str]]] = {
     "datasets.imdb:load_data": {"test_split": (None, "the data comes split")},
 }
 
-# --- values -------------------------------------------------------------------------------------------------
+# --- values ----------------------------------------------------------------------------------------------------------
 
 # Old values by the old word they stand under. The keys are never values of the new word, so they may stand
 # there too.
@@ -451,7 +451,7 @@ V1_OBJECTS: dict[str, str] = {
     "EigenvalueRegularizer": "EigenvalueRegularizer",
 }
 
-# --- the positional order of 1.2.2 --------------------------------------------------------------------------
+# --- the positional order of 1.2.2 -----------------------------------------------------------------------------------
 
 # Words in order, `=` behind those with a default. Deconvolution2D's output_shape had none there; 2.3.1 does
 # without it.
@@ -722,7 +722,7 @@ LEVEL_DECIDES: frozenset[str] = frozenset(
     {"models:Model.fit_generator", "models:Model.evaluate_generator", "models:Model.predict_generator"}
 )
 
-# --- what kind of value a word stands for, to tell positional calls apart -----------------------------------
+# --- what kind of value a word stands for, to tell positional calls apart --------------------------------------------
 
 KINDS: dict[str, str] = {
     "init": "initializer",
@@ -864,7 +864,7 @@ INITIALIZER_NAMES: str = (
     "GlorotNormal HeUniform HeNormal LecunUniform LecunNormal"
 )
 
-# --- arguments that a callable takes through **kwargs -------------------------------------------------------
+# --- arguments that a callable takes through **kwargs ----------------------------------------------------------------
 
 LAYER_KEYWORDS: frozenset[str] = frozenset(
     {"name", "trainable", "dtype", "input_shape", "batch_input_shape", "batch_size", "weights"}
@@ -894,7 +894,7 @@ EXTRA_KEYWORDS: dict[str, frozenset[str]] = {
     "optimizers:Nadam": _OPTIMIZER_KEYWORDS | _EPSILON | {"schedule_decay"},
 }
 
-# --- defaults that differ -----------------------------------------------------------------------------------
+# --- defaults that differ --------------------------------------------------------------------------------------------
 
 # New word -> level -> value; no entry: as in 2.3. The words of a call do not matter: 2.3.1 gives a call in
 # Keras 1's words its own defaults (its GRU(output_dim=) has sigmoid gates).

@@ -68,7 +68,7 @@ def translate(
     return _convert(spec, args, kwargs, legacy, level)
 
 
-# --- which vocabulary ---------------------------------------------------------------------------------------
+# --- which vocabulary ------------------------------------------------------------------------------------------------
 
 
 def _is_legacy(spec: Spec, args: Sequence[Any], kwargs: Mapping[str, Any], level: str) -> bool:
@@ -201,7 +201,7 @@ def _looks_like(function: Any, kind: str) -> bool:
     return bool(names) and not starts and names[0] not in ("args", "kwargs")
 
 
-# --- the call in new words ----------------------------------------------------------------------------------
+# --- the call in new words -------------------------------------------------------------------------------------------
 
 
 def _convert(
@@ -351,7 +351,7 @@ def _fill_defaults(spec: Spec, out: dict[str, Any], level: str) -> None:
             out[word] = copy.deepcopy(by_level[level])
 
 
-# --- messages -----------------------------------------------------------------------------------------------
+# --- messages --------------------------------------------------------------------------------------------------------
 
 
 def _same(a: Any, b: Any) -> bool:

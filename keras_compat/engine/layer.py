@@ -191,7 +191,7 @@ class Layer:
         self._initial_weights = kwargs.get("weights")
         self._initialized = True
 
-    # -- attributes that are weights or layers ---------------------------------------------------------------
+    # -- attributes that are weights or layers ------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Keras 2.3 follows layers and variables that are set as attributes; before, only what a layer declares.
@@ -219,7 +219,7 @@ class Layer:
     def _nested_weights(self, kind: str) -> list[Any]:
         return [w for layer in self._layers for w in getattr(layer, kind)]
 
-    # -- weights ---------------------------------------------------------------------------------------------
+    # -- weights ------------------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Any) -> None:
         """Make the weights; called once with the shape (or list of shapes) of the first input."""
@@ -344,7 +344,7 @@ class Layer:
             )
         return sum(int(np.prod(w.shape)) for w in self.weights)
 
-    # -- losses, updates, metrics ----------------------------------------------------------------------------
+    # -- losses, updates, metrics -------------------------------------------------------------------------------------
 
     @property
     def losses(self) -> list[Any]:
@@ -400,7 +400,7 @@ class Layer:
         """Metric objects added to the layer."""
         return self._metrics + [m for layer in self._layers for m in layer.metrics]
 
-    # -- calling ---------------------------------------------------------------------------------------------
+    # -- calling ------------------------------------------------------------------------------------------------------
 
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Compute the output tensor or list of tensors; the place for a subclass's arithmetic."""
@@ -569,7 +569,7 @@ class Layer:
             arguments,
         )
 
-    # -- inputs and outputs ----------------------------------------------------------------------------------
+    # -- inputs and outputs -------------------------------------------------------------------------------------------
 
     def _at_node(self, index: int, attribute: str, what: str) -> Any:
         if not self._inbound_nodes:
@@ -675,7 +675,7 @@ class Layer:
         """The calls that took an output of the layer (the name of Keras 1; Keras 2 has ``_outbound_nodes``)."""
         return self._outbound_nodes
 
-    # -- description -----------------------------------------------------------------------------------------
+    # -- description --------------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Arguments that make the same layer again, without its weights; JSON can hold them."""

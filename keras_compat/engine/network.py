@@ -169,7 +169,7 @@ class Network(Layer):
                     f"holding past layer metadata). Found: {y!r}. Wrap the operation in a Lambda layer."
                 )
 
-    # -- parts -----------------------------------------------------------------------------------------------
+    # -- parts --------------------------------------------------------------------------------------------------------
 
     @property
     def layers(self) -> list[Any]:
@@ -300,7 +300,7 @@ class Network(Layer):
     def input_spec(self, value: Any) -> None:
         pass  # follows from the inputs
 
-    # -- running on other tensors ----------------------------------------------------------------------------
+    # -- running on other tensors -------------------------------------------------------------------------------------
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         """The outputs for other input tensors, with the same weights."""
@@ -399,7 +399,7 @@ class Network(Layer):
         if updates:
             self._file(self._per_input_updates, updates, inputs)
 
-    # -- description -----------------------------------------------------------------------------------------
+    # -- description --------------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
         """Layers, their calls, inputs and outputs; JSON can hold it."""

@@ -390,7 +390,7 @@ class Model(Network):
             )
         return self._predict_function
 
-    # -- data ------------------------------------------------------------------------------------------------
+    # -- data ---------------------------------------------------------------------------------------------------------
 
     def _build_for(self, x: Any, what: str) -> None:
         """A model without an input shape gets that of its first data."""
@@ -457,7 +457,7 @@ class Model(Network):
             if O.is_loss(fn, "sparse_categorical_crossentropy"):
                 D.check_labels(y, shape_of(output)[-1] or np.iinfo(np.int64).max, name)
 
-    # -- single batches --------------------------------------------------------------------------------------
+    # -- single batches -----------------------------------------------------------------------------------------------
 
     def train_on_batch(
         self,
@@ -531,7 +531,7 @@ class Model(Network):
             self._fast_predict = (step, x.ndim, x.shape[1:])
         return unpack_singleton(step(*xs))
 
-    # -- many batches ----------------------------------------------------------------------------------------
+    # -- many batches -------------------------------------------------------------------------------------------------
 
     def fit(
         self,
@@ -801,7 +801,7 @@ class Model(Network):
             results = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
         return results[0] if len(results) == 1 else list(results)
 
-    # -- description and files -------------------------------------------------------------------------------
+    # -- description and files ----------------------------------------------------------------------------------------
 
     def summary(
         self,

@@ -38,7 +38,7 @@ FILE_BACKEND = "tensorflow"
 _ATTRIBUTE_LIMIT = 64512
 
 
-# -- whole models --------------------------------------------------------------------------------------------
+# -- whole models -----------------------------------------------------------------------------------------------------
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
@@ -163,7 +163,7 @@ def _objects() -> dict[str, Any]:
     return from_losses | {k: v for k, v in vars(metrics_module).items() if isinstance(v, type)}
 
 
-# -- weights -------------------------------------------------------------------------------------------------
+# -- weights ----------------------------------------------------------------------------------------------------------
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
@@ -319,7 +319,7 @@ def _array(group: Any, name: str) -> np.ndarray:
     return np.asarray(group[name])
 
 
-# -- names and text ------------------------------------------------------------------------------------------
+# -- names and text ---------------------------------------------------------------------------------------------------
 
 
 def _stored_name(weight: Any, default: str) -> str:
@@ -400,7 +400,7 @@ def _parse(text: str, what: str) -> dict[str, Any]:
     return out
 
 
-# -- files ---------------------------------------------------------------------------------------------------
+# -- files ------------------------------------------------------------------------------------------------------------
 
 
 def _is_group(filepath: Any) -> bool:

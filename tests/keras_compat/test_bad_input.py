@@ -323,7 +323,7 @@ BAD_COMPILES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("bad", BAD_COMPILES, ids=lambda bad: str(list(bad)[0]))
+@pytest.mark.parametrize("bad", BAD_COMPILES, ids=lambda bad: next(iter(bad)))
 def test_a_failing_compile_changes_nothing(bad: dict[str, Any]) -> None:
     model = make("mse", metrics=["mae"])
     model.train_on_batch(X, Y)
