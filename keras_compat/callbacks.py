@@ -132,73 +132,74 @@ class CallbackList:
         for callback in self.callbacks:
             callback.set_model(model)
 
-    def _call(self, hook: str, *args: Any) -> None:
+    def _call(self, hook: str, logs: Logs | None, *counts: int) -> None:
+        logs = {} if logs is None else logs
         for method in self._hooks[hook]:
-            method(*args)
+            method(*counts, logs)
 
     def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Same as ``on_train_batch_begin``."""
-        self._call("on_train_batch_begin", batch, logs if logs is not None else {})
+        self._call("on_train_batch_begin", logs, batch)
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Same as ``on_train_batch_end``."""
-        self._call("on_train_batch_end", batch, logs if logs is not None else {})
+        self._call("on_train_batch_end", logs, batch)
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a training batch."""
-        self._call("on_train_batch_begin", batch, logs if logs is not None else {})
+        self._call("on_train_batch_begin", logs, batch)
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a training batch."""
-        self._call("on_train_batch_end", batch, logs if logs is not None else {})
+        self._call("on_train_batch_end", logs, batch)
 
     def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a batch of evaluate."""
-        self._call("on_test_batch_begin", batch, logs if logs is not None else {})
+        self._call("on_test_batch_begin", logs, batch)
 
     def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch of evaluate."""
-        self._call("on_test_batch_end", batch, logs if logs is not None else {})
+        self._call("on_test_batch_end", logs, batch)
 
     def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Before a batch of predict."""
-        self._call("on_predict_batch_begin", batch, logs if logs is not None else {})
+        self._call("on_predict_batch_begin", logs, batch)
 
     def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """After a batch of predict."""
-        self._call("on_predict_batch_end", batch, logs if logs is not None else {})
+        self._call("on_predict_batch_end", logs, batch)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Before an epoch."""
-        self._call("on_epoch_begin", epoch, logs if logs is not None else {})
+        self._call("on_epoch_begin", logs, epoch)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """After an epoch; callbacks see and may extend the same logs, in order."""
-        self._call("on_epoch_end", epoch, logs if logs is not None else {})
+        self._call("on_epoch_end", logs, epoch)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before training."""
-        self._call("on_train_begin", logs if logs is not None else {})
+        self._call("on_train_begin", logs)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """After training."""
-        self._call("on_train_end", logs if logs is not None else {})
+        self._call("on_train_end", logs)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before evaluate."""
-        self._call("on_test_begin", logs if logs is not None else {})
+        self._call("on_test_begin", logs)
 
     def on_test_end(self, logs: Logs | None = None) -> None:
         """After evaluate."""
-        self._call("on_test_end", logs if logs is not None else {})
+        self._call("on_test_end", logs)
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
         """Before predict."""
-        self._call("on_predict_begin", logs if logs is not None else {})
+        self._call("on_predict_begin", logs)
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """After predict."""
-        self._call("on_predict_end", logs if logs is not None else {})
+        self._call("on_predict_end", logs)
 
     def __iter__(self) -> Any:
         return iter(self.callbacks)

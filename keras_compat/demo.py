@@ -76,6 +76,17 @@ def build_model() -> Sequential:
     return model
 
 
+def _check_output(path: str) -> None:
+    """Raise OSError, before any training, where the model could not be written to ``path``."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"[demo] an existing folder for the model expected; got {path}. Create it first.")
+    if os.path.isdir(path) or not path:
+        raise IsADirectoryError(f"[demo] the path of a file expected; {path!r} is a folder. Add a name: model.h5.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"[demo] a folder to write to expected; {folder} is read-only. Choose another --output.")
+
+
 def run(
     epochs: int = 10,
     batch_size: int = 128,
@@ -90,8 +101,7 @@ def run(
         OSError: no digits to be had, or ``output`` can not be written.
         RuntimeError: the reloaded model does not predict the same bits (a defect, if it ever happens).
     """
-    if not os.path.isdir(os.path.dirname(os.path.abspath(output))):
-        raise FileNotFoundError(f"[demo] an existing folder for the model expected; got {output}. Create it first.")
+    _check_output(output)
     (x_train, y_train), (x_test, y_test), origin = load_digits(source)
     print(f"Data: {origin}")
     if len(x_train) < FEW:

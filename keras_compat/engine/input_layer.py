@@ -85,7 +85,7 @@ def _dtype_of(tensor: Any) -> Any:
 
 
 def Input(
-    shape: Sequence[int | None] | None = None,
+    shape: int | Sequence[int | None] | None = None,
     batch_shape: Sequence[int | None] | None = None,
     name: str | None = None,
     dtype: Any = None,

@@ -151,7 +151,7 @@ class Layer:
         # Keras 1's hook and Keras 2's are one: who defines either answers to both.
         own = cls.__dict__
         if "compute_output_shape" in own and "get_output_shape_for" not in own:
-            cls.get_output_shape_for = cls.compute_output_shape  # type: ignore[method-assign]
+            cls.get_output_shape_for = cls.compute_output_shape
         elif "get_output_shape_for" in own and "compute_output_shape" not in own:
             cls.compute_output_shape = cls.get_output_shape_for  # type: ignore[method-assign]
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from keras_compat import losses as losses_module
 from keras_compat import metrics as metrics_module
 from keras_compat.dialect.level import get_api_level
 from keras_compat.engine.layer import shape_of
+from keras_compat.utils.generic_utils import warn
 
 
 def check_names(loss: Any, metrics: Any) -> None:
@@ -52,10 +52,9 @@ def losses_by_output(loss: Any, names: Sequence[str]) -> list[Any]:
         _check_keys("loss", loss, names)
         for name in names:
             if name not in loss:
-                warnings.warn(
+                warn(
                     f"Output {name} missing from loss dictionary. We assume this was done on purpose, and we will not "
-                    f"be expecting any data to be passed to {name} during training.",
-                    stacklevel=3,
+                    f"be expecting any data to be passed to {name} during training."
                 )
         given = [loss.get(name) for name in names]
     elif isinstance(loss, (list, tuple)):
@@ -113,7 +112,7 @@ def target_shape(fn: Any, output_shape: Any) -> Any:
 
 def check_kind_of_targets(y: Any, fn: Any, output_shape: Any) -> None:
     """Raise ValueError for class numbers where one-hot rows are expected, and the other way round."""
-    shape = np.shape(y) if hasattr(y, "shape") else ()
+    shape: tuple[Any, ...] = tuple(y.shape) if hasattr(y, "shape") else ()
     classes = output_shape[-1]
     if len(shape) == 1:
         shape = (*shape, 1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from keras_compat.engine import registry
 from keras_compat.engine.layer import mask_of, shape_of
 from keras_compat.engine.network import Network
 from keras_compat.saving import h5
-from keras_compat.utils.generic_utils import unknown_arguments, unpack_singleton
+from keras_compat.utils.generic_utils import unknown_arguments, unpack_singleton, warn
 from keras_compat.utils.layer_utils import print_summary
 from keras_compat.utils.progbar import Progbar
 
@@ -351,10 +350,9 @@ class Model(Network):
         """Warn where ``trainable`` was changed after compiling, which has no effect."""
         now = self.trainable_weights
         if len(now) != len(self._collected_trainable_weights):
-            warnings.warn(
+            warn(
                 "Discrepancy between trainable weights and collected trainable weights, did you set `model.trainable` "
-                "without calling `model.compile` after ?",
-                stacklevel=3,
+                "without calling `model.compile` after ?"
             )
 
     @property

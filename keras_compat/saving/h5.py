@@ -14,7 +14,6 @@ import io
 import json
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -28,7 +27,7 @@ from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.engine.network import json_value
 from keras_compat.engine.registry import deserialize
-from keras_compat.utils.generic_utils import deserialize_keras_object, get_custom_objects
+from keras_compat.utils.generic_utils import deserialize_keras_object, get_custom_objects, warn
 from keras_compat.version import KERAS_VERSION
 
 # What the layout of kernels follows; readers of such files turn the kernels of those marked 'theano'.
@@ -78,7 +77,7 @@ def _write_model(group: Any, model: Any, include_optimizer: bool) -> None:
     try:
         _write_text(group, "training_config", json.dumps(training, default=json_value))
     except TypeError as error:
-        warnings.warn(f"The compile settings can not be written and are left out of the file: {error}", stacklevel=4)
+        warn(f"The compile settings can not be written and are left out of the file: {error}")
         return
     values = model.optimizer.get_weights()
     if values:
@@ -113,10 +112,7 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
         assign(model, match_in_order(weights, model.layers))
         training = _read_text(group, "training_config") if compile else None
         if compile and training is None:
-            warnings.warn(
-                "No training configuration found in save file: the model was *not* compiled. Compile it manually.",
-                stacklevel=2,
-            )
+            warn("No training configuration found in save file: the model was *not* compiled. Compile it manually.")
         if training is not None:
             _compile_from(model, _parse(training, "training_config"), group, custom_objects)
     return model
@@ -151,10 +147,9 @@ def _compile_from(model: Any, training: dict[str, Any], group: Any, custom_objec
         try:
             model.optimizer.set_weights(values)
         except ValueError as error:
-            warnings.warn(
+            warn(
                 "Error in loading the saved optimizer state. As a result, your model is starting with a freshly "
-                f"initialized optimizer. ({error})",
-                stacklevel=3,
+                f"initialized optimizer. ({error})"
             )
 
 
@@ -249,9 +244,7 @@ def match_by_name(
             if not problems:
                 pairs += found
             elif skip_mismatch:
-                warnings.warn(
-                    f"Skipping loading of weights for layer {name} due to {'; '.join(problems)}", stacklevel=3
-                )
+                warn(f"Skipping loading of weights for layer {name} due to {'; '.join(problems)}")
             else:
                 wrong += problems
     if wrong:

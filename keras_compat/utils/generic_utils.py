@@ -9,10 +9,13 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+_PACKAGE = __name__.partition(".")[0]
 _GLOBAL_CUSTOM_OBJECTS: dict[str, Any] = {}
 
 
@@ -99,6 +102,14 @@ def _also_known(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
         return
     with CustomObjectScope(custom_objects):
         yield
+
+
+def warn(message: str) -> None:
+    """Warn about the user's line: the innermost one outside this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
 
 
 def serialize_keras_object(instance: Any) -> Any:

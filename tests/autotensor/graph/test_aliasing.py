@@ -5,7 +5,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autotensor as at
@@ -82,7 +82,7 @@ def checked_calls(self, arrays, outs, contiguous):
 _calls = Group.calls
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=max(60, settings().max_examples), deadline=None)
 @given(programs(), st.integers(0, 99))
 def test_updates_see_the_values_from_before_the_call(program, seed):
     check(program, seed)

@@ -105,3 +105,83 @@ def test_the_same_numbers_as_the_eager_step():
     fast = at.compile(step)(at.Tensor(w), at.Tensor(x))
     for a, b in zip(eager, fast, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy())
+
+
+def test_static_arguments_of_different_types_are_different():
+    @at.compile
+    def scale(x, k):
+        return x * k
+
+    assert scale(np.arange(3), 2).dtype == np.int64
+    assert scale(np.arange(3), 2.0).dtype == np.float64
+    assert scale(np.arange(3), True).dtype == np.int64
+    assert np.signbit(scale(np.ones(1), -0.0).numpy()) and not np.signbit(scale(np.ones(1), 0.0).numpy())
+
+
+def test_an_argument_that_can_not_be_a_signature_is_refused():
+    @at.compile
+    def f(x, options):
+        return x
+
+    with pytest.raises(at.errors.GraphError, match=r"\[compile\].*set"):
+        f(np.ones(2), {1, 2})
+
+
+def test_reading_a_variable_while_tracing_is_an_error_not_a_constant():
+    lr = at.Variable(np.array(0.5), name="lr")
+    for read in (lambda: float(lr), lambda: lr.numpy(), lambda: bool(lr), lambda: lr.item(), lambda: np.asarray(lr)):
+
+        @at.compile
+        def f(x, read=read):
+            return x * read()
+
+        with pytest.raises(at.errors.TraceError, match=r"variable 'lr' is read .*test_compile\.py:\d+"):
+            f(np.ones(2))
+    assert float(lr) == 0.5
+
+
+def test_an_assigned_value_is_read_in_the_dtype_of_the_variable():
+    n = at.Variable(np.zeros((), np.int32))
+    w = at.Variable(np.zeros(2, "f4"))
+
+    @at.compile
+    def step(x):
+        n.assign(x[0])
+        w.assign(w + x)
+        return n * 1, w * 1
+
+    count, value = step(np.array([2.7, 1.0]))
+    assert count.dtype == np.int32 and count.item() == 2
+    assert value.dtype == np.float32 and w.dtype == np.float32
+
+
+def test_methods_and_named_tuples():
+    from collections import namedtuple
+
+    Pair = namedtuple("Pair", "left right")
+
+    class Model:
+        def __init__(self, k):
+            self.k = k
+
+        @at.compile
+        def step(self, pair):
+            return Pair(pair.left * self.k, pair.right)
+
+    out = Model(3.0).step(Pair(np.ones(2), np.zeros(2)))
+    assert out.left.tolist() == [3, 3] and out.right.tolist() == [0, 0]
+    assert Model(4.0).step(Pair(np.ones(2), np.zeros(2))).left.tolist() == [4, 4]
+
+
+def test_variables_that_change_places_in_a_step():
+    a, b = at.Variable(np.array([1.0])), at.Variable(np.array([2.0]))
+
+    @at.compile
+    def swap():
+        old = a * 1
+        a.assign(b)
+        b.assign(old)
+        return a + 10 * b
+
+    assert [swap().item() for _ in range(3)] == [12, 21, 12]
+    assert (a.numpy(), b.numpy()) == (2, 1)

@@ -395,3 +395,87 @@ def test_a_constant_in_a_graph_is_what_it_was_when_the_graph_was_built():
     f = at.function([x], x * c)
     c[0] = 5
     np.testing.assert_array_equal(f(np.ones(3)), [1, 1, 1])
+
+
+def test_a_given_may_be_computed_from_the_inputs():
+    x = at.placeholder((None, 3), np.float64)
+    h = at.placeholder((None, 3), np.float64)
+    other = at.placeholder((None, 3), np.float64)
+    f = at.function([x], [h + 1, other], givens={h: at.exp(x), other: x})
+    a = rng().normal(size=(2, 3))
+    for switches in ({}, {"compile": False}):
+        with config.use(**switches):
+            first, second = f(a)
+        np.testing.assert_allclose(first, np.exp(a) + 1)
+        np.testing.assert_array_equal(second, a)
+
+
+def test_a_static_input_is_told_apart_by_value_not_by_bytes():
+    s = at.placeholder((), np.float32)
+    x = at.placeholder((2,))
+    f = at.function([x, s], x * s, static=[s])
+    one = np.array(1.0, "f4")
+    np.testing.assert_array_equal(f(np.ones(2, "f4"), one), [1, 1])
+    np.testing.assert_array_equal(f(np.ones(2, "f4"), one.view(np.int32)), [1065353216] * 2)
+
+
+def test_parameters_that_python_calls_equal_are_not_merged():
+    from autotensor.ops.like import fill_like
+
+    x = at.placeholder((4,))
+    plus, minus = at.function([x], [fill_like(x, value=0.0), fill_like(x, value=-0.0)])(np.ones(4))
+    assert not np.signbit(plus).any() and np.signbit(minus).all()
+
+
+def test_stop_gradient_of_a_broadcast_keeps_its_shape():
+    x = at.placeholder(())
+    f = at.function([x], at.stop_gradient(at.broadcast_to(x, (3, 4))) * 2 + 1)
+    np.testing.assert_array_equal(f(3.0), np.full((3, 4), 7.0))
+
+
+def test_a_leaf_written_after_it_was_used_is_an_error_not_another_value():
+    w = at.Tensor([1.0, 2.0], requires_grad=True)
+    x = at.placeholder((2,), np.float64)
+    y = w * x
+    f = at.function([x], y)
+    np.testing.assert_array_equal(f(np.ones(2)), [1, 2])
+    with at.no_grad():
+        w[0] = 5.0
+    for switches in ({"fuse": False}, {"compile": False}):  # a plan made before the write goes on; a new one would lie
+        with config.use(**switches), pytest.raises(at.errors.GradError, match="overwritten in place"):
+            f(np.ones(2))
+    np.testing.assert_array_equal(at.function([x], w * x)(np.ones(2)), [5, 2])  # recorded after the write
+
+
+def test_a_function_can_not_be_copied_or_pickled():
+    import copy
+    import pickle
+
+    x = at.placeholder((3,))
+    f = at.function([x], x + 1, name="plus")
+    for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"\[plus\] a compiled function can not be copied"):
+            attempt(f)
+
+
+def test_switches_changed_between_calls_take_effect():
+    x = at.placeholder((None,), name="x")
+    f = at.function([x], at.log(x))
+    with np.errstate(all="ignore"):
+        assert f(np.zeros(2, "f4"))[0] == -np.inf
+        with config.use(nan_guard=True), pytest.raises(at.errors.NanError):
+            f(np.zeros(2, "f4"))
+        assert f(np.zeros(2, "f4"))[0] == -np.inf
+
+
+def test_show_tells_variables_constants_and_several_outputs_apart(capsys):
+    w = at.Variable(np.ones((3, 2)), name="w")
+    x = at.placeholder((None, 3), np.float64, name="x")
+    text = at.show(at.matmul(x, w) + at.Tensor([1.0, 2.0]))
+    assert "w: float64[3, 2]" in text and "x: float64[?, 3]" in text and "const" in text
+    values, vectors = at.linalg.eigh(at.placeholder((3, 3), np.float64))
+    text = at.show([vectors, values])
+    assert text.splitlines()[-1] == "return %0.1, %0.0"
+    eager = at.Tensor([1.0, 2.0], requires_grad=True) * 3
+    assert at.show(eager).splitlines()[-1] == "return %0"
+    capsys.readouterr()

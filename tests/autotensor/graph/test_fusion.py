@@ -167,3 +167,100 @@ def test_an_unwritable_cache_folder_is_no_obstacle(tmp_path):
         x = at.placeholder((None,), np.float32)
         out = at.function([x], at.exp(x) * 2.2345 + 6.4321)(np.zeros(3))
     np.testing.assert_allclose(out, 2.2345 + 6.4321, rtol=1e-6)
+
+
+def agree(f, *arrays):
+    """The kernel, the single steps and the interpreter give the same bits."""
+    with np.errstate(all="ignore"):
+        fused = f(*arrays)
+        for switches in ({"fuse": False}, {"compile": False}):
+            with config.use(**switches):
+                for a, b in zip(fused, f(*arrays), strict=True):
+                    assert a.dtype == b.dtype and a.shape == b.shape
+                    np.testing.assert_array_equal(a, b)
+    return fused
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_kernels_round_after_each_operation_as_numpy_does(dtype):
+    x = at.placeholder((None,), dtype)
+    s = at.placeholder((), dtype)
+    big = 1e8 if dtype == "f4" else 1e17
+    total = x + s
+    lost = (x - (total - (total - x))) + (s - (total - x))  # Knuth's exact error of a sum
+    f = at.function([x, s], [(x + big) - big, at.floor(x / 49.0), at.floor(x / s), at.sqrt(x * x - x * x), lost])
+    values = agree(f, np.arange(1, 1000, dtype=dtype) * 49, np.array(49, dtype))
+    np.testing.assert_array_equal(values[1], np.arange(1, 1000))
+    y = at.placeholder((None,), dtype)
+    g = at.function([x, y], [at.sqrt(x * x - y * y)])
+    a = np.random.default_rng(0).normal(size=500).astype(dtype)
+    np.testing.assert_array_equal(agree(g, a, a.copy())[0], np.zeros(500))
+
+
+INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integer_operations_at_the_ends_of_their_range(dtype):
+    a, b = at.placeholder((None,), dtype), at.placeholder((None,), dtype)
+    f = at.function(
+        [a, b],
+        [
+            -a, at.abs(a), at.sign(a), at.square(a), a * b - 3, at.maximum(a, b), at.minimum(a, b), at.clip(a, 2, 5),
+            at.sum(a * b), at.max(a + b), at.min(a * 2), at.prod(a), at.argmax(a * 1), a < b, at.equal(a, b),
+            at.where(a > b, a, b), (a * b).astype("f4"), a.astype(bool), at.logical_and(a > 1, b > 1),
+        ],
+    )  # fmt: skip
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    agree(f, np.array([0, 1, high, low, 3], dtype), np.array([5, 1, high, high, 2], dtype))
+
+
+def test_numbers_beyond_the_dtype_compare_exactly():
+    a, u = at.placeholder((None,), np.int64), at.placeholder((None,), np.uint64)
+    small = at.placeholder((None,), np.uint8)
+    f = at.function(
+        [a, u, small],
+        [a + (2**62 + 1), at.equal(a, 2**53 + 1), a < 2**70, u > 2**63, u + (2**63 + 1), a < u, at.equal(a, u),
+         small < 300, small > -1, at.clip(u, 1, 2**63 + 1)],
+    )  # fmt: skip
+    found = agree(f, np.array([0, 2**53 + 1, -7]), np.array([2**63 + 1, 2**53, 7], "u8"), np.array([0, 5, 255], "u1"))
+    assert found[1].tolist() == [False, True, False] and found[7].all() and found[2].all()
+    assert found[5].tolist() == [True, False, True]
+
+
+def test_booleans():
+    a, b = at.placeholder((None, 3), bool), at.placeholder((None, 3), bool)
+    c = at.placeholder((None, 3), np.float64)
+    f = at.function(
+        [a, b, c],
+        [at.sum(a, axis=1), at.max(a, axis=1), at.min(a), at.argmax(a, axis=1), at.any(a, axis=0), at.all(a), a < b,
+         at.equal(a, b), at.where(a, 1.0, b), at.prod(a), at.logical_xor(a, b), a * b, a + b, a & b, a.astype("f4") * 2,
+         at.maximum(a, b), at.where(c, a, b), at.logical_not(at.where(c, a, b))],
+    )  # fmt: skip
+    r = np.random.default_rng(0)
+    agree(f, r.random((4, 3)) < 0.5, r.random((4, 3)) < 0.5, np.array([[0, 0.5, np.nan], [-2, -0.0, np.inf]] * 2))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_special_values(dtype):
+    x = at.placeholder((None,), dtype)
+    f = at.function(
+        [x],
+        [at.where(x, 1.0, 2.0), at.argmax(x), at.argmin(x), x.astype(bool), at.round(x * 0.5), at.floor(x), at.ceil(x),
+         at.trunc(x), x**2, x**3, x**1, x**0, at.clip(x, None, 1), at.clip(x, 0, 1), at.clip(x, -1, None), at.sign(x),
+         1 / x, x / 0, x % 2, x // 2, at.maximum(x, 0.5), at.minimum(x, 0.5), at.max(x), at.min(x), at.isnan(x),
+         at.isinf(x), at.isfinite(x), x < 1, at.not_equal(x, x), at.sqrt(x), at.abs(x), at.reciprocal(x)],
+    )  # fmt: skip
+    agree(f, np.array([np.nan, np.inf, -np.inf, -0.0, 0, 1, -3, 0.5, 1.5, 2.5, -0.5], dtype))
+    agree(f, np.array([-0.0, 0, 1, -3, 5, 5], dtype))
+    agree(f, np.array([np.nan], dtype))
+
+
+def test_a_kernel_has_a_bounded_number_of_arrays():
+    xs = [at.placeholder((2,), np.float64) for _ in range(150)]
+    total = xs[0]
+    for x in xs[1:]:
+        total = total + x
+    f = at.function(xs, total)
+    assert f(*[np.full(2, k) for k in range(150)]).tolist() == [11175, 11175]
+    assert max(len(call.args) for call in f._last.calls) < 60

@@ -1,0 +1,98 @@
+"""Layers and models called on values give values; called on what Keras makes, they stay part of its graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autotensor as at
+from keras_compat import backend as K
+from keras_compat.layers import Activation, Dense, Dropout, Flatten, Input, Layer
+from keras_compat.models import Model, Sequential
+
+X = np.random.default_rng(4).normal(size=(3, 4)).astype("float32")
+
+
+def test_a_layer_on_a_tensor_with_a_value_gives_a_value() -> None:
+    layer = Dense(2)
+    y = layer(at.Tensor(X))
+    np.testing.assert_allclose(y.numpy(), X @ layer.get_weights()[0], rtol=1e-5)
+    layer.set_weights([np.zeros((4, 2)), np.ones(2)])
+    np.testing.assert_allclose(layer(X).numpy(), 1.0)  # an array will do
+    assert (y.numpy() != 1.0).all()  # a value does not change afterwards
+
+
+def test_a_chain_of_layers_and_a_model() -> None:
+    model = Sequential([Dense(5, activation="relu", input_dim=4), Dropout(0.5), Dense(2)])
+    want = model.predict(X)
+    np.testing.assert_allclose(model(at.Tensor(X)).numpy(), want, rtol=1e-5)
+    y: Any = at.Tensor(X)
+    for layer in (*model.layers, Flatten(), Activation("linear")):
+        y = layer(y)
+    np.testing.assert_allclose(y.numpy(), want, rtol=1e-5)
+    assert float(at.sum(y)) == pytest.approx(want.sum(), rel=1e-4)
+
+
+def test_several_outputs_and_inputs() -> None:
+    a, b = Input((4,)), Input((4,))
+    model = Model([a, b], [Dense(2)(a), Dense(3)(b)])
+    values = model([at.Tensor(X), at.Tensor(2 * X)])
+    for value, want in zip(values, model.predict([X, 2 * X])):
+        np.testing.assert_allclose(value.numpy(), want, rtol=1e-5)
+
+
+def test_the_training_branch_where_it_is_asked_for() -> None:
+    ones = at.Tensor(np.ones((50, 50), "float32"))
+    assert set(np.unique(Dropout(0.5)(ones, training=True).numpy())) == {0.0, 2.0}
+    assert set(np.unique(Dropout(0.5)(ones).numpy())) == {1.0}
+
+
+def test_gradients_reach_the_weights() -> None:
+    layer = Dense(2)
+    y = layer(at.Tensor(X))
+    kernel, bias = at.grad(at.sum(y), [layer.kernel, layer.bias])
+    np.testing.assert_allclose(at.evaluate(kernel), np.repeat(X.sum(axis=0)[:, None], 2, axis=1), rtol=1e-5)
+    np.testing.assert_allclose(at.evaluate(bias), [3.0, 3.0])
+
+
+def test_what_keras_makes_stays_symbolic_and_follows_the_weights() -> None:
+    layer = Dense(2, use_bias=False)
+    made = [layer(K.constant(X)), layer(K.variable(X)), layer(Input(tensor=K.constant(X)))]
+    for value in (2.0, 3.0):
+        layer.set_weights([np.full((4, 2), value)])
+        for y in made:
+            assert y.is_symbolic
+            np.testing.assert_allclose(K.eval(y), X @ np.full((4, 2), value), rtol=1e-4)
+
+
+def test_a_layer_within_a_layer_stays_in_the_graph() -> None:
+    class Table(Layer):
+        def build(self, input_shape: Any) -> None:
+            self.inner = Dense(2, use_bias=False)
+            super().build(input_shape)
+
+        def call(self, inputs: Any) -> Any:
+            rows = self.inner(at.asarray(X))  # values, but their product must follow the weights and be trained
+            return inputs + K.sum(rows)
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+    table = Table()
+    x = Input((4,))
+    model = Model(x, table(x))
+    model.compile("sgd", "mse")
+    before = table.inner.get_weights()[0]
+    model.train_on_batch(X, X + 1)
+    after = table.inner.get_weights()[0]
+    assert (before != after).any()
+    np.testing.assert_allclose(model.predict(X), X + (X @ after).sum(), rtol=1e-4)
+    np.testing.assert_allclose(table(at.Tensor(X)).numpy(), X + (X @ after).sum(), rtol=1e-4)
+
+
+def test_a_model_on_a_given_tensor() -> None:
+    x = Input(tensor=K.constant(X))
+    model = Model(x, Dense(2)(x))
+    assert model.predict(None, steps=1).shape == (3, 2)
