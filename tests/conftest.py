@@ -39,9 +39,7 @@ def global_settings() -> dict[str, Any]:
 
 def leaked(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """Return a line for each setting that changed; settings of modules imported meanwhile do not count."""
-    return [
-        f"{name}: {before[name]!r} became {after[name]!r}" for name in before if after[name] != before[name]
-    ]
+    return [f"{name}: {before[name]!r} became {after[name]!r}" for name in before if after[name] != before[name]]
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +49,4 @@ def no_leaked_settings():
     yield
     changes = leaked(before, global_settings())
     if changes:
-        pytest.fail(
-            "the test leaves settings changed for those after it:\n" + "\n".join(changes), pytrace=False
-        )
+        pytest.fail("the test leaves settings changed for those after it:\n" + "\n".join(changes), pytrace=False)

@@ -240,6 +240,7 @@ def test_far_off_names_get_the_list_and_no_suggestion(make_it: Callable[[], Any]
         (lambda: make().layers[0].set_weights([X]), ValueError, "list of length 1, but the layer was expecting 2"),
     ],
 )  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Output .* missing from loss dictionary")
 def test_bad_arguments(make_it: Callable[[], Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         make_it()

@@ -219,7 +219,8 @@ def compute(program, leaves, eager):
             continue  # which of two draws comes first is not laid down
         if function in RANDOM:
             once.add("drawn")
-            program["random"] = True
+        if function in RANDOM or "stop_gradient" in function.__code__.co_names:
+            program["deferred"] = True
         # The latest values are preferred, or programs would be wide and flat.
         a = fitting[-1 - i % min(len(fitting), 4)]
         operands = [a]
@@ -326,8 +327,9 @@ def check(program):
         updates = new_values(program, values, variables)
         return placeholders, variables, [*outputs, *grads], updates
 
-    # Without randomness, operations on a Variable that is not deferred have values too, which the graph then follows.
-    with at.deferred() if program.get("random") else contextlib.nullcontext():
+    # Otherwise operations on a Variable that is not deferred have values, which the graph follows. Draws and
+    # stop_gradient of a value do not: they are done once.
+    with at.deferred() if program.get("deferred") else contextlib.nullcontext():
         placeholders, variables, roots, updates = build()
     given = program["given"] == 1 and len(placeholders) > 1
     if given:  # the second input enters through another placeholder and a substitution
