@@ -57,7 +57,8 @@ SMALL = """
 
 
 def start(code, folder, **environment):
-    environment = {**os.environ, "AUTOTENSOR_CACHE_DIR": str(folder), "NUMBA_CACHE_DIR": "", **environment}
+    fresh = {"AUTOTENSOR_CACHE_DIR": str(folder), "NUMBA_CACHE_DIR": "", "NUMBA_DISABLE_JIT": "0"}
+    environment = {**os.environ, **fresh, **environment}
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)],
         stdout=subprocess.PIPE,
