@@ -8,6 +8,7 @@ Operators and methods (``x + y``, ``x.sum()``) are attached by ``autotensor.ops`
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -389,7 +390,18 @@ def symbol(aval: Aval, node: Node | None = None, index: int = 0, name: str | Non
 
 def placeholder(shape: Iterable[Dim], dtype: Any = np.float32, name: str | None = None) -> Tensor:
     """A tensor whose value is given when a compiled function is called; ``None`` marks unknown dimensions."""
-    return symbol(Aval(shape, dtype), name=name)
+    try:
+        dims = tuple([None if d is None else operator.index(d) for d in shape])
+    except TypeError:
+        raise ShapeError(
+            f"[placeholder] shape must be a sequence of whole numbers and None; got {shape!r}. Write (3,) for a vector?"
+        ) from None
+    if any([d is not None and d < 0 for d in dims]):
+        raise ShapeError(f"[placeholder] sizes can not be negative; got {dims}. Use None for an unknown size.")
+    aval = Aval(dims, dtype)
+    if aval.dtype.kind not in "biuf":
+        raise DTypeError(f"[placeholder] expected a dtype of numbers or bools; got {dtype!r}. Use 'float32'?")
+    return symbol(aval, name=name)
 
 
 def to_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

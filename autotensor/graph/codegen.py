@@ -118,6 +118,9 @@ def expression(node: Node) -> str | None:
     compares = node.avals[0].dtype.kind == "b" and dtype.kind == "f"
     if compares and all(isinstance(x, Tensor) and x.dtype.kind in "iu" for x in node.inputs):
         return None  # int64 and uint64, which NumPy compares exactly
+    casts = dtype.kind == "u" and "cast(" in expr
+    if casts and any(isinstance(x, Tensor) and x.dtype.kind == "f" for x in node.inputs):
+        return None  # of a negative number each machine instruction makes another unsigned one
     if dtype.kind in "iub" and any(name + "(" in expr for name in (*_F32, *_F64)):
         return None  # integer operands of a function that gives floats: NumPy's own rules apply
     return expr

@@ -19,10 +19,10 @@ from autotensor.core.state import state, tracing
 from autotensor.core.tensor import Tensor, Variable, as_tensor, symbol, to_array, wrap
 from autotensor.errors import AutotensorError, DTypeError, GraphError
 from autotensor.graph.check import check
-from autotensor.graph.interpret import interpret
+from autotensor.graph.interpret import Replay, interpret, replay
 from autotensor.graph.plan import Plan
 from autotensor.graph.show import show
-from autotensor.graph.specialise import specialise
+from autotensor.graph.specialise import sized, specialise
 
 log = logging.getLogger("autotensor")
 
@@ -47,6 +47,8 @@ class Function:
         name: str | None = None,
     ):
         self.name = name or "function"
+        if isinstance(inputs, Tensor):
+            raise GraphError(f"[{self.name}] inputs must be a list of tensors; got one tensor. Write [x]?")
         self.inputs = list(inputs)
         self.single = isinstance(outputs, Tensor)
         self.outputs = [as_tensor(x) for x in ([outputs] if isinstance(outputs, Tensor) else outputs)]
@@ -59,9 +61,12 @@ class Function:
                     f"[{self.name}] inputs must be placeholders or symbolic tensors; got {shown}. "
                     "Variables are read at call time and need not be listed."
                 )
+        for s in static:
+            if not any(s is x for x in self.inputs):
+                raise GraphError(f"[{self.name}] static inputs must be among the inputs; {s!r} is not. Add it there?")
         self._static = [i for i, x in enumerate(self.inputs) if any(x is s for s in static)]
-        self._plans: OrderedDict[Any, Plan] = OrderedDict()
-        self._last: Plan | None = None
+        self._plans: OrderedDict[Any, Plan | Replay] = OrderedDict()
+        self._last: Plan | Replay | None = None
         self._generation = -1
         self._lock = threading.Lock()
 
@@ -88,7 +93,7 @@ class Function:
 
     def _wait(self) -> None:
         """Take the lock when it is held: by another thread, for the time of a run, or by this one, for ever."""
-        running = {plan.run.__code__ for plan in [*self._plans.values(), self._last] if plan is not None}
+        running = {plan.run.__code__ for plan in [*self._plans.values(), self._last] if isinstance(plan, Plan)}
         frame = sys._getframe(1)
         while frame is not None:
             if frame.f_code in running:
@@ -114,7 +119,7 @@ class Function:
                 total[label] = total.get(label, 0.0) + spent
         return total
 
-    def _explain(self, plan: Plan, args: Sequence[Any], error: Exception) -> None:
+    def _explain(self, plan: Plan | Replay, args: Sequence[Any], error: Exception) -> None:
         """Say what a failed run was about: an argument that does not convert, or the operation and its line."""
         if isinstance(error, TypeError):
             for x, value in zip(self.inputs, args, strict=True):
@@ -181,20 +186,13 @@ class Function:
         return array
 
     def _interpreted(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        values: dict[int, np.ndarray] = {}
-        for x, a in zip(self.inputs, arrays, strict=True):
-            values[id(x)] = np.array(a, dtype=x.dtype)
+        values = {id(x): np.array(a, dtype=x.dtype) for x, a in zip(self.inputs, arrays, strict=True)}
         givens = list(self.givens.items())
         for (key, _), value in zip(givens, interpret([v for _, v in givens], dict(values)), strict=True):
             values[id(key)] = value
-        found = interpret([*self.outputs, *[new for _, new in self.updates]], values)
-        result = [np.array(value) for value in found[: len(self.outputs)]]
-        fresh = [np.array(value) for value in found[len(self.outputs) :]]
-        for (variable, _), value in zip(self.updates, fresh, strict=True):
-            variable.assign(value)
-        return result
+        return replay(values, self.outputs, self.updates)
 
-    def _compiled(self, arrays: Sequence[np.ndarray]) -> Plan:
+    def _compiled(self, arrays: Sequence[np.ndarray]) -> Plan | Replay:
         inputs: list[Tensor] = []
         leaves: dict[int, Tensor] = {}
         for i, (x, a) in enumerate(zip(self.inputs, arrays, strict=True)):
@@ -213,17 +211,19 @@ class Function:
             show(roots)
         concrete_roots = specialise(roots, leaves)
         if config.debug >= 4:
-            check(concrete_roots, concrete=True)
+            check(concrete_roots, concrete=sized(concrete_roots))
             show(concrete_roots)
         n = len(self.outputs)
         pairs = [(variable, new) for (variable, _), new in zip(self.updates, concrete_roots[n:], strict=True)]
         for variable, new in pairs:
-            if new.shape != variable.shape:
+            if len(new.shape) != variable.ndim or any(
+                [a not in (None, b) for a, b in zip(new.shape, variable.shape, strict=True)]
+            ):
                 raise GraphError(
                     f"[{self.name}] the update of {variable.name or 'a Variable'} has shape {new.shape} for these "
                     f"arrays; the Variable has {variable.shape}. Reduce or reshape the new value?"
                 )
-        plan = Plan(inputs, concrete_roots[:n], pairs)
+        plan = (Plan if sized(concrete_roots) else Replay)(inputs, concrete_roots[:n], pairs)
         if config.debug >= 1:
             steps = len(plan.calls)
             print(f"[compile] {self.name} {plan.shapes}: {steps} steps, {plan.allocated / 1e6:.2f} MB of buffers")

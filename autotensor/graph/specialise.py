@@ -176,6 +176,11 @@ def _key(x: Any) -> Any:
     return id(x)
 
 
+def sized(outputs: Sequence[Tensor]) -> bool:
+    """True when all shapes are known: none depends on values, as that of ``x[x > 0]`` does."""
+    return all([a.known for node, _ in topological(outputs) for a in node.avals or ()])
+
+
 def specialise(outputs: Sequence[Tensor], leaves: dict[int, Tensor]) -> list[Tensor]:
     """Rebuild ``outputs`` with the tensors of ``leaves`` (by id of the original) in the place of the originals."""
     work = _Specialiser(leaves)

@@ -149,6 +149,8 @@ def _lower_pow(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> An
         return square(x)
     if n == 1:
         return positive(x)
+    if n == 0.5:
+        return sqrt(x)  # as NumPy does: NaN for -infinity, where C's pow gives infinity
     return x * x * x if n == 3 else None
 
 

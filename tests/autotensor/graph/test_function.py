@@ -479,3 +479,43 @@ def test_show_tells_variables_constants_and_several_outputs_apart(capsys):
     eager = at.Tensor([1.0, 2.0], requires_grad=True) * 3
     assert at.show(eager).splitlines()[-1] == "return %0"
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("switches", [{}, {"debug": 4}, {"compile": False}])
+def test_shapes_that_follow_from_values(switches, capsys):
+    x = at.placeholder((None,), np.float64, name="x")
+    total = at.Variable(np.zeros(()), deferred=True)
+    chosen = x[x > 0]
+    f = at.function([x], [chosen * 2, at.sum(chosen)], updates=[(total, total + at.sum(chosen))])
+    with config.use(**switches):
+        for a in (np.array([1.0, -2, 3]), np.array([-1.0, -2, 3]), np.array([-1.0, -1, -1])):
+            values, s = f(a)
+            np.testing.assert_array_equal(values, a[a > 0] * 2)
+            assert s == a[a > 0].sum()
+        with pytest.raises(at.errors.GraphError, match="takes shape"):
+            f(np.zeros((2, 2)))
+    assert total.numpy() == 7
+    capsys.readouterr()
+
+
+def test_placeholders_and_lists_are_checked():
+    x = at.placeholder((2,))
+    for shape in (3, "ab", (1.5,), (-1, 2)):
+        with pytest.raises(at.errors.ShapeError, match=r"\[placeholder\]"):
+            at.placeholder(shape)
+    with pytest.raises(at.errors.DTypeError, match=r"\[placeholder\]"):
+        at.placeholder((2,), "S3")
+    with pytest.raises(at.errors.GraphError, match=r"list of tensors.*\[x\]"):
+        at.function(x, x)
+    with pytest.raises(at.errors.GraphError, match="static inputs must be among"):
+        at.function([x], x, static=[at.placeholder(())])
+
+
+def test_an_operation_that_fails_is_named_with_its_line():
+    i = at.placeholder((None,), np.int64, name="i")
+    f = at.function([i], i**-1, name="powers")
+    for switches in ({}, {"compile": False}):
+        with config.use(**switches), pytest.raises(ValueError, match="negative integer powers") as caught:
+            f(np.array([1, 2]))
+        note = " ".join(caught.value.__notes__)
+        assert "pow" in note and "test_function.py:" in note

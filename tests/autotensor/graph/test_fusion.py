@@ -247,7 +247,8 @@ def test_special_values(dtype):
     f = at.function(
         [x],
         [at.where(x, 1.0, 2.0), at.argmax(x), at.argmin(x), x.astype(bool), at.round(x * 0.5), at.floor(x), at.ceil(x),
-         at.trunc(x), x**2, x**3, x**1, x**0, at.clip(x, None, 1), at.clip(x, 0, 1), at.clip(x, -1, None), at.sign(x),
+         at.trunc(x), x**2, x**3, x**1, x**0, x**0.5, at.clip(x, None, 1), at.clip(x, 0, 1), at.clip(x, -1, None),
+         at.sign(x),
          1 / x, x / 0, x % 2, x // 2, at.maximum(x, 0.5), at.minimum(x, 0.5), at.max(x), at.min(x), at.isnan(x),
          at.isinf(x), at.isfinite(x), x < 1, at.not_equal(x, x), at.sqrt(x), at.abs(x), at.reciprocal(x)],
     )  # fmt: skip
@@ -264,3 +265,9 @@ def test_a_kernel_has_a_bounded_number_of_arrays():
     f = at.function(xs, total)
     assert f(*[np.full(2, k) for k in range(150)]).tolist() == [11175, 11175]
     assert max(len(call.args) for call in f._last.calls) < 60
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_floats_beyond_the_range_of_an_integer_become_what_numpy_makes_of_them(dtype):
+    x = at.placeholder((None,), np.float64)
+    agree(at.function([x], [(x * 1).astype(dtype)]), np.array([-1.5, -129, 255, 256, 300, -40000, 70000, -3e9, 0.99]))
