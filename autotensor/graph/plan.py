@@ -69,7 +69,6 @@ class Plan:
         self.shapes = tuple([x.shape for x in inputs])
         self.buffers: dict[Any, np.ndarray] = {}  # array of each value and leaf
         self.root: dict[Any, Any] = {}  # value whose memory a view shares
-        self.pool: list[np.ndarray] = []
         self.allocated = 0
         self.seconds: dict[str, float] = {}
         self._order()
