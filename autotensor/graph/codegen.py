@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
 import os
 import re
 import sys
 import tempfile
+import types
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -758,15 +758,12 @@ def load(text: str) -> Callable[..., Any]:
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]
     name = f"autotensor_kernel_{digest}"
     path = _store(os.path.join(config.cache_dir, "kernels", f"{name}.py"), text)
-    if path is None:
-        scope: dict[str, Any] = {"__name__": name}
-        exec(compile(text, f"<{name}>", "exec"), scope)
-        return scope["kernel"]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    module = types.ModuleType(name)
+    if path is not None:
+        module.__file__ = path
+        sys.modules[name] = module
+    # The text at hand is run, not the file: no byte code is left beside it that could be damaged.
+    exec(compile(text, path or f"<{name}>", "exec"), module.__dict__)
     return module.kernel
 
 

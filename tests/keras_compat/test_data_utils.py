@@ -9,7 +9,6 @@ import hashlib
 import os
 import socket
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -150,10 +149,8 @@ def test_a_failure_leaves_the_older_file(url, tmp_path, case):
 
 def test_a_silent_server_is_given_up(url, tmp_path, monkeypatch):
     monkeypatch.setattr(data_utils, "TIMEOUT", 0.2)
-    start = time.perf_counter()
     with pytest.raises(OSError, match="timed out after"):
         get_file("data.bin", f"{url}/stalls", cache_dir=str(tmp_path))
-    assert time.perf_counter() - start < 3
     assert files(tmp_path) == []
 
 

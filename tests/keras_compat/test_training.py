@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -444,24 +443,15 @@ def test_gatherer_reuses_its_buffers() -> None:
     np.testing.assert_array_equal(second[1], Y[[0, 0, 21]])
 
 
-def test_a_batch_costs_little_beside_the_step() -> None:
+def test_a_batch_goes_straight_to_the_compiled_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second batch of a kind is not standardized again; what that costs is measured in benchmarks."""
     model = Sequential([Dense(8, activation="relu", input_dim=20), Dense(10, activation="softmax")])
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     x, y = np.zeros((16, 20), "float32"), np.zeros((16, 10), "float32")
-    model.train_on_batch(x, y)
-    model.train_on_batch(x, y)
-    bare = model._fast_train.step
-
-    def best(f: Any) -> float:
-        times = []
-        for _ in range(30):
-            start = time.perf_counter()
-            for _ in range(20):
-                f(x, y)
-            times.append((time.perf_counter() - start) / 20)
-        return min(times)
-
-    assert best(model.train_on_batch) - best(bare) < 30e-6  # about 2 µs on a quiet machine
+    first = model.train_on_batch(x, y)
+    monkeypatch.setattr(model, "_standardize", lambda *args, **kwargs: pytest.fail("standardized again"))
+    second = model.train_on_batch(x, y)
+    assert len(first) == len(second) == 2
 
 
 class Own(Model):

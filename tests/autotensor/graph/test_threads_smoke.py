@@ -5,7 +5,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -182,6 +181,4 @@ def test_representative_graphs_under_numbas_switches(switch, tmp_path):
     """Bounds are checked in every kernel; and as plain Python the kernels give the same."""
     cache = tmp_path / "numba"
     cache.mkdir()
-    begin = time.perf_counter()
     right(start(GRAPHS, tmp_path, **{switch: "1", "NUMBA_CACHE_DIR": str(cache)}))
-    assert time.perf_counter() - begin < 200
