@@ -31,15 +31,14 @@ _FILE = "<autotensor plan>"
 
 
 class Step:
-    """One call of the plan: ``call(*args)``. ``reads`` and ``writes`` are keys of values."""
+    """One unit in the order of execution. ``reads`` and ``writes`` are keys of values."""
 
-    __slots__ = ("call", "label", "reads", "unit", "writes")
+    __slots__ = ("reads", "unit", "writes")
 
     def __init__(self, unit: Node | Group, reads: list[Any], writes: list[Key]):
         self.unit = unit
         self.reads = reads
         self.writes = writes
-        self.label = unit.op.name if isinstance(unit, Node) else unit.label
 
 
 def _key(x: Tensor) -> Key:
