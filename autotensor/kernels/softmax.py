@@ -2,6 +2,9 @@
 
 float32 rows, compiled against NumPy: 3.3 against 15 us on 128 x 10, 0.55 against 1.3 ms on 1024 x 1000. float64
 stays with NumPy, whose vectorised ``exp`` is faster than a loop of libm calls.
+
+The search for a row's maximum stands in each kernel, here and in ``cross_entropy``, on purpose: as one inlined helper
+it made the kernels of 128 x 10 up to 1.7 times slower (3.1 to 5.4 us), those of 1024 x 1000 1.2 to 1.6 times.
 """
 
 from __future__ import annotations
