@@ -7,7 +7,10 @@ from typing import Any
 
 import autotensor as at
 from keras_compat import backend as K
-from keras_compat.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from keras_compat.utils.generic_utils import Registry, serialize_keras_object
+
+# Not used here; programs take it from this module, too.
+from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
 
 _known = Registry("activation function")
 
@@ -90,7 +93,7 @@ def serialize(activation: Any) -> Any:
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Activation from a name (or config). Raises ValueError for an unknown one, naming the nearest."""
-    return deserialize_keras_object(name, _known, custom_objects, "activation function")
+    return _known.deserialize(name, custom_objects)
 
 
 def get(identifier: Any) -> Any:

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_compat import backend as K
-from keras_compat.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from keras_compat.utils.generic_utils import Registry, serialize_keras_object
+
+# Not used here; programs take it from this module, too.
+from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
 
 _known = Registry("constraint")
 
@@ -106,13 +109,9 @@ def serialize(constraint: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Constraint from a config. Raises ValueError for an unknown name, with the nearest ones."""
-    return deserialize_keras_object(config, _known, custom_objects, "constraint")
+    return _known.deserialize(config, custom_objects)
 
 
 def get(identifier: Any, kwargs: Mapping[str, Any] | None = None) -> Any:
     """Constraint from a name (made with ``kwargs``), a config, a callable (which comes back) or None."""
-    if identifier is None:
-        return None
-    if isinstance(identifier, str):
-        return deserialize({"class_name": identifier, "config": dict(kwargs or {})})
-    return deserialize(identifier)
+    return _known.instance(identifier, kwargs)

@@ -13,7 +13,7 @@ from typing import Any
 
 from keras_compat import backend as K
 from keras_compat import initializers
-from keras_compat.utils.generic_utils import Registry, deserialize_keras_object
+from keras_compat.utils.generic_utils import Registry
 
 # Not used here; programs take it from this module, too.
 from keras_compat.utils.generic_utils import get_from_module as get_from_module
@@ -113,5 +113,5 @@ def get(identifier: Any, **kwargs: Any) -> Callable[..., Any]:
     if isinstance(identifier, Mapping):
         kwargs = {**{key: value for key, value in identifier.items() if key != "name"}, **kwargs}
         identifier = identifier["name"]
-    found = deserialize_keras_object(identifier, _known, None, "initialization")
+    found = _known.deserialize(identifier)
     return functools.partial(found, **kwargs) if kwargs else found

@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from keras_compat import backend as K
-from keras_compat.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from keras_compat.utils.generic_utils import Registry, serialize_keras_object
+
+# Not used here; programs take it from this module, too.
+from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
 
 _known = Registry("initializer")
 
@@ -333,7 +336,7 @@ def serialize(initializer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Initializer from a config. Raises ValueError for an unknown name, with the nearest ones."""
-    return deserialize_keras_object(config, _known, custom_objects, "initializer")
+    return _known.deserialize(config, custom_objects)
 
 
 def get(identifier: Any) -> Any:

@@ -12,7 +12,10 @@ from typing import Any
 
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level
-from keras_compat.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from keras_compat.utils.generic_utils import Registry, serialize_keras_object
+
+# Not used here; programs take it from this module, too.
+from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
 from keras_compat.utils.losses_utils import Reduction, compute_weighted_loss
 
 _known = Registry("loss function")
@@ -385,7 +388,7 @@ def serialize(loss: Any) -> Any:
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Loss from a name or config. Raises ValueError for an unknown one, naming the nearest."""
-    return deserialize_keras_object(name, _known, custom_objects, "loss function")
+    return _known.deserialize(name, custom_objects)
 
 
 def get(identifier: Any) -> Any:

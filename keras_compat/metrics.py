@@ -20,11 +20,13 @@ from keras_compat.losses import as_floats
 from keras_compat.utils import losses_utils, metrics_utils
 from keras_compat.utils.generic_utils import (
     Registry,
-    deserialize_keras_object,
     has_arg,
     serialize_keras_object,
     to_snake_case,
 )
+
+# Not used here; programs take it from this module, too.
+from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
 from keras_compat.utils.generic_utils import get_from_module as get_from_module
 from keras_compat.utils.metrics_utils import ConfusionMatrix, div_no_nan
 
@@ -962,7 +964,7 @@ def serialize(metric: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Metric from a name or config. Raises ValueError for an unknown one, naming the nearest."""
-    return deserialize_keras_object(config, _known, custom_objects, "metric function")
+    return _known.deserialize(config, custom_objects)
 
 
 def get(identifier: Any) -> Any:

@@ -19,9 +19,11 @@ from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level
 from keras_compat.utils.generic_utils import (
     Registry,
-    deserialize_keras_object,
     serialize_keras_object,
 )
+
+# Not used here; programs take it from this module, too.
+from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
 from keras_compat.utils.generic_utils import get_custom_objects as get_custom_objects
 from keras_compat.utils.generic_utils import get_from_module as get_from_module
 
@@ -497,7 +499,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         name = config.get("class_name")
         if isinstance(name, str) and name not in (custom_objects or {}) and name.lower() in _known:
             config = {**config, "class_name": name.lower()}
-    return deserialize_keras_object(config, _known, custom_objects, "optimizer")
+    return _known.deserialize(config, custom_objects)
 
 
 # Keras 1's name.

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from keras_compat.utils.generic_utils import Registry, deserialize_keras_object, serialize_keras_object
+from keras_compat.utils.generic_utils import Registry, serialize_keras_object
 
 LAYERS = Registry("layer")
 
@@ -23,4 +23,4 @@ def serialize(layer: Any) -> Any:
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The layer or model that a config describes, with new weights; unknown classes raise ValueError."""
-    return deserialize_keras_object(config, LAYERS, custom_objects, "layer")
+    return LAYERS.deserialize(config, custom_objects)

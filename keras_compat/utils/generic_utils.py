@@ -36,6 +36,18 @@ class Registry(dict[str, Any]):
         """The error for a name nobody knows: it lists the nearest ones."""
         return unknown_name(name, self, self.kind)
 
+    def deserialize(self, identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """What a name, config or callable stands for in this family, see :func:`deserialize_keras_object`."""
+        return deserialize_keras_object(identifier, self, custom_objects, self.kind)
+
+    def instance(self, identifier: Any, kwargs: Mapping[str, Any] | None = None) -> Any:
+        """As ``deserialize``, but a name gives an object made with ``kwargs``; None comes back."""
+        if identifier is None:
+            return None
+        if isinstance(identifier, str):
+            identifier = {"class_name": identifier, "config": dict(kwargs or {})}
+        return self.deserialize(identifier)
+
 
 def unknown_name(name: Any, known: Mapping[str, Any], kind: str = "object") -> ValueError:
     """Return the error for a name that is neither in ``known`` nor a custom object, with the nearest names."""
