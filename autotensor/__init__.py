@@ -20,17 +20,30 @@ from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError
 from autotensor.graph.compile import Function, compile, evaluate, function
 from autotensor.graph.show import show
 from autotensor.ops import activation, autodiff, control, creation, elementwise, index, linalg, losses, random, reduce
+from autotensor.ops import conv as _conv
+from autotensor.ops import ctc as _ctc
+from autotensor.ops import pool as _pool
+from autotensor.ops import resize as _resize
+from autotensor.ops import scan as _scan
 from autotensor.ops import shape as _shape
+from autotensor.ops import window as _window
 from autotensor.ops.activation import *  # noqa: F403
 from autotensor.ops.autodiff import *  # noqa: F403
 from autotensor.ops.control import *  # noqa: F403
+from autotensor.ops.conv import *  # noqa: F403
 from autotensor.ops.creation import *  # noqa: F403
+from autotensor.ops.ctc import *  # noqa: F403
 from autotensor.ops.elementwise import *  # noqa: F403
 from autotensor.ops.index import *  # noqa: F403
+from autotensor.ops.like import print_value, reshape_to
 from autotensor.ops.linalg import *  # noqa: F403
 from autotensor.ops.losses import *  # noqa: F403
+from autotensor.ops.pool import *  # noqa: F403
 from autotensor.ops.reduce import *  # noqa: F403
+from autotensor.ops.resize import *  # noqa: F403
+from autotensor.ops.scan import *  # noqa: F403
 from autotensor.ops.shape import *  # noqa: F403
+from autotensor.ops.window import *  # noqa: F403
 
 __version__ = "0.1.0"
 
@@ -41,11 +54,14 @@ _BUILTINS = {"abs", "all", "any", "max", "min", "pow", "round", "sum"}
 
 __all__ = [
     "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred",
-    "Function", "function", "compile", "evaluate", "show", "register_library",
+    "Function", "function", "compile", "evaluate", "show", "print_value", "reshape_to", "register_library",
     "config", "errors", "linalg", "random",
     "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "ShapeError", "TraceError",
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "finfo", "iinfo", "e", "inf", "nan", "pi", "newaxis",
 ]  # fmt: skip
-for _module in (activation, autodiff, control, creation, elementwise, index, linalg, losses, reduce, _shape):
+for _module in (
+    activation, autodiff, control, _conv, creation, _ctc, elementwise, index, linalg, losses, _pool, reduce, _resize,
+    _scan, _shape, _window,
+):  # fmt: skip
     __all__ += [_name for _name in _module.__all__ if _name not in _BUILTINS]

@@ -39,11 +39,13 @@ class Op:
     pure: False for operations that give another result at each evaluation; never merged or folded.
     view: True when the result may share memory with the first input.
     reshapes: True for a view that keeps the elements in their C order (reshape, squeeze, expand_dims).
+    repeats: for an operation whose parameter ``body`` (a ``core.loop.Body``) is run once per step: a function from
+        another body to the operation that runs it. The compiler makes plans of bodies.
     """
 
     __slots__ = (
         "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name", "pure", "reduces",
-        "reshapes", "view", "vjp",
+        "repeats", "reshapes", "view", "vjp",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,7 @@ class Op:
         pure: bool = True,
         view: bool = False,
         reshapes: bool = False,
+        repeats: Callable[[Any], Op] | None = None,
         n_out: int = 1,
         doc: str | None = None,
     ):
@@ -78,6 +81,7 @@ class Op:
         self.pure = pure
         self.view = view or reshapes
         self.reshapes = reshapes
+        self.repeats = repeats
         self.n_out = n_out
         self.doc = doc
 
@@ -174,7 +178,7 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     except Exception as error:
         raise _explained(op, inputs, params, error) from error
     if config.nan_guard:
-        _check_finite(op, result, inputs)
+        check_finite(op, result, inputs)
     if tracked and state.tracking:
         node = Node(op, inputs, params)
         if written:
@@ -249,6 +253,8 @@ def _apply_symbolic(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> 
     if any([x.version for x in node.inputs if isinstance(x, Tensor)]):
         node.versions = tuple([x.version if isinstance(x, Tensor) else 0 for x in node.inputs])
     node.where = user_line()  # building a graph is not the hot path, and its errors surface far from here
+    if state.made is not None:
+        state.made.append(node)
     if op.n_out == 1:
         node.avals = (avals,)
         return symbol(avals, node)
@@ -284,12 +290,13 @@ def _explained(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: E
         return error
 
 
-def _check_finite(op: Op, result: Any, inputs: tuple[Any, ...]) -> None:
+def check_finite(op: Op, result: Any, inputs: Sequence[Any], where: str | None = None) -> None:
+    """Raise NanError if a result is not finite; ``where`` is the user's line, by default the one that calls."""
     for value in result if op.n_out > 1 else (result,):
         if getattr(value, "dtype", np.dtype(bool)).kind == "f" and not np.isfinite(value).all():
             bad = "NaN" if np.isnan(value).any() else "infinity"
             shown = ", ".join(repr(operand_aval(x)) for x in inputs)
             raise NanError(
-                f"[{op.name}] first {bad} came out of {op.name}({shown}) at {user_line()}. "
+                f"[{op.name}] first {bad} came out of {op.name}({shown}) at {where or user_line()}. "
                 "Look at the operands there: a log or division of 0, or a step that is too large?"
             )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from autotensor.core.tensor import Tensor, Variable
+    from autotensor.core.tensor import Node, Tensor, Variable
 
 
 class Trace(Protocol):
@@ -26,6 +26,7 @@ class _State(threading.local):
     deferred: bool = False
     replaying: bool = False  # the compiler at work: nothing is computed, also not of constants
     trace: Trace | None = None
+    made: list[Node] | None = None  # symbolic operations recorded in the innermost ``recording()`` block
 
 
 state = _State()
@@ -70,6 +71,18 @@ def tracing(trace: Trace) -> Iterator[None]:
         yield
     finally:
         state.trace, state.deferred = before
+
+
+@contextmanager
+def recording() -> Iterator[list[Node]]:
+    """Build symbolic graphs only, and list the operations recorded in this block (not those of blocks within)."""
+    before = state.made, state.deferred
+    made: list[Node] = []
+    state.made, state.deferred = made, True
+    try:
+        yield made
+    finally:
+        state.made, state.deferred = before
 
 
 def is_tracking() -> bool:

@@ -17,8 +17,10 @@ import numpy as np
 
 from autotensor import config
 from autotensor.core.grad import topological
+from autotensor.core.loop import Body
 from autotensor.core.tensor import Node, Tensor, Variable
 from autotensor.graph.fuse import Group, fuse
+from autotensor.graph.specialise import sized
 
 _ALIGN = 64
 # A freed buffer serves again for a value at most this much smaller.
@@ -248,7 +250,12 @@ class Plan:
             return
         op, params = unit.op, unit.params
         out = outs[0]
-        if op.into is not None:
+        body = params["body"] if op.repeats is not None else None
+        if body is not None and sized(body.outputs):
+            loop = _Loop(body, arrays, outs, op.name, self.seconds)
+            self.allocated += loop.allocated
+            self.calls.append(Call(op.name, loop.run, (), {}, unit.where))
+        elif op.into is not None:
             self.calls.append(Call(op.name, op.into, (out, *arrays), params, unit.where))
         elif isinstance(op.impl, np.ufunc) and not params and op.n_out == 1:
             self.calls.append(Call(op.name, op.impl, (*arrays, out), {}, unit.where))
@@ -268,49 +275,52 @@ class Plan:
         names: dict[str, Any] = {"copyto": np.copyto}
         lines: list[str] = []
         self._places: dict[int, str] = {}  # line of the generated function -> operation and where it was written
+        arguments = [f"x{i}" for i in range(len(self.inputs))]
+        for argument, x in zip(arguments, self.inputs, strict=True):
+            lines.append(f"copyto({_bound(names, 'in', self.buffers[x])}, {argument})")
+        self._write_calls(names, lines)
+        results = [f"{_bound(names, 'out', self._array(self._name(x)))}.copy()" for x in self.outputs]
+        lines.append(f"result = [{', '.join(results)}]")
+        self._write_updates(names, lines)
+        for variable, _ in self.updates:
+            lines.append(f"{_bound(names, 'var', variable)}.version += 1")
+        lines.append("return result")
+        self.run: Callable[..., list[np.ndarray]] = self._compile(", ".join(arguments), lines, names)
+
+    def _write_calls(self, names: dict[str, Any], lines: list[str], indent: str = "") -> None:
         timed = config.debug >= 2
         if timed:
             names.update(clock=time.perf_counter, seconds=self.seconds)
-
-        def bound(prefix: str, value: Any) -> str:
-            name = f"{prefix}{len(names)}"
-            names[name] = value
-            return name
-
-        arguments = [f"x{i}" for i in range(len(self.inputs))]
-        for argument, x in zip(arguments, self.inputs, strict=True):
-            lines.append(f"copyto({bound('in', self.buffers[x])}, {argument})")
         for label, call, args, params, where in self.calls:
-            parts = [_literal(a) if _is_number(a) else bound("v", a) for a in args]
-            text = ", ".join(parts + [f"{key}={bound('p', value)}" for key, value in params.items()])
-            line = f"{bound('k', call)}({text})  # {label}"
+            parts = [_literal(a) if _is_number(a) else _bound(names, "v", a) for a in args]
+            text = ", ".join(parts + [f"{key}={_bound(names, 'p', value)}" for key, value in params.items()])
+            line = f"{_bound(names, 'k', call)}({text})  # {label}"
             if timed:
                 self.seconds.setdefault(label, 0.0)
-                lines.append("t = clock()")
-            lines.append(line)
+                lines.append(f"{indent}t = clock()")
+            lines.append(indent + line)
             self._places[len(lines) + 1] = f"{label}, written at {where}" if where else label
             if timed:
-                lines.append(f"seconds[{label!r}] += clock() - t")
-        results = [f"{bound('out', self._array(self._name(x)))}.copy()" for x in self.outputs]
-        lines.append(f"result = [{', '.join(results)}]")
+                lines.append(f"{indent}seconds[{label!r}] += clock() - t")
+
+    def _write_updates(self, names: dict[str, Any], lines: list[str], indent: str = "") -> None:
         # A value that is itself a Variable being overwritten must be saved before the first of these copies.
         saved = []
         overwritten = {_owner(variable.data) for variable, _ in self.copies}
         for variable, array in self.copies:
-            held = bound("v", array)
+            held = _bound(names, "v", array)
             saved.append((variable, f"{held}.copy()" if _owner(array) in overwritten else held))
         for k, (_, text) in enumerate(saved):
-            lines.append(f"u{k} = {text}")
+            lines.append(f"{indent}u{k} = {text}")
         for k, (variable, _) in enumerate(saved):
-            lines.append(f'copyto({bound("w", variable.data)}, u{k}, "unsafe")')
-        for variable, _ in self.updates:
-            lines.append(f"{bound('var', variable)}.version += 1")
-        lines.append("return result")
+            lines.append(f'{indent}copyto({_bound(names, "w", variable.data)}, u{k}, "unsafe")')
+
+    def _compile(self, arguments: str, lines: list[str], names: dict[str, Any]) -> Callable[..., Any]:
         body = "\n    ".join(lines)
-        self.source = f"def run({', '.join(arguments)}):\n    {body}\n"
+        self.source = f"def run({arguments}):\n    {body}\n"
         exec(compile(self.source, _FILE, "exec"), names)
         # Out of its own globals, so that the buffers go when the plan goes and do not wait for the garbage collector.
-        self.run: Callable[..., list[np.ndarray]] = names.pop("run")
+        return names.pop("run")
 
     def place_of(self, error: BaseException) -> str | None:
         """The operation that raised an error in ``run``, and the user's line that built it."""
@@ -320,6 +330,86 @@ class Plan:
                 return self._places.get(trace.tb_lineno)
             trace = trace.tb_next
         return None
+
+
+class _Loop(Plan):
+    """The plan of a loop: its steps run on buffers of their own, between the arrays of the plan around it.
+
+    ``run()`` reads the arrays of the loop's inputs and writes those of its outputs.
+    """
+
+    def __init__(
+        self,
+        body: Body,
+        arrays: Sequence[np.ndarray],
+        outs: Sequence[np.ndarray],
+        label: str,
+        seconds: dict[str, float],
+    ):
+        self._label, self._seconds = label, seconds
+        n = body.n_states
+        states, sequences, constants = body.split(body.inputs)
+        self._outer = body.split(arrays)
+        self._outs = outs[:n], outs[n:]
+        self._reverse = body.reverse
+        self._constants = constants
+        self._fixed = {_owner(a) for a in self._outer[2]}
+        self._once: list[tuple[np.ndarray, np.ndarray]] = []  # copies of constants, made before the first step
+        variables = [x for x in states if isinstance(x, Variable)]
+        assert len(variables) == n
+        super().__init__(sequences, body.outputs[n:], list(zip(variables, body.outputs[:n], strict=True)))
+
+    def _bind(self) -> None:
+        self.seconds = self._seconds
+        for x, array in zip(self._constants, self._outer[2], strict=True):
+            self._leaf(x, array)
+        super()._bind()
+        self.calls = [call._replace(label=f"{self._label}/{call.label}") for call in self.calls]
+        self.copies = [(variable, array) for variable, array in self.copies if array is not variable.data]
+
+    def _contiguous(self, array: np.ndarray) -> np.ndarray:
+        if array.flags.c_contiguous or _owner(array) not in self._fixed:
+            return super()._contiguous(array)
+        flat = np.empty(array.shape, array.dtype)
+        self._once.append((flat, array))
+        return flat.reshape(-1)
+
+    def _write(self) -> None:
+        names: dict[str, Any] = {"copyto": np.copyto}
+        lines: list[str] = []
+        self._places = {}
+        for flat, array in self._once:
+            lines.append(f"copyto({_bound(names, 'flat', flat)}, {_bound(names, 'constant', array)})")
+        states = [variable for variable, _ in self.updates]
+        for variable, first in zip(states, self._outer[0], strict=True):
+            lines.append(f"copyto({_bound(names, 'w', variable.data)}, {_bound(names, 'first', first)})")
+        rows = [(array, self.buffers[x], True) for x, array in zip(self.inputs, self._outer[1], strict=True)]
+        rows += [(out, self._array(self._name(x)), False) for x, out in zip(self.outputs, self._outs[1], strict=True)]
+        walks, before, after = [], [], []
+        for k, (whole, part, reads) in enumerate(rows):
+            if whole.ndim == 1:  # a row of it would be a number, not an array
+                whole, part = whole[:, None], part[None]
+            walks.append(_bound(names, "all", whole[::-1] if self._reverse else whole))
+            held = _bound(names, "part", part)
+            if reads:
+                before.append(f"    copyto({held}, a{k})")
+            else:
+                after.append(f"    copyto(a{k}, {held})")
+        targets = ", ".join([f"a{k}" for k in range(len(rows))])
+        lines.append(f"for {targets}, in zip({', '.join(walks)}):")
+        lines += before
+        self._write_calls(names, lines, "    ")
+        lines += after
+        self._write_updates(names, lines, "    ")
+        for variable, last in zip(states, self._outs[0], strict=True):
+            lines.append(f"copyto({_bound(names, 'last', last)}, {_bound(names, 'w', variable.data)})")
+        self.run = self._compile("", lines, names)
+
+
+def _bound(names: dict[str, Any], prefix: str, value: Any) -> str:
+    name = f"{prefix}{len(names)}"
+    names[name] = value
+    return name
 
 
 class _Copied:

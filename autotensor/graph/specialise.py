@@ -12,10 +12,12 @@ import numpy as np
 
 from autotensor.core.aval import shape_of
 from autotensor.core.grad import check_versions, topological
+from autotensor.core.loop import Body
 from autotensor.core.op import operand_aval
 from autotensor.core.state import state
 from autotensor.core.tensor import Node, Tensor, Variable, symbol, wrap
 from autotensor.errors import GraphError
+from autotensor.graph.loops import hoist, joined, prune
 
 # A constant is not folded when that would make an array much larger than what it is made of (a broadcast zero).
 _FOLD_LIMIT = 16
@@ -47,6 +49,8 @@ class _Specialiser:
         self.leaves = leaves
         self.done: dict[tuple[int, int], Tensor] = {}
         self.merged: dict[Any, tuple[Tensor, ...]] = {}
+        self.joined: dict[int, tuple[Node, list[int]]] = {}  # loops that another one does the work of
+        self.loops: dict[Any, tuple[Node, tuple[Any, ...]]] = {}
         self.alive: list[Any] = []  # ids are keys: nothing may be freed, or an id could come back
 
     def tensor(self, x: Any) -> Any:
@@ -66,18 +70,29 @@ class _Specialiser:
         return self.done[id(x.node), x.index]
 
     def run(self, outputs: Sequence[Tensor], stop: set[int]) -> None:
-        for node, _ in topological(outputs, stop):
+        nodes = [node for node, _ in topological(outputs, stop)]
+        self.joined.update(joined(nodes))
+        for node in nodes:
             if (id(node), 0) not in self.done:
                 self.node(node)
 
     def node(self, node: Node) -> None:
         self.alive.append(node)
+        if id(node) in self.joined:
+            whole, places = self.joined[id(node)]
+            if (id(whole), 0) not in self.done:
+                self.node(whole)
+            for i, k in enumerate(places):
+                self.done[id(node), i] = self.done[id(whole), k]
+            return
         check_versions(node, self.leaves)
         inputs = tuple([self.tensor(x) for x in node.inputs])
         for i, out in enumerate(self.outputs(node, inputs)):
             self.done[id(node), i] = out
 
     def outputs(self, node: Node, inputs: tuple[Any, ...]) -> tuple[Tensor, ...]:
+        if node.op.repeats is not None:
+            node, inputs = self.loop(node, inputs)
         op = node.op
         avals = op.infer(*[operand_aval(x) for x in inputs], **node.params)
         if op.expr == _IDENTITY and isinstance(inputs[0], Tensor) and inputs[0].aval == avals:
@@ -135,6 +150,33 @@ class _Specialiser:
             self.done[id(new), i] = out
         return outs
 
+    def loop(self, node: Node, inputs: tuple[Any, ...]) -> tuple[Node, tuple[Any, ...]]:
+        """The loop with a body of known shapes; its states are Variables, which the plan of the body updates."""
+        body: Body = node.params["body"]
+        key = id(body), tuple([_key(x) for x in inputs])
+        found = self.loops.get(key)
+        if found is not None:
+            return found
+        leaves: dict[int, Tensor] = {}
+        kept: list[tuple[Tensor, Any]] = []
+        avals = body.step_avals([operand_aval(x) for x in inputs])
+        for k, (x, aval, whole) in enumerate(zip(body.inputs, avals, inputs, strict=True)):
+            if k >= body.n_states + body.n_sequences and is_constant(whole):
+                leaves[id(x)] = whole
+                continue
+            state = k < body.n_states and aval.known
+            leaves[id(x)] = Variable(np.zeros(aval.shape, aval.dtype)) if state else symbol(aval)
+            kept.append((leaves[id(x)], whole))
+        outputs = specialise(body.outputs, leaves)
+        new = Body(tuple([x for x, _ in kept]), outputs, body.n_states, body.n_sequences, body.reverse)
+        new, outer = hoist(new, [whole for _, whole in kept])
+        assert node.op.repeats is not None
+        made = Node(node.op.repeats(new), tuple(outer), {**node.params, "body": new})
+        made.where = node.where
+        self.alive.append((node, inputs, made))
+        self.loops[key] = self.loops[id(new), tuple([_key(x) for x in outer])] = made, made.inputs
+        return self.loops[key]
+
     def broadcast_late(
         self, node: Node, sources: tuple[Any, ...], inputs: tuple[Any, ...], aval: Any
     ) -> tuple[Tensor, ...]:
@@ -188,6 +230,8 @@ def specialise(outputs: Sequence[Tensor], leaves: dict[int, Tensor]) -> list[Ten
     state.deferred, state.replaying, state.trace, state.tracking = True, True, None, True
     try:
         work.run(outputs, set(leaves))
-        return [work.tensor(x) for x in outputs]
+        found = [work.tensor(x) for x in outputs]
     finally:
         state.deferred, state.replaying, state.trace, state.tracking = before
+    prune(found)
+    return found

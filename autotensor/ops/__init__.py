@@ -7,19 +7,25 @@ from autotensor.ops import (
     activation,
     autodiff,
     control,
+    conv,
     creation,
+    ctc,
     elementwise,
     index,
     like,
     linalg,
     losses,
     methods,
+    pool,
     random,
     reduce,
+    resize,
+    scan,
     shape,
+    window,
 )
 
 __all__ = [
-    "activation", "autodiff", "control", "creation", "elementwise", "index", "like", "linalg", "losses", "methods",
-    "random", "reduce", "shape",
+    "activation", "autodiff", "control", "conv", "creation", "ctc", "elementwise", "index", "like", "linalg", "losses",
+    "methods", "pool", "random", "reduce", "resize", "scan", "shape", "window",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ The compiler replaces them by plain operations once shapes are known (``lower``)
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,50 @@ def _infer_reshape_like(g: Operand, x: Operand) -> Aval:
 def reshape_like(needs, g, out, x, like):
     """Reshape x to the shape of a second tensor, whose values do not matter."""
     return reshape_like(g, x), None
+
+
+def _asked(shape: tuple[Any, ...], dims: tuple[Any, ...], refs: tuple[Any, ...]) -> list[Any]:
+    """The dimensions that ``dims`` names: a number as it is, (i, axis) from the i-th of ``refs``; -1 by division."""
+    asked = [d if isinstance(d, int) else shape_of(refs[d[0]])[d[1]] for d in dims]
+    if -1 in asked:
+        rest = [d for d in asked if d != -1]
+        known = None not in rest and None not in shape and 0 not in rest
+        asked[asked.index(-1)] = math.prod(shape) // math.prod(rest) if known else None
+    return asked
+
+
+def _reshape_to_impl(x: np.ndarray, *refs: Any, dims: tuple[Any, ...]) -> np.ndarray:
+    return np.reshape(x, [d if isinstance(d, int) else np.shape(refs[d[0]])[d[1]] for d in dims])
+
+
+def _infer_reshape_to(x: Operand, *refs: Operand, dims: tuple[Any, ...]) -> Aval:
+    assert isinstance(x, Aval)
+    return Aval(_asked(shape_of(x), dims, refs), x.dtype)
+
+
+def _lower_reshape_to(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    return inputs[0].reshape(out.shape) if out.known else None
+
+
+@defop("reshape_to", impl=_reshape_to_impl, infer=_infer_reshape_to, lower=_lower_reshape_to, reshapes=True)
+def reshape_to(needs, g, out, x, *refs, dims):
+    """Reshape x to ``dims``: numbers, one -1 at most, pairs (i, axis) for that dimension of the i-th further tensor."""
+    return reshape_like(g, x), *[None] * len(refs)
+
+
+def _print_impl(x: Any, message: str) -> np.ndarray:
+    print(message, np.asarray(x))
+    return np.array(x)
+
+
+@defop("print_value", impl=_print_impl, infer=lambda x, message: x, pure=False)
+def print_op(needs, g, out, x, message):
+    return (g,)
+
+
+def print_value(x: Tensor, message: str = "") -> Tensor:
+    """x itself; each evaluation prints ``message`` and the value."""
+    return apply(print_op, x, message=message)
 
 
 def _fill_like_impl(x: Any, value: float = 0.0) -> np.ndarray:

@@ -30,6 +30,28 @@ SAMPLES = {
     "reshape_like": [
         Sample(array(2, 6), array(3, 4), oracle=lambda x, y: np.reshape(x, y.shape)),
     ],
+    "reshape_to": [
+        Sample(
+            array(2, 15),
+            array(3, 7),
+            oracle=lambda x, y, dims: x.reshape(3, 2, 5),
+            dims=((0, 0), 2, 5),
+            name="one_dimension_of_another",
+            skip={"empty": "no such dimension is asked for"},
+        ),
+        Sample(
+            array(6, 5),
+            array(2, 7),
+            array(3, 4),
+            oracle=lambda x, y, z, dims: x.reshape(2, 3, 5),
+            dims=((0, 0), (1, 0), -1),
+            name="two_and_the_rest",
+            skip={"empty": "none of the dimensions asked for is empty"},
+        ),
+    ],
+    "print_value": [
+        Sample(array(2, 3), oracle=lambda x, message: x, message="x ="),
+    ],
     "fill_like": [
         Sample(array(2, 3), oracle=lambda x, value: x * 0 + value, order=0, value=1.5, name="float"),
         Sample(integers(2, 3), oracle=lambda x, value: x * 0 + value, order=0, value=2, name="integer"),

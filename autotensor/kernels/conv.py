@@ -1,0 +1,210 @@
+"""Convolution, its transposed map, and its gradient with respect to the kernel, as products of matrices.
+
+Each of the three walks over blocks of windows that stay in the cache and multiplies them by BLAS; no more than a block
+of windows is ever in memory. A block is where faster methods (Winograd, threads over images) will have their place.
+
+Arrays are contiguous or strided float32 or float64 of one dtype: x (n, *space, c_in), kernel (*size, c_in, c_out),
+y (n, *out, c_out); for a depthwise convolution kernel (*size, c_in, m), y (n, *out, c_in * m). ``out`` arrays are
+contiguous and wholly written.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autotensor.kernels.jit import jit
+from autotensor.kernels.window import Windows, blocks, columns, compiled, deep, fold_into, overlaps, triples
+
+
+def forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
+    """out = the convolution of x: at each place the sum of the products of a window and the kernel."""
+    if _nothing(out, x, kernel):
+        return
+    c_in, c_out = kernel.shape[-2:]
+    matrix = np.ascontiguousarray(kernel).reshape(-1, c_out)
+    if w.points:
+        np.matmul(x.reshape(-1, c_in), matrix, out.reshape(-1, c_out))
+        return
+    for batch, rows, windows in columns(x, w):
+        part = out[batch, rows]
+        np.matmul(windows, matrix, part.reshape(-1, c_out))
+
+
+def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
+    """out = the transposed map of ``forward`` applied to g: what each place of x did for the result."""
+    if _nothing(out, g, kernel):
+        return
+    c_in, c_out = kernel.shape[-2:]
+    if w.points:
+        np.matmul(g.reshape(-1, c_out), kernel.reshape(c_in, c_out).T, out.reshape(-1, c_in))
+        return
+    reach = [(k - 1) * d for k, d in zip(w.size, w.dilation)]
+    low = tuple([r - a for r, a in zip(reach, w.low)])
+    high = tuple([r - a for r, a in zip(reach, w.high)])
+    # With very few channels in x, adding up their windows is less work than gathering those of g.
+    if 16 * c_in > c_out and all([s == 1 for s in w.strides]) and min(low) >= 0 and min(high) >= 0:
+        turned = kernel[(slice(None, None, -1),) * len(w.size)].swapaxes(-1, -2)
+        forward(out, g, turned, Windows(w.out, w.space, w.size, w.strides, w.dilation, low, high))
+        return
+    out[...] = 0
+    matrix = np.ascontiguousarray(kernel.reshape(-1, c_out).T)
+    for batch, rows in blocks(len(g), w, c_in, g.itemsize):
+        part = g[batch, rows]
+        windows = np.matmul(part.reshape(-1, c_out), matrix)
+        fold_into(out[batch], windows.reshape(*part.shape[:-1], *w.size, c_in), w.only(rows))
+
+
+def backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows) -> None:
+    """out = sum over all places of the products of the window of x there and of g."""
+    if _nothing(out, x, g):
+        return
+    c_in, c_out = out.shape[-2:]
+    total = out.reshape(-1, c_out)
+    if w.points:
+        np.matmul(x.reshape(-1, c_in).T, g.reshape(-1, c_out), total)
+        return
+    total[...] = 0
+    term = np.empty_like(total)
+    for batch, rows, windows in columns(x, w):
+        np.matmul(windows.T, g[batch, rows].reshape(-1, c_out), term)
+        total += term
+
+
+def _nothing(out: np.ndarray, a: np.ndarray, b: np.ndarray) -> bool:
+    """True when no product contributes to the result, which is then done."""
+    if out.size and a.size and b.size:
+        return False
+    out[...] = 0
+    return True
+
+
+# -- each channel by itself
+
+
+@jit
+def depthwise_loop(x, kernel, out, size, strides, dilation, low):
+    """out[i, window, c * m + j] = sum over taps of x[i, position, c] * kernel[tap, c, j]."""
+    m = kernel.shape[4]
+    for i in range(out.shape[0]):
+        for a in range(out.shape[1]):
+            for b in range(out.shape[2]):
+                for e in range(out.shape[3]):
+                    for c in range(out.shape[4]):
+                        out[i, a, b, e, c] = 0
+                    for p in range(size[0]):
+                        z = a * strides[0] + p * dilation[0] - low[0]
+                        for q in range(size[1]):
+                            y = b * strides[1] + q * dilation[1] - low[1]
+                            for r in range(size[2]):
+                                u = e * strides[2] + r * dilation[2] - low[2]
+                                if z < 0 or z >= x.shape[1] or y < 0 or y >= x.shape[2] or u < 0 or u >= x.shape[3]:
+                                    continue
+                                if m == 1:  # a loop of its own, which vectorises over channels
+                                    for c in range(x.shape[4]):
+                                        out[i, a, b, e, c] += x[i, z, y, u, c] * kernel[p, q, r, c, 0]
+                                else:
+                                    for c in range(x.shape[4]):
+                                        for j in range(m):
+                                            out[i, a, b, e, c * m + j] += x[i, z, y, u, c] * kernel[p, q, r, c, j]
+
+
+@jit
+def depthwise_input_loop(g, kernel, out, size, strides, dilation, low):
+    """The transposed map of ``depthwise_loop`` in x, into zeros."""
+    m = kernel.shape[4]
+    for i in range(g.shape[0]):
+        for a in range(g.shape[1]):
+            for b in range(g.shape[2]):
+                for e in range(g.shape[3]):
+                    for p in range(size[0]):
+                        z = a * strides[0] + p * dilation[0] - low[0]
+                        for q in range(size[1]):
+                            y = b * strides[1] + q * dilation[1] - low[1]
+                            for r in range(size[2]):
+                                u = e * strides[2] + r * dilation[2] - low[2]
+                                if (
+                                    z < 0
+                                    or z >= out.shape[1]
+                                    or y < 0
+                                    or y >= out.shape[2]
+                                    or u < 0
+                                    or u >= out.shape[3]
+                                ):
+                                    continue
+                                if m == 1:
+                                    for c in range(out.shape[4]):
+                                        out[i, z, y, u, c] += g[i, a, b, e, c] * kernel[p, q, r, c, 0]
+                                else:
+                                    for c in range(out.shape[4]):
+                                        for j in range(m):
+                                            out[i, z, y, u, c] += g[i, a, b, e, c * m + j] * kernel[p, q, r, c, j]
+
+
+@jit
+def depthwise_kernel_loop(x, g, out, size, strides, dilation, low):
+    """The transposed map of ``depthwise_loop`` in the kernel, added to ``out``."""
+    m = out.shape[4]
+    for i in range(g.shape[0]):
+        for a in range(g.shape[1]):
+            for b in range(g.shape[2]):
+                for e in range(g.shape[3]):
+                    for p in range(size[0]):
+                        z = a * strides[0] + p * dilation[0] - low[0]
+                        for q in range(size[1]):
+                            y = b * strides[1] + q * dilation[1] - low[1]
+                            for r in range(size[2]):
+                                u = e * strides[2] + r * dilation[2] - low[2]
+                                if z < 0 or z >= x.shape[1] or y < 0 or y >= x.shape[2] or u < 0 or u >= x.shape[3]:
+                                    continue
+                                if m == 1:
+                                    for c in range(x.shape[4]):
+                                        out[p, q, r, c, 0] += x[i, z, y, u, c] * g[i, a, b, e, c]
+                                else:
+                                    for c in range(x.shape[4]):
+                                        for j in range(m):
+                                            out[p, q, r, c, j] += x[i, z, y, u, c] * g[i, a, b, e, c * m + j]
+
+
+def depthwise_forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
+    """out = each channel of x convolved with its own m kernels."""
+    if _nothing(out, x, kernel):
+        return
+    if compiled(out, x, kernel):
+        depthwise_loop(deep(x), deep(kernel, batch=False), deep(out), *triples(w))
+        return
+    wide = out.reshape(*out.shape[:-1], *kernel.shape[-2:])
+    wide[...] = 0
+    for at, there, here in overlaps(w):
+        wide[here] += x[there][..., None] * kernel[at]
+
+
+def depthwise_backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
+    """out = the transposed map of ``depthwise_forward`` applied to g."""
+    if _nothing(out, g, kernel):
+        return
+    out[...] = 0
+    if compiled(out, g, kernel):
+        depthwise_input_loop(deep(g), deep(kernel, batch=False), deep(out), *triples(w))
+        return
+    wide = g.reshape(*g.shape[:-1], *kernel.shape[-2:])
+    for at, there, here in overlaps(w):
+        out[there] += np.einsum("...cm,cm->...c", wide[here], kernel[at])
+
+
+def depthwise_backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows) -> None:
+    """out = sums over all places of the products of x and of g, for each channel and each of its kernels."""
+    if _nothing(out, x, g):
+        return
+    c, m = out.shape[-2:]
+    out[...] = 0
+    if compiled(out, x, g):
+        deep_x, deep_g = deep(x), deep(g)
+        term = np.empty_like(out)
+        for i in range(len(x)):  # image by image, which keeps the sums short and so their rounding small
+            term[...] = 0
+            depthwise_kernel_loop(deep_x[i : i + 1], deep_g[i : i + 1], deep(term, batch=False), *triples(w))
+            out += term
+        return
+    wide = g.reshape(*g.shape[:-1], c, m)
+    for at, there, here in overlaps(w):
+        out[at] = np.einsum("pc,pcm->cm", x[there].reshape(-1, c), wide[here].reshape(-1, c, m))
