@@ -18,6 +18,7 @@ from . import models as models
 from . import optimizers as optimizers
 from . import regularizers as regularizers
 from . import utils as utils
+from .dialect import legacy_convolutions, legacy_layers, legacy_methods, legacy_models
 from .dialect.install import install_all
 from .dialect.level import api_level as api_level
 from .dialect.level import get_api_level as get_api_level
@@ -33,4 +34,12 @@ __version__ = KERAS_VERSION
 # Errors name the user's line, not ours.
 register_library("keras_compat")
 
+legacy_layers.place(__name__)
+legacy_models.place(__name__)
+legacy_methods.place(__name__)
+legacy_convolutions.place(__name__)
+# It needs the layers that were just placed.
+from . import _old_paths  # noqa: E402
+
+_old_paths.place()
 install_all()

@@ -1,10 +1,10 @@
 """``K``: the backend functions of Keras 2.3.1, thin functions on the public names of autotensor.
 
 Everything built on variables and placeholders is deferred: it has no value until :func:`eval` or a :func:`function`
-asks for it, and follows the variables. Convolutions, pooling, recurrence and CTC live elsewhere.
+asks for it, and follows the variables. Recurrence and CTC live elsewhere.
 
 Tensors here carry at most these marks of Keras: ``_keras_shape`` (placeholders, variables), ``_uses_learning_phase``,
-``_keras_history`` (set by layers) and ``_attached_updates`` (results of stateful metrics).
+``_keras_history`` (set by layers) and ``_attached_updates`` (results of stateful metrics, new values of averages).
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ from typing import Any
 import numpy as np
 
 import autotensor as at
-from keras_compat.dialect.level import get_api_level
+from keras_compat import _backend_ctc, _settings
+from keras_compat._backend_rnn import foldl, foldr, map_fn, rnn  # noqa: F401 (functions of K)
+from keras_compat.dialect.level import get_api_level, is_keras_0
 
-_FLOATX = "float32"
-_EPSILON = 1e-7
-_IMAGE_DATA_FORMAT = "channels_last"
-_FLOATS = ("float16", "float32", "float64")
-_LAYOUTS = ("channels_last", "channels_first")
+_file = _settings.read()
+_FLOATX: str = _file.get("floatx", "float32")
+_EPSILON: float = _file.get("epsilon", 1e-7)
+_IMAGE_DATA_FORMAT: str = _file.get("image_data_format", "channels_last")
+# True once the file or a program has chosen: then no network's layout is guessed from its input shape.
+_image_order_chosen: bool = _file.get("image_order_chosen", False)
+_FLOATS = _settings.FLOATS
+_LAYOUTS = _settings.LAYOUTS
 
 # -- settings ---------------------------------------------------------------------------------------------------------
 
@@ -67,8 +72,44 @@ def image_data_format() -> str:
 
 def set_image_data_format(data_format: str) -> None:
     """Set the default layout of images: 'channels_last' or 'channels_first'."""
-    global _IMAGE_DATA_FORMAT
+    global _IMAGE_DATA_FORMAT, _image_order_chosen
+    if data_format is None:
+        raise ValueError(f"[set_image_data_format] expected one of {', '.join(_LAYOUTS)}; got None. Give one of them.")
     _IMAGE_DATA_FORMAT = normalize_data_format(data_format)
+    _image_order_chosen = True
+
+
+def image_order_is_chosen() -> bool:
+    """Tell whether the settings file or the program has set the layout of images; else it is the default."""
+    return _image_order_chosen
+
+
+def image_dim_ordering() -> str:
+    """Keras 1's word for :func:`image_data_format`: 'th' for channels first, 'tf' for channels last."""
+    return "th" if _IMAGE_DATA_FORMAT == "channels_first" else "tf"
+
+
+def set_image_dim_ordering(dim_ordering: str) -> None:
+    """Set the default layout of images in Keras 1's words: 'th' (channels first) or 'tf' (channels last)."""
+    if dim_ordering not in _settings.DIM_ORDERINGS:
+        raise ValueError(f"[set_image_dim_ordering] expected 'th' or 'tf'; got {dim_ordering!r}. Check the spelling.")
+    set_image_data_format(_settings.DIM_ORDERINGS[dim_ordering])
+
+
+_legacy_weight_ordering = False
+
+
+def legacy_weight_ordering() -> bool:
+    """What :func:`set_legacy_weight_ordering` set; nothing here depends on it (files tell their own order)."""
+    return _legacy_weight_ordering
+
+
+def set_legacy_weight_ordering(value: bool) -> None:
+    """Remember a choice of Keras 1.0: whether weights are ordered as in its first releases."""
+    global _legacy_weight_ordering
+    if value not in (True, False):
+        raise ValueError(f"[set_legacy_weight_ordering] expected True or False; got {value!r}. Use one of them.")
+    _legacy_weight_ordering = builtins.bool(value)
 
 
 def normalize_data_format(value: str | None) -> str:
@@ -195,12 +236,20 @@ def is_keras_tensor(x: Any) -> bool:
 
 
 def is_sparse(tensor: Any) -> bool:
-    """False: tensors are dense."""
-    return False
+    """Tell whether a tensor was declared sparse: by ``placeholder(sparse=True)`` or from a SciPy sparse matrix.
+
+    The numbers are kept dense; the mark says what may be fed and how results are described.
+    """
+    return builtins.bool(getattr(tensor, "_keras_sparse", False))
 
 
 def to_dense(tensor: Any) -> Any:
-    """The tensor itself: tensors are dense."""
+    """The tensor without the mark of :func:`is_sparse`; a dense tensor comes back itself."""
+    return identity(tensor) if is_sparse(tensor) else tensor
+
+
+def _marked_sparse(tensor: Any) -> Any:
+    tensor._keras_sparse = True
     return tensor
 
 
@@ -241,6 +290,18 @@ def _floating(x: Any) -> Any:
     return x if x.dtype.kind == "f" else at.astype(x, _FLOATX)
 
 
+class _Variable(at.Variable):
+    """A variable that answers to Theano's methods too: programs call ``optimizer.lr.get_value()``."""
+
+    def get_value(self, borrow: bool = False) -> np.ndarray:
+        """The value as an array."""
+        return get_value(self)
+
+    def set_value(self, new_value: Any, borrow: bool = False) -> None:
+        """Set the value, of the same shape."""
+        set_value(self, new_value)
+
+
 def variable(value: Any, dtype: Any = None, name: str | None = None, constraint: Any = None) -> Any:
     """Make a variable: a tensor whose value is kept between evaluations and can be set.
 
@@ -249,10 +310,13 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
         dtype: the default float type if None.
         constraint: function applied to it after each update of an optimizer.
     """
-    if hasattr(value, "tocoo"):
+    sparse = hasattr(value, "tocoo")
+    if sparse:
         value = value.toarray()
     array = get_value(value) if isinstance(value, at.Tensor) else np.asarray(value)
-    v: Any = at.Variable(np.array(array, dtype=dtype or _FLOATX), name=name, deferred=True)
+    v: Any = _Variable(np.array(array, dtype=dtype or _FLOATX), name=name, deferred=True)
+    if sparse:
+        _marked_sparse(v)
     v._keras_shape = tuple(v.shape)
     v._uses_learning_phase = False
     v.constraint = constraint
@@ -286,7 +350,7 @@ def placeholder(
     x: Any = at.placeholder(dims, np.dtype(dtype or _FLOATX), name=name)
     x._keras_shape = dims
     x._uses_learning_phase = False
-    return x
+    return _marked_sparse(x) if sparse else x
 
 
 def int_shape(x: Any) -> tuple[int | None, ...]:
@@ -533,8 +597,21 @@ def update_sub(x: Any, decrement: Any) -> Update:
 
 
 def moving_average_update(x: Any, value: Any, momentum: Any) -> Update:
-    """The change of variable ``x`` to ``x * momentum + value * (1 - momentum)``."""
-    return Update(x, x * momentum + cast(value, x.dtype) * (1.0 - momentum))
+    """The change of variable ``x`` to ``x * momentum + value * (1 - momentum)``.
+
+    At API level 2.2 the average starts at 0 and is divided by ``1 - momentum ** updates``, so that the value of ``x``
+    before the first update does not count (Kingma and Ba, arXiv:1412.6980, section 3). The running sum and the number
+    of updates are kept beside ``x`` and in no file, as in Keras 2.2 on TensorFlow.
+    """
+    value = cast(value, x.dtype)
+    if get_api_level() != "2.2":
+        return Update(x, x * momentum + value * (1.0 - momentum))
+    biased = variable(np.zeros(x.shape), dtype=x.dtype)
+    count = variable(0, dtype=x.dtype)
+    now, seen = biased * momentum + value * (1.0 - momentum), count + 1.0
+    change = Update(x, now / (1.0 - at.pow(at.asarray(np.asarray(momentum, dtype=x.dtype)), seen)))
+    change.value._attached_updates = [Update(biased, now), Update(count, seen)]
+    return change
 
 
 def as_updates(updates: Any) -> list[Update]:
@@ -542,7 +619,7 @@ def as_updates(updates: Any) -> list[Update]:
     if updates is None:
         return []
     if isinstance(updates, Update):
-        return [updates]
+        return [updates, *getattr(updates.value, "_attached_updates", ())]
     if isinstance(updates, Mapping):
         return [Update(variable, value) for variable, value in updates.items()]
     if isinstance(updates, tuple) and len(updates) == 2 and isinstance(updates[0], at.Variable):
@@ -677,10 +754,8 @@ def batch_set_value(tuples: Iterable[tuple[Any, Any]]) -> None:
 
 
 def print_tensor(x: Any, message: str = "") -> Any:
-    """The tensor itself. A constant's value is printed; a symbolic one has none yet, so its description is."""
-    x = _tensor(x)
-    print(message, np.asarray(x.data) if x.data is not None else x)
-    return identity(x)
+    """The same tensor; each time the result is evaluated, ``message`` and the value are printed."""
+    return at.print_value(_tensor(x), str(message))
 
 
 # -- gradients --------------------------------------------------------------------------------------------------------
@@ -931,9 +1006,28 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     return at.elu(x, alpha)
 
 
+def _with_scores(y: Any, kind: str, x: Any) -> Any:
+    """Note on ``y`` that it is a softmax or sigmoid, and of what: the cross-entropies of Keras 2.3 look for it."""
+    if y.is_symbolic:
+        y._made_of = (kind, x)
+    return y
+
+
+def _scores_of(y: Any, kind: str) -> Any:
+    """What ``softmax`` or ``sigmoid`` made ``y`` of, at API level 2.3; else None.
+
+    Keras 2.3.1 on TensorFlow takes the cross-entropy of scores where it sees that the output is a softmax or sigmoid:
+    nothing is clipped, and the gradient does not vanish where the output is near 0 or 1.
+    """
+    made_by, scores = getattr(y, "_made_of", ("", None))
+    return scores if made_by == kind and get_api_level() == "2.3" else None
+
+
 def softmax(x: Any, axis: int = -1) -> Any:
     """e**x / sum(e**x) along an axis."""
-    return at.softmax(_floating(x), axis=axis)
+    x = _floating(x)
+    y = at.softmax(x, axis=axis)
+    return _with_scores(y, "softmax", x) if axis in (-1, x.ndim - 1) else y
 
 
 def softplus(x: Any) -> Any:
@@ -948,7 +1042,8 @@ def softsign(x: Any) -> Any:
 
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e**-x)."""
-    return at.sigmoid(_floating(x))
+    x = _floating(x)
+    return _with_scores(at.sigmoid(x), "sigmoid", x)
 
 
 def hard_sigmoid(x: Any) -> Any:
@@ -1048,9 +1143,15 @@ def cumprod(x: Any, axis: int = 0) -> Any:
 
 
 def reshape(x: Any, shape: Any) -> Any:
-    """The elements in another shape; -1 (or a length known only at run time) for at most one dimension."""
+    """The elements in another shape; -1 for at most one dimension, others may be items of :func:`shape`."""
     x = _tensor(x)
-    dims = tuple([d if isinstance(d, int) else -1 for d in _dims(shape)])
+    asked = _dims(shape)
+    dims = tuple([d if isinstance(d, int) else -1 for d in asked])
+    if asked.count(-1) <= 1 < dims.count(-1):
+        refs = [d[0] for d in asked if not isinstance(d, int)]
+        places = iter(range(len(refs)))
+        links = tuple([d if isinstance(d, int) else (next(places), d[1]) for d in asked])
+        return at.reshape_to(x, *refs, dims=links)
     if dims.count(-1) > 1:
         raise ValueError(
             f"[reshape] expected at most one unknown dimension; got {dims} for a tensor of shape {x.shape}. Give the "
@@ -1102,6 +1203,8 @@ def concatenate(tensors: Sequence[Any], axis: int = -1) -> Any:
     """The tensors one behind another along an axis."""
     listed = [_tensor(x) for x in tensors]
     out = at.concat(listed, axis=axis)
+    if listed and builtins.all(is_sparse(x) for x in listed):
+        _marked_sparse(out)
     if builtins.any(isinstance(x, _ShapeTensor) for x in listed):
         return _as_shape(out, [d for x in listed for d in _dims(x)])
     return out
@@ -1246,7 +1349,11 @@ def _swap_last(x: Any) -> Any:
 
 
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
-    """x plus a bias: a vector for the channels, or a tensor (without the samples) in channels-last order."""
+    """x plus a bias: a vector for the channels, or a tensor of shape (*spatial, channels).
+
+    For channels first, Keras of every version reads the elements of such a tensor in their order into the shape
+    (channels, *spatial), and so does this: the bias of a locally connected layer in its weights means that.
+    """
     layout = normalize_data_format(data_format)
     x, bias = _tensor(x), _tensor(bias)
     if bias.ndim not in (1, x.ndim - 1):
@@ -1256,8 +1363,398 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
     if layout == "channels_first" and x.ndim > 2:
         if bias.ndim == 1:
             return x + at.reshape(bias, (1, bias.shape[0]) + (1,) * (x.ndim - 2))
-        bias = at.permute_dims(bias, (bias.ndim - 1, *range(bias.ndim - 1)))
+        bias = at.reshape(bias, (bias.shape[-1], *bias.shape[:-1]))
     return x + bias
+
+
+# -- convolutions -----------------------------------------------------------------------------------------------------
+
+
+def _layouts(data_format: str | None, kernel_format: str | None) -> tuple[str, str]:
+    """Layout of the images and of the kernel. Only a program of Keras 1 that names none gets a kernel in its order."""
+    if data_format is None and kernel_format is None and get_api_level() == "1.2":
+        kernel_format = _IMAGE_DATA_FORMAT
+    return normalize_data_format(data_format), kernel_format or "channels_last"
+
+
+def _kernel(kernel: Any, kernel_format: str) -> Any:
+    """A kernel ``(filters, in, *size)`` of Keras 1's 'th' as ``(*size, in, filters)``; another as it is."""
+    kernel = _tensor(kernel)
+    if kernel_format != "channels_first":
+        return kernel
+    return at.permute_dims(kernel, (*range(2, kernel.ndim), 1, 0))
+
+
+def _sizes(value: Any) -> Any:
+    return tuple([int(v) for v in value]) if isinstance(value, (tuple, list, np.ndarray)) else int(value)
+
+
+def _conv(op: str, x: Any, kernel: Any, strides: Any, padding: str, layout: str, dilation: Any) -> Any:
+    x = _floating(x)
+    n = int(op[4])
+    if x.ndim != n + 2 or kernel.ndim != n + 2:
+        raise ValueError(
+            f"[{op}] expected x and kernel of rank {n + 2}; got shapes {x.shape} and {kernel.shape}. "
+            "The first axis of x is the samples."
+        )
+    border: Any = padding.lower()
+    reach = [(int(k) - 1) * int(d) for k, d in zip(kernel.shape[:n], np.broadcast_to(dilation, n))]
+    if border == "full":  # Theano's: every place where the kernel touches the image
+        border = tuple([(r, r) for r in reach])
+    elif border == "same" and is_keras_0():  # Theano's: the odd zero in front, whatever the strides
+        border = tuple([((r + 1) // 2, r // 2) for r in reach])
+    return at.conv(x, kernel, _sizes(strides), border, _sizes(dilation), layout)
+
+
+def conv1d(
+    x: Any,
+    kernel: Any,
+    strides: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Any:
+    """Cross-correlate x (n, steps, in) with kernel (size, in, filters) -> (n, steps', filters).
+
+    Padding 'causal' puts ``(size - 1) * dilation_rate`` zeros in front: no output depends on later steps.
+    """
+    layout = normalize_data_format(data_format)
+    return _conv("conv1d", x, _tensor(kernel), strides, padding, layout, dilation_rate)
+
+
+def conv2d(
+    x: Any,
+    kernel: Any,
+    strides: Any = (1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = (1, 1),
+    *,
+    kernel_format: str | None = None,
+) -> Any:
+    """Cross-correlate x (n, rows, cols, in) with kernel (rows, cols, in, filters) -> (n, rows', cols', filters).
+
+    Padding is 'valid', 'same' or, as in Keras 1 with Theano, 'full': wherever the kernel touches the image. At API
+    level 0.3 'same' has Theano's borders: half the kernel in front and behind, whatever the strides.
+    ``data_format='channels_first'``: x is (n, in, rows, cols). Keras 1's ``dim_ordering='th'`` says the same and that
+    the kernel is (filters, in, rows, cols), which is ``kernel_format='channels_first'``.
+    """
+    layout, order = _layouts(data_format, kernel_format)
+    return _conv("conv2d", x, _kernel(kernel, order), strides, padding, layout, dilation_rate)
+
+
+def conv3d(
+    x: Any,
+    kernel: Any,
+    strides: Any = (1, 1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = (1, 1, 1),
+    *,
+    kernel_format: str | None = None,
+) -> Any:
+    """Cross-correlate x (n, d, h, w, in) with kernel (d, h, w, in, filters); layouts as in :func:`conv2d`."""
+    layout, order = _layouts(data_format, kernel_format)
+    return _conv("conv3d", x, _kernel(kernel, order), strides, padding, layout, dilation_rate)
+
+
+def atrous_conv2d(
+    x: Any,
+    kernel: Any,
+    rate: int = 1,
+    border_mode: str = "valid",
+    dim_ordering: str = "default",
+    image_shape: Any = None,
+    filter_shape: Any = None,
+) -> Any:
+    """Keras 1's :func:`conv2d` with ``rate - 1`` holes between the taps of the kernel. The shapes are ignored."""
+    layout = _layout_of(dim_ordering)
+    kernel = _kernel(kernel, layout)
+    return _conv("conv2d", x, kernel, 1, border_mode, layout, int(rate))
+
+
+def _layout_of(dim_ordering: str) -> str:
+    if dim_ordering not in ("th", "tf", "default"):
+        raise ValueError(
+            f"[dim_ordering] Unknown dim_ordering: expected 'th' or 'tf'; got {dim_ordering!r}. Keras 2's word is "
+            "data_format."
+        )
+    return {"th": "channels_first", "tf": "channels_last"}.get(dim_ordering, _IMAGE_DATA_FORMAT)
+
+
+def _conv_transpose(
+    op: str, x: Any, kernel: Any, output_shape: Any, strides: Any, padding: str, layout: str, dilation: Any
+) -> Any:
+    x, kernel = _floating(x), _tensor(kernel)
+    n = int(op[4])
+    dims = tuple(output_shape)
+    if x.ndim != n + 2 or kernel.ndim != n + 2 or len(dims) != n + 2:
+        raise ValueError(
+            f"[{op}] expected x, kernel and output_shape of {n + 2} dimensions; got {x.shape}, {kernel.shape} and "
+            f"{dims}. output_shape holds the samples and the channels, too."
+        )
+    wanted = dims[2:] if layout == "channels_first" else dims[1:-1]
+    # A length that is known only at run time follows from that of x, as the layers compute it.
+    known = builtins.all(isinstance(d, (int, np.integer)) for d in wanted)
+    size = tuple([int(d) for d in wanted]) if known else None
+    return at.conv_transpose(x, kernel, _sizes(strides), padding.lower(), _sizes(dilation), layout, output_size=size)
+
+
+def conv2d_transpose(
+    x: Any,
+    kernel: Any,
+    output_shape: Any,
+    strides: Any = (1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = (1, 1),
+) -> Any:
+    """The gradient of a convolution by its input: x (n, rows, cols, in) -> ``output_shape`` (n, rows', cols', out).
+
+    The kernel is (rows, cols, out, in): that of the convolution which makes x's shape from ``output_shape``.
+    """
+    layout = normalize_data_format(data_format)
+    return _conv_transpose("conv2d_transpose", x, kernel, output_shape, strides, padding, layout, dilation_rate)
+
+
+def conv3d_transpose(
+    x: Any,
+    kernel: Any,
+    output_shape: Any,
+    strides: Any = (1, 1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> Any:
+    """:func:`conv2d_transpose` with one axis more: x (n, d, h, w, in), kernel (d, h, w, out, in)."""
+    layout = normalize_data_format(data_format)
+    return _conv_transpose("conv3d_transpose", x, kernel, output_shape, strides, padding, layout, 1)
+
+
+def deconv2d(
+    x: Any,
+    kernel: Any,
+    output_shape: Any,
+    strides: Any = (1, 1),
+    border_mode: str = "valid",
+    dim_ordering: str = "default",
+    image_shape: Any = None,
+    filter_shape: Any = None,
+) -> Any:
+    """Keras 1's :func:`conv2d_transpose`, with the kernel of its Deconvolution2D.
+
+    That is (rows, cols, in, out) for 'tf' and (out, in, rows, cols) for 'th'. The last two shapes are ignored.
+    """
+    layout = _layout_of(dim_ordering)
+    kernel = _kernel(kernel, layout)
+    kernel = at.permute_dims(kernel, (0, 1, 3, 2))
+    return _conv_transpose("conv2d_transpose", x, kernel, output_shape, strides, border_mode, layout, 1)
+
+
+def depthwise_conv2d(
+    x: Any,
+    depthwise_kernel: Any,
+    strides: Any = (1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = (1, 1),
+) -> Any:
+    """Convolve each channel on its own: kernel (rows, cols, in, m), m results a channel -> in * m channels."""
+    layout = normalize_data_format(data_format)
+    kernel = _tensor(depthwise_kernel)
+    return at.depthwise_conv(_floating(x), kernel, _sizes(strides), padding.lower(), _sizes(dilation_rate), layout)
+
+
+def separable_conv1d(
+    x: Any,
+    depthwise_kernel: Any,
+    pointwise_kernel: Any,
+    strides: Any = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = 1,
+) -> Any:
+    """Convolve each channel with depthwise_kernel (size, in, m), then mix with pointwise_kernel (1, in * m, out)."""
+    layout = normalize_data_format(data_format)
+    return _separable(x, _tensor(depthwise_kernel), _tensor(pointwise_kernel), strides, padding, layout, dilation_rate)
+
+
+def separable_conv2d(
+    x: Any,
+    depthwise_kernel: Any,
+    pointwise_kernel: Any,
+    strides: Any = (1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: Any = (1, 1),
+    *,
+    kernel_format: str | None = None,
+) -> Any:
+    """Depthwise (rows, cols, in, m), then pointwise (1, 1, in * m, out); layouts as in :func:`conv2d`."""
+    layout, order = _layouts(data_format, kernel_format)
+    depthwise, pointwise = _kernel(depthwise_kernel, order), _kernel(pointwise_kernel, order)
+    return _separable(x, depthwise, pointwise, strides, padding, layout, dilation_rate)
+
+
+def _separable(x: Any, depthwise: Any, pointwise: Any, strides: Any, padding: str, layout: str, dilation: Any) -> Any:
+    x = at.depthwise_conv(_floating(x), depthwise, _sizes(strides), padding.lower(), _sizes(dilation), layout)
+    return at.conv(x, pointwise, layout=layout)
+
+
+def local_conv1d(inputs: Any, kernel: Any, kernel_size: Any, strides: Any, data_format: str | None = None) -> Any:
+    """A convolution without shared weights: (n, steps, in) -> (n, steps', filters).
+
+    kernel: (steps', size * in, filters), one matrix for each place. As in Keras, the steps come before the channels in
+    either image order.
+    """
+    normalize_data_format(data_format)
+    return _local(inputs, kernel, kernel_size, strides, int_shape(kernel)[:1], "channels_last")
+
+
+def local_conv2d(
+    inputs: Any,
+    kernel: Any,
+    kernel_size: Any,
+    strides: Any,
+    output_shape: Any,
+    data_format: str | None = None,
+) -> Any:
+    """A convolution without shared weights: kernel (rows' * cols', rows * cols * in, filters), a matrix for each place.
+
+    ``output_shape`` is (rows', cols'). The items of a patch are in the order of the images: (rows, cols, in), or (in,
+    rows, cols) for channels first.
+    """
+    places = int(np.prod(output_shape))
+    if int_shape(kernel)[0] != places:
+        raise ValueError(
+            f"[local_conv2d] the kernel has matrices for {int_shape(kernel)[0]} places, output_shape "
+            f"{tuple(output_shape)} has {places}. Check kernel_size and strides."
+        )
+    return _local(inputs, kernel, kernel_size, strides, output_shape, normalize_data_format(data_format))
+
+
+def _local(x: Any, kernel: Any, size: Any, strides: Any, lengths: Any, layout: str) -> Any:
+    x, kernel = _floating(x), _tensor(kernel)
+    places, items, filters = [int(d or -1) for d in kernel.shape]
+    patches = at.unfold(x, _sizes(size), _sizes(strides), layout=layout)
+    if layout == "channels_first":
+        by_place = at.permute_dims(at.reshape(patches, (-1, items, places)), (2, 0, 1))
+        out = at.permute_dims(at.matmul(by_place, kernel), (1, 2, 0))
+        return at.reshape(out, (-1, filters, *_sizes(lengths)))
+    by_place = at.permute_dims(at.reshape(patches, (-1, places, items)), (1, 0, 2))
+    out = at.permute_dims(at.matmul(by_place, kernel), (1, 0, 2))
+    return at.reshape(out, (-1, *_sizes(lengths), filters))
+
+
+def pool2d(
+    x: Any,
+    pool_size: Any,
+    strides: Any = (1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    pool_mode: str = "max",
+) -> Any:
+    """The largest ('max') or mean ('avg') element of each window of ``pool_size`` (rows, cols), for each channel.
+
+    Under 'same' a mean counts only what lies inside the image.
+    """
+    return _pool("pool2d", x, pool_size, strides, padding, data_format, pool_mode)
+
+
+def pool3d(
+    x: Any,
+    pool_size: Any,
+    strides: Any = (1, 1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    pool_mode: str = "max",
+) -> Any:
+    """:func:`pool2d` with windows of three axes."""
+    return _pool("pool3d", x, pool_size, strides, padding, data_format, pool_mode)
+
+
+def _pool(op: str, x: Any, size: Any, strides: Any, padding: str, data_format: str | None, mode: str) -> Any:
+    layout = normalize_data_format(data_format)
+    if mode not in ("max", "avg"):
+        raise ValueError(f"[{op}] Invalid pooling mode: expected 'max' or 'avg'; got {mode!r}. Check the spelling.")
+    pool = at.max_pool if mode == "max" else at.average_pool
+    return pool(_floating(x), _sizes(size), _sizes(strides), padding.lower(), layout)
+
+
+# -- borders and sizes of images --------------------------------------------------------------------------------------
+
+
+def _pad_spatial(op: str, x: Any, padding: Any, layout: str) -> Any:
+    """Zeros around the spatial axes: one pair (before, after) an axis, or one number an axis for both sides."""
+    x = _tensor(x)
+    n = x.ndim - 2
+    pairs = [tuple(p) if isinstance(p, (tuple, list)) else (p, p) for p in padding]
+    if len(pairs) != n or builtins.any(len(p) != 2 for p in pairs):
+        raise ValueError(
+            f"[{op}] expected a pair (before, after) for each of {n} axes; got {padding} for shape {x.shape}. "
+            f"Write {((1, 1),) * n}."
+        )
+    widths = [(int(a), int(b)) for a, b in pairs]
+    whole = [(0, 0), (0, 0), *widths] if layout == "channels_first" else [(0, 0), *widths, (0, 0)]
+    return at.pad(x, whole)
+
+
+def temporal_padding(x: Any, padding: Any = (1, 1)) -> Any:
+    """Zeros before and after the steps of x (n, steps, channels); one number is for both sides."""
+    pair = (padding, padding) if isinstance(padding, (int, np.integer)) else tuple(padding)
+    return _pad_spatial("temporal_padding", x, (pair,), "channels_last")
+
+
+def spatial_2d_padding(x: Any, padding: Any = ((1, 1), (1, 1)), data_format: str | None = None) -> Any:
+    """Zeros around images: ((top, bottom), (left, right)), or (rows, cols) for the same on both sides."""
+    return _pad_spatial("spatial_2d_padding", x, padding, normalize_data_format(data_format))
+
+
+def spatial_3d_padding(x: Any, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None) -> Any:
+    """Zeros around volumes: a pair an axis, or one number an axis for both sides."""
+    return _pad_spatial("spatial_3d_padding", x, padding, normalize_data_format(data_format))
+
+
+def asymmetric_temporal_padding(x: Any, left_pad: int = 1, right_pad: int = 1) -> Any:
+    """Keras 1's :func:`temporal_padding` with two numbers."""
+    return temporal_padding(x, (left_pad, right_pad))
+
+
+def asymmetric_spatial_2d_padding(
+    x: Any,
+    top_pad: int = 1,
+    bottom_pad: int = 1,
+    left_pad: int = 1,
+    right_pad: int = 1,
+    dim_ordering: str = "default",
+) -> Any:
+    """Keras 1's :func:`spatial_2d_padding` with four numbers."""
+    return _pad_spatial(
+        "asymmetric_spatial_2d_padding", x, ((top_pad, bottom_pad), (left_pad, right_pad)), _layout_of(dim_ordering)
+    )
+
+
+def resize_images(
+    x: Any, height_factor: int, width_factor: int, data_format: str | None, interpolation: str = "nearest"
+) -> Any:
+    """Images larger by whole factors: each element repeated ('nearest') or by interpolation ('bilinear').
+
+    Bilinear as TensorFlow 1's: output row r stands at input row ``r / height_factor``; past the last row is the last.
+    """
+    layout = normalize_data_format(data_format)
+    if interpolation not in ("nearest", "bilinear"):
+        raise ValueError(
+            f'[resize_images] interpolation should be one of "nearest" or "bilinear"; got {interpolation!r}. '
+            "Check the spelling."
+        )
+    factors = (int(height_factor), int(width_factor))
+    return at.resize(_floating(x), factor=factors, method=interpolation, layout=layout)
+
+
+def resize_volumes(x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str | None) -> Any:
+    """Volumes larger by whole factors: each element repeated."""
+    layout = normalize_data_format(data_format)
+    factors = (int(depth_factor), int(height_factor), int(width_factor))
+    return at.resize(_floating(x), factor=factors, method="nearest", layout=layout)
 
 
 # -- normalization ----------------------------------------------------------------------------------------------------
@@ -1339,6 +1836,12 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     output = _floating(output)
     target = cast(_tensor(target), output.dtype)
     axis = _axis_of("categorical_crossentropy", output, axis)
+    scores = _scores_of(output, "softmax")
+    if scores is not None and not from_logits and axis == output.ndim - 1 and scores.shape == target.shape:
+        # TensorFlow's op: its gradient is softmax - target, also for targets that do not sum to 1.
+        total = at.logsumexp(scores, axis=-1)
+        excess = at.sum(target, axis=-1) - 1.0
+        return total + excess * at.stop_gradient(total) - at.sum(target * scores, axis=-1)
     if from_logits:
         if axis == output.ndim - 1 and target.ndim == output.ndim:
             return at.softmax_cross_entropy(output, target)
@@ -1366,8 +1869,9 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
         )
     if target.dtype.kind not in "iu":
         target = at.astype(target, "int64")
+    scores = _scores_of(output, "softmax")
     if not from_logits:
-        output = at.log(at.clip(output, _EPSILON, 1.0 - _EPSILON))
+        output = at.log(at.clip(output, _EPSILON, 1.0 - _EPSILON)) if scores is None else scores
     if axis != output.ndim - 1:
         output = at.permute_dims(output, (*[a for a in range(output.ndim) if a != axis], axis))
     return at.sparse_softmax_cross_entropy(output, target)
@@ -1382,8 +1886,9 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     """
     output = _floating(output)
     target = cast(_tensor(target), output.dtype)
-    if from_logits:
-        return at.sigmoid_cross_entropy(output, target)
+    scores = _scores_of(output, "sigmoid")
+    if from_logits or scores is not None:
+        return at.sigmoid_cross_entropy(output if from_logits else scores, target)
     output = at.clip(output, _EPSILON, 1.0 - _EPSILON)
     return -(target * at.log(output) + (1.0 - target) * at.log(1.0 - output))
 
@@ -1400,3 +1905,106 @@ def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
     score = at.sum(predictions * cast(hit, predictions.dtype), axis=-1, keepdims=True)
     higher = at.sum(at.astype(at.greater(predictions, score), "int32"), axis=-1)
     return at.logical_and(at.less(higher, k), at.any(at.greater(hit, 0), axis=-1))
+
+
+# -- names of other backends ------------------------------------------------------------------------------------------
+
+
+def normalize_axis(axis: Any, ndim: int) -> Any:
+    """An axis, or a list of them, counted from the front (Keras 0.x's TensorFlow backend)."""
+    if isinstance(axis, (tuple, list)):
+        return [normalize_axis(one, ndim) for one in axis]
+    return axis % ndim if axis is not None else None
+
+
+def classification_error(target: Any, output: Any, axis: int = -1) -> Any:
+    """Share of places where the largest of ``output`` is not that of ``target`` along an axis (CNTK backend)."""
+    wrong = at.not_equal(at.argmax(_tensor(output), axis=axis), at.argmax(_tensor(target), axis=axis))
+    return at.mean(at.astype(wrong, _FLOATX))
+
+
+def get_num_dynamic_axis(x: Any) -> int:
+    """How many leading axes have an unknown length (CNTK backend): 1 for a batch, 2 for sequences of any length."""
+    dims = int_shape(x)
+    return next((i for i, d in enumerate(dims) if d is not None), len(dims))
+
+
+def has_seq_axis(x: Any) -> bool:
+    """Tell whether the time axis has an unknown length, too (CNTK backend)."""
+    return get_num_dynamic_axis(x) > 1
+
+
+def pad(x: Any, pad_info: Sequence[tuple[int, int]], data_format: str, num_dynamic_axis: int) -> Any:
+    """Zeros around the spatial axes (CNTK backend).
+
+    Args:
+        pad_info: pairs (before, after), one for each spatial axis.
+        data_format: where the channels are.
+        num_dynamic_axis: how many axes come before those of a sample: 1, the batch.
+    """
+    x = _tensor(x)
+    lead = [(0, 0)] * builtins.max(num_dynamic_axis, 1)
+    inner = [tuple(pair) for pair in pad_info]
+    first = normalize_data_format(data_format) == "channels_first"
+    widths = [*lead, (0, 0), *inner] if first else [*lead, *inner, (0, 0)]
+    if len(widths) != x.ndim:
+        raise ValueError(
+            f"[pad] expected {x.ndim - len(lead) - 1} pairs for a tensor of shape {x.shape}; got {len(inner)}. Give one "
+            "for each spatial axis."
+        )
+    return at.pad(x, widths)
+
+
+# -- connectionist temporal classification ----------------------------------------------------------------------------
+
+
+def ctc_batch_cost(y_true: Any, y_pred: Any, input_length: Any, label_length: Any) -> Any:
+    """CTC loss of each sample, shape ``(samples, 1)``.
+
+    ``-log`` of the probability of the labels, summed over all their alignments, as by Keras 2.3.1 on TensorFlow:
+    the logarithms of ``y_pred + epsilon()`` go through a softmax.
+
+    Args:
+        y_true: labels ``(samples, longest label)``, any dtype; the blank is the last class.
+        y_pred: output of a softmax ``(samples, time, classes)``.
+        input_length: ``(samples, 1)``, the number of time steps of each sample.
+        label_length: ``(samples, 1)``, the number of labels of each sample.
+
+    Labels that do not fit into the time cost infinity and give no gradient (TensorFlow raises an error if there are
+    more labels than time steps).
+    """
+    return _backend_ctc.batch_cost(y_true, y_pred, input_length, label_length, _EPSILON)
+
+
+def ctc_decode(
+    y_pred: Any,
+    input_length: Any,
+    greedy: bool = True,
+    beam_width: int = 100,
+    top_paths: int = 1,
+    merge_repeated: bool = False,
+) -> tuple[list[Any], Any]:
+    """Label sequences that the output of a softmax stands for.
+
+    Args:
+        y_pred: ``(samples, time, classes)``; the blank is the last class.
+        input_length: ``(samples,)``, the number of time steps of each sample.
+        greedy: take the most probable class at each step; else search with a beam.
+        beam_width: how many beginnings the search keeps at each step.
+        top_paths: how many sequences the search returns.
+        merge_repeated: write runs of equal labels in the sequences of the search as one.
+
+    Returns:
+        A list (of one tensor if greedy, else of ``top_paths``, best first) of int64 labels ``(samples, longest)``,
+        filled up with -1; and a tensor: minus the sum of the logarithms of the highest probabilities ``(samples, 1)``
+        if greedy, else the log probabilities of the sequences ``(samples, top_paths)``.
+    """
+    return _backend_ctc.decode(y_pred, input_length, greedy, beam_width, top_paths, _EPSILON, merge_repeated)
+
+
+def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
+    """Labels ``(samples, longest)`` with -1 behind each sample's length ``(samples,)``.
+
+    Keras on TensorFlow makes a sparse tensor here; tensors of this backend are dense.
+    """
+    return _backend_ctc.dense_to_sparse(labels, label_lengths)

@@ -5,12 +5,75 @@ The hooks of a callback are called only if its class defines them, so a hook tha
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
+
+from keras_compat import backend as K
+from keras_compat.dialect.level import get_api_level
+from keras_compat.utils.generic_utils import warn
 from keras_compat.utils.progbar import Progbar, show_value, write_out
 
 Logs = dict[str, Any]
+
+# One thing under two names: the older and the newer.
+_NAMES = (
+    ("acc", "accuracy"),
+    ("mean_squared_error", "mse"),
+    ("mean_absolute_error", "mae"),
+    ("mean_absolute_percentage_error", "mape"),
+    ("mean_squared_logarithmic_error", "msle"),
+)
+
+
+class LogValues(dict[str, Any]):
+    """Values by name; ``logs["val_acc"]`` and ``logs["val_accuracy"]`` are one, whichever of them is listed."""
+
+    def _known(self, name: Any) -> Any:
+        """The name that is listed, for a name or its other spelling."""
+        if dict.__contains__(self, name) or not isinstance(name, str):
+            return name
+        for pair in _NAMES:
+            for one, other in (pair, pair[::-1]):
+                if name == one or name.endswith("_" + one):
+                    found = name[: len(name) - len(one)] + other
+                    if dict.__contains__(self, found):
+                        return found
+        return name
+
+    def __missing__(self, name: str) -> Any:
+        found = self._known(name)
+        if found == name:
+            raise KeyError(name)
+        return dict.__getitem__(self, found)
+
+    def __contains__(self, name: object) -> bool:
+        return dict.__contains__(self, self._known(name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a name or of its other spelling."""
+        return dict.get(self, self._known(name), default)
+
+
+class Params(dict[str, Any]):
+    """The description of a run; Keras 1's ``nb_epoch`` and ``nb_sample`` are ``epochs`` and ``samples``."""
+
+    _OLD: ClassVar[dict[str, str]] = {"nb_epoch": "epochs", "nb_sample": "samples"}
+
+    def __missing__(self, name: str) -> Any:
+        if name not in self._OLD:
+            raise KeyError(name)
+        return self[self._OLD[name]]
+
+    def __contains__(self, name: object) -> bool:
+        return dict.__contains__(self, self._OLD.get(str(name), name))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a name, in the words of Keras 1 or 2."""
+        return dict.get(self, self._OLD.get(name, name), default)
 
 
 class Callback:
@@ -122,7 +185,7 @@ class CallbackList:
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Pass the description of the run on."""
-        self.params = params
+        self.params = params = Params(params)
         for callback in self.callbacks:
             callback.set_params(params)
 
@@ -133,7 +196,7 @@ class CallbackList:
             callback.set_model(model)
 
     def _call(self, hook: str, logs: Logs | None, *counts: int) -> None:
-        logs = {} if logs is None else logs
+        logs = LogValues() if logs is None else logs
         for method in self._hooks[hook]:
             method(*counts, logs)
 
@@ -325,16 +388,18 @@ class History(Callback):
     def __init__(self) -> None:
         super().__init__()
         self.epoch: list[int] = []
-        self.history: dict[str, list[Any]] = {}
+        self.history: dict[str, list[Any]] = LogValues()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.epoch = []
-        self.history = {}
+        self.history = LogValues()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
+            if not dict.__contains__(self.history, name):
+                self.history[name] = []
+            self.history[name].append(value)
 
 
 class LambdaCallback(Callback):
@@ -370,3 +435,313 @@ class LambdaCallback(Callback):
         for name, function in hooks.items():
             if function is not None:
                 setattr(self, name, function)
+
+
+# -- what acts on the course of training ------------------------------------------------------------------------------
+
+
+class _Watch(Callback):
+    """What those share that follow one value of the logs: is it better than before?"""
+
+    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0):
+        super().__init__()
+        name = type(self).__name__
+        if mode not in ("auto", "min", "max"):
+            warn(f"{name} mode {mode} is unknown, fallback to auto mode.")
+            mode = "auto"
+        self.monitor = monitor
+        self.mode = mode
+        self.min_delta = abs(min_delta)
+        self._up = mode == "max" or (mode == "auto" and self._goes_up())
+        self.best: float = -np.inf if self._up else np.inf
+
+    def _goes_up(self) -> bool:
+        return "acc" in self.monitor or (get_api_level() == "1.2" and self.monitor.startswith("fmeasure"))
+
+    def _forget(self) -> None:
+        self.best = -np.inf if self._up else np.inf
+
+    def _improves(self, value: float) -> bool:
+        if self._up:
+            return bool(value > self.best + self.min_delta)
+        return bool(value < self.best - self.min_delta)
+
+    def _current(self, logs: Logs | None, purpose: str) -> float | None:
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            warn(
+                f"{purpose} conditioned on metric `{self.monitor}` which is not available. Available metrics are: "
+                f"{','.join(logs or ())}"
+            )
+        return value
+
+
+class EarlyStopping(_Watch):
+    """Stops the training when a value has not become better for some epochs.
+
+    Args:
+        monitor: name in the logs.
+        min_delta: what counts as better.
+        patience: how many epochs without improvement are waited for. Keras 1 (API level 1.2) waits one epoch longer
+            for a patience of 1 or more.
+        verbose: 1 says so.
+        mode: ``'min'``, ``'max'``, or ``'auto'``: accuracies should rise, all else fall.
+        baseline: value to be better than from the start.
+        restore_best_weights: at the end go back to the weights of the best epoch.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+    ):
+        super().__init__(monitor, mode, min_delta)
+        self.patience = patience
+        self.verbose = verbose
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.best_weights: Any = None
+        self.wait = 0
+        self.stopped_epoch = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.wait = 0
+        self.stopped_epoch = 0
+        self.best_weights = None
+        self._forget()
+        if self.baseline is not None:
+            self.best = self.baseline
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        current = self._current(logs, "Early stopping")
+        if current is None:
+            return
+        if self._improves(current):
+            self.best = current
+            self.wait = 0
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            return
+        waited = self.wait
+        self.wait += 1
+        if (waited if get_api_level() == "1.2" else self.wait) < self.patience:
+            return
+        self.stopped_epoch = epoch
+        self.model.stop_training = True
+        if self.best_weights is not None:
+            if self.verbose > 0:
+                write_out("Restoring model weights from the end of the best epoch\n")
+            self.model.set_weights(self.best_weights)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.stopped_epoch > 0 and self.verbose > 0:
+            write_out(f"Epoch {self.stopped_epoch + 1:05d}: early stopping\n")
+
+    def get_monitor_value(self, logs: Logs) -> float | None:
+        """The value that is followed, or None with a warning."""
+        return self._current(logs, "Early stopping")
+
+
+class ReduceLROnPlateau(_Watch):
+    """Multiplies the learning rate by ``factor`` when a value has not become better for ``patience`` epochs.
+
+    Args:
+        monitor: name in the logs.
+        factor: below 1.
+        patience: epochs without improvement. Keras 1 (API level 1.2) waits one more before the first reduction.
+        verbose: 1 says so.
+        mode: ``'min'``, ``'max'`` or ``'auto'``.
+        min_delta: what counts as better.
+        cooldown: epochs after a reduction that do not count.
+        min_lr: lower bound of the rate.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0,
+        **kwargs: Any,
+    ):
+        if "epsilon" in kwargs:
+            min_delta = kwargs.pop("epsilon")
+        if kwargs:
+            raise TypeError(f"[ReduceLROnPlateau] Keyword argument not understood: {', '.join(kwargs)}. Check it.")
+        if factor >= 1.0:
+            raise ValueError(f"[ReduceLROnPlateau] does not support a factor >= 1.0; got {factor}. Try 0.1.")
+        super().__init__(monitor, mode, min_delta)
+        self.factor = factor
+        self.patience = patience
+        self.verbose = verbose
+        self.cooldown = cooldown
+        self.min_lr = min_lr
+        self.cooldown_counter = 0
+        self.wait = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.cooldown_counter = 0
+        self.wait = 0
+        self._forget()
+
+    def in_cooldown(self) -> bool:
+        """True in the epochs after a reduction that do not count."""
+        return self.cooldown_counter > 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        rate = float(K.get_value(self.model.optimizer.lr))
+        if logs is not None:
+            logs["lr"] = rate
+        current = self._current(logs, "Reduce LR on plateau")
+        if current is None:
+            return
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self._improves(current):
+            self.best = current
+            self.wait = 0
+            return
+        if self.in_cooldown():
+            return
+        late = get_api_level() == "1.2"
+        waited = self.wait
+        self.wait += 1
+        if (waited if late else self.wait) < self.patience:
+            return
+        if rate > self.min_lr * (1 + 1e-4 if late else 1):
+            new = max(rate * self.factor, self.min_lr)
+            K.set_value(self.model.optimizer.lr, new)
+            if self.verbose > 0:
+                write_out(f"\nEpoch {epoch + 1:05d}: ReduceLROnPlateau reducing learning rate to {new}.\n")
+            self.cooldown_counter = self.cooldown
+            self.wait = 1 if late else 0
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate before each epoch.
+
+    Args:
+        schedule: a function of the epoch (from 0), or of the epoch and the rate of now, that gives the rate.
+        verbose: 1 says so.
+    """
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0):
+        super().__init__()
+        self.schedule = schedule
+        self.verbose = verbose
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        optimizer = self.model.optimizer
+        if not hasattr(optimizer, "lr"):
+            raise ValueError(
+                f'[LearningRateScheduler] Optimizer must have a "lr" attribute; {type(optimizer).__name__} has none.'
+            )
+        rate = self._rate(epoch, float(K.get_value(optimizer.lr)))
+        if not isinstance(rate, (float, np.floating)):
+            raise ValueError(
+                f'[LearningRateScheduler] The output of the "schedule" function should be float; got {rate!r}. '
+                "Write float(...)."
+            )
+        K.set_value(optimizer.lr, rate)
+        if self.verbose > 0:
+            write_out(f"\nEpoch {epoch + 1:05d}: LearningRateScheduler setting learning rate to {rate}.\n")
+
+    def _rate(self, epoch: int, now: float) -> Any:
+        try:
+            parameters = list(inspect.signature(self.schedule).parameters.values())
+        except (TypeError, ValueError):
+            parameters = []
+        places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        required = [p for p in places if p.default is p.empty]
+        # Keras 2 hands the rate to whatever takes a second argument, Keras 1 to none.
+        if len(required) > 1 or (len(places) > 1 and get_api_level() != "1.2"):
+            return self.schedule(epoch, now)
+        return self.schedule(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if logs is not None and get_api_level() != "1.2":
+            logs["lr"] = float(K.get_value(self.model.optimizer.lr))
+
+
+class TerminateOnNaN(Callback):
+    """Stops the training at the first batch whose loss is NaN or infinite."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is not None and not np.isfinite(loss):
+            write_out(f"Batch {batch}: Invalid loss, terminating training\n")
+            self.model.stop_training = True
+
+
+class ModelCheckpoint(_Watch):
+    """Saves the model after epochs.
+
+    Args:
+        filepath: may hold ``{epoch}`` and names of the logs: ``'weights.{epoch:02d}-{val_loss:.2f}.hdf5'``. Epochs are
+            counted from 1; from 0 at API level 1.2, as in Keras 1.
+        monitor: name in the logs of what tells the best.
+        verbose: 1 says so.
+        save_best_only: keep the best only.
+        save_weights_only: ``save_weights`` instead of ``save``.
+        mode: ``'min'``, ``'max'`` or ``'auto'``.
+        period: epochs between two savings.
+    """
+
+    def __init__(
+        self,
+        filepath: Any,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        period: int = 1,
+    ):
+        super().__init__(monitor, mode)
+        self.filepath = filepath
+        self.verbose = verbose
+        self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
+        self.period = period
+        self.epochs_since_last_save = 0
+
+    def _goes_up(self) -> bool:
+        return "acc" in self.monitor or self.monitor.startswith("fmeasure")
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        logs = logs if logs is not None else LogValues()
+        self.epochs_since_last_save += 1
+        if self.epochs_since_last_save < self.period:
+            return
+        self.epochs_since_last_save = 0
+        counted = epoch if get_api_level() == "1.2" else epoch + 1
+        path = str(os.fspath(self.filepath)).format_map(LogValues({**logs, "epoch": counted}))
+        text = f"saving model to {path}"
+        if self.save_best_only:
+            current = self._current(logs, "Can save best model only")
+            if current is None:
+                return
+            if not self._improves(current):
+                self._say(epoch, f"{self.monitor} did not improve from {self.best:0.5f}")
+                return
+            text = f"{self.monitor} improved from {self.best:0.5f} to {current:0.5f}, {text}"
+            self.best = current
+        self._say(epoch, text)
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)
+
+    def _say(self, epoch: int, text: str) -> None:
+        if self.verbose > 0:
+            write_out(f"\nEpoch {epoch + 1:05d}: {text}\n")

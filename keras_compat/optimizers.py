@@ -16,7 +16,7 @@ import numpy as np
 
 import autotensor as at
 from keras_compat import backend as K
-from keras_compat.dialect.level import get_api_level
+from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.utils.generic_utils import (
     Registry,
     serialize_keras_object,
@@ -35,6 +35,13 @@ _RATE_NAMES = ("learning_rate", "lr")
 def clip_norm(g: Any, c: float, n: Any) -> Any:
     """A gradient scaled by c / n where the norm n is at least c; c of 0 or less means no limit."""
     return g if c <= 0 else g * (c / K.maximum(n, c))
+
+
+def _root(square: Any, optimizer: Any) -> Any:
+    """The square root with epsilon added to it, or within it, as in Keras 0.x."""
+    if optimizer.epsilon_within:
+        return at.sqrt(square + optimizer.epsilon)
+    return at.sqrt(square) + optimizer.epsilon
 
 
 def _default_epsilon(epsilon: float | None) -> float:
@@ -251,6 +258,7 @@ class RMSprop(_IterationsFirst):
     ):
         self._start(learning_rate, kwargs, rho=rho, decay=decay)
         self.epsilon = _default_epsilon(epsilon)
+        self.epsilon_within = is_keras_0()
 
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         grads = self._begin(loss, params)
@@ -260,7 +268,7 @@ class RMSprop(_IterationsFirst):
         for p, g, a in zip(params, grads, accumulators):
             new_a = self.rho * a + (1.0 - self.rho) * K.square(g)
             self.updates.append(K.update(a, new_a))
-            self._set(p, p - lr * g / (at.sqrt(new_a) + self.epsilon))
+            self._set(p, p - lr * g / _root(new_a, self))
         return self.updates
 
 
@@ -273,6 +281,7 @@ class Adagrad(_IterationsFirst):
     def __init__(self, learning_rate: float = 0.01, *, epsilon: float | None = None, decay: float = 0.0, **kwargs: Any):
         self._start(learning_rate, kwargs, decay=decay)
         self.epsilon = _default_epsilon(epsilon)
+        self.epsilon_within = is_keras_0()
 
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         grads = self._begin(loss, params)
@@ -282,7 +291,7 @@ class Adagrad(_IterationsFirst):
         for p, g, a in zip(params, grads, accumulators):
             new_a = a + K.square(g)
             self.updates.append(K.update(a, new_a))
-            self._set(p, p - lr * g / (at.sqrt(new_a) + self.epsilon))
+            self._set(p, p - lr * g / _root(new_a, self))
         return self.updates
 
 
@@ -486,6 +495,11 @@ def updates_of(optimizer: Any, loss: Any, params: Sequence[Any]) -> list[Any]:
         rules = {p: p.constraint for p in params if getattr(p, "constraint", None) is not None}
         return optimizer.get_updates(params, rules, loss)
     return optimizer.get_updates(loss=loss, params=params)
+
+
+def kl_divergence(p: Any, p_hat: Any) -> Any:
+    """``p_hat - p + p * log(p / p_hat)``, element by element (Keras 0.x)."""
+    return p_hat - p + p * K.log(p / p_hat)
 
 
 def serialize(optimizer: Any) -> Any:

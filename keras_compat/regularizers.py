@@ -22,11 +22,14 @@ class Regularizer:
     def __call__(self, x: Any) -> Any:
         return 0.0
 
-    def set_param(self, _: Any) -> None:
-        """Nothing; Keras 0.x and early 1.x told a regularizer its weight this way."""
+    # 1.2.2 calls the only argument of these two `_`.
+    def set_param(self, p: Any = None, _: Any = None) -> None:
+        """Say which weight it is for: a layer of Keras 0.x or 1.0 then enters it in ``self.regularizers``."""
+        self.p = _ if p is None else p
 
-    def set_layer(self, _: Any) -> None:
-        """Nothing; Keras 0.x and early 1.x told a regularizer its layer this way."""
+    def set_layer(self, layer: Any = None, _: Any = None) -> None:
+        """Say which layer's activity it is for (Keras 0.x and 1.0)."""
+        self.layer = _ if layer is None else layer
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of ``__init__`` that make the same regularizer again."""

@@ -168,7 +168,8 @@ def problem_of(item: Import, modules: dict[str, Path], public: set[str] | None) 
     if top == "keras_compat":
         if not within(item.module, "keras_compat"):
             return "autotensor does not know keras_compat"
-        if within(item.module, "keras_compat.layers") and within(item.target, "keras_compat.dialect"):
+        dialect = within(item.target, "keras_compat.dialect") and item.target != "keras_compat.dialect.level"
+        if within(item.module, "keras_compat.layers") and dialect:
             return "layers speak one vocabulary and never import the dialect"
         return None
     if within(item.module, "keras_compat"):

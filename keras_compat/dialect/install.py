@@ -7,7 +7,6 @@ is served too. A call that needs no translation costs a few set operations.
 """
 
 import functools
-import importlib.util
 import inspect
 import sys
 import warnings
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from types import FrameType, ModuleType
 from typing import Any
 
-from keras_compat.dialect import tables
+from keras_compat.dialect import images, old_attributes, tables
 from keras_compat.dialect.level import DEFAULT_LEVEL, get_api_level
 from keras_compat.dialect.spec import Spec, spec_for
 from keras_compat.dialect.translate import Note, translate
@@ -100,6 +99,7 @@ def translated(function: Callable, spec: Spec, *, skip: int = 0) -> Callable:
     is_untouched = spec.untouched_words.issuperset
     by_level = spec.by_level
     telling = spec.telling
+    has_layout = images.has_layout(spec)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -109,14 +109,20 @@ def translated(function: Callable, spec: Spec, *, skip: int = 0) -> Callable:
             and is_untouched(kwargs)
             and (not by_level or get_api_level() == DEFAULT_LEVEL)
         ):
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            if has_layout:
+                images.note(args[0], spec, args[1:], kwargs, args[1:], kwargs, old=False)
+            return result
         caller = sys._getframe(1)
         # Our own modules speak Keras 2's order at every level.
         level = DEFAULT_LEVEL if spec.order_by_level and _is_ours(caller) else get_api_level()
         positional, keywords, notes = translate(spec, args[skip:], kwargs, level)
         if notes:
             _record(notes, caller)
-        return function(*args[:skip], *positional, **keywords)
+        result = function(*args[:skip], *positional, **keywords)
+        if has_layout:
+            images.note(args[0], spec, args[1:], kwargs, positional, keywords, old=bool(notes))
+        return result
 
     call.accepted_arguments = spec.accepted  # type: ignore[attr-defined]
     call.dialect_spec = spec  # type: ignore[attr-defined]
@@ -138,6 +144,8 @@ def install(cls: type, spec: Spec) -> None:
     if spec_of(cls) is None:
         cls.__init__ = translated(cls.__init__, spec, skip=1)  # type: ignore[misc]
         cls.accepted_arguments = spec.accepted  # type: ignore[attr-defined]
+        if spec.path.startswith("layers:"):
+            old_attributes.add(cls, spec)
 
 
 def install_method(cls: type, name: str, spec: Spec) -> None:
@@ -196,21 +204,35 @@ def install_all(package: str = PACKAGE) -> list[str]:
         else:
             install_function(owner, name, spec_of(target) or spec_for(path, target), package)
         done.append(path)
+    _install_layer_methods(package)
     _set_aliases(package)
-    _set_module_aliases(package)
+    _follow_image_order(package)
     return done
 
 
-def _set_module_aliases(package: str) -> None:
-    """Make old module paths importable; one that is a module of its own stays that."""
-    for old, new in tables.MODULE_ALIASES.items():
-        alias, module = f"{package}.{old}", sys.modules.get(f"{package}.{new}")
-        parent, _, name = alias.rpartition(".")
-        if module is None or alias in sys.modules or not hasattr(sys.modules.get(parent), "__path__"):
+def _install_layer_methods(package: str) -> None:
+    """Let each layer's own `call` and `compute_mask` take Keras 1's words, as those of `Layer` do."""
+    registry = sys.modules.get(f"{package}.engine.registry")
+    base = getattr(sys.modules.get(f"{package}.layers"), "Layer", None)
+    if registry is None or base is None:
+        return
+    offered = {id(cls): cls for cls in registry.LAYERS.values() if inspect.isclass(cls)}
+    for cls in {id(one): one for found in offered.values() for one in found.__mro__}.values():
+        if cls is base or not issubclass(cls, base) or cls.__module__.partition(".")[0] != package:
             continue
-        if importlib.util.find_spec(alias) is None:
-            sys.modules[alias] = module
-            setattr(sys.modules[parent], name, module)
+        for name in ("call", "compute_mask"):
+            # A cell's call(inputs, states) is Keras 2's alone: what stands second is no mask.
+            if name in cls.__dict__ and "states" not in inspect.signature(cls.__dict__[name]).parameters:
+                install_method(cls, name, spec_for(f"layers:Layer.{name}", cls.__dict__[name]))
+
+
+def _follow_image_order(package: str) -> None:
+    """Let layers that do not name a layout follow the layer before them; a second time does nothing."""
+    layer = sys.modules.get(f"{package}.engine.layer")
+    if layer is None or hasattr(layer.Layer.__call__, "decides_image_order"):
+        return
+    helpers = sys.modules[f"{package}.utils.generic_utils"]
+    layer.Layer.__call__ = images.follow(layer.Layer.__call__, layer.K, layer.shape_of, helpers.warn)
 
 
 def _set_aliases(package: str) -> None:
@@ -224,3 +246,8 @@ def _set_aliases(package: str) -> None:
             for module in _modules_of(home):
                 if vars(module).get(new) is target and not hasattr(module, old):
                     setattr(module, old, target)
+    registry = sys.modules.get(f"{package}.engine.registry")
+    if registry is not None:  # configs of Keras 1 name its classes
+        for old, new in tables.ALIASES["layers"].items():
+            if new in registry.LAYERS:
+                registry.LAYERS.setdefault(old, registry.LAYERS[new])

@@ -1,9 +1,10 @@
 """The API level: which release's behaviour holds where no spelling can tell.
 
 Examples of such places: log keys (`acc` or `accuracy`), the argument order of `K.categorical_crossentropy`,
-the number of epochs of a bare `fit`. The level is `"1.2"`, `"2.2"` or `"2.3"` (default). It is set by
-`set_api_level`, for a block by `api_level`, or by the environment variable `KERAS_COMPAT_API` before the
-first use. This module imports nothing of the package, so that every part of it may ask.
+the number of epochs of a bare `fit`. The level is `"1.2"`, `"2.2"` or `"2.3"` (default); `"0.3"` is `"1.2"`
+with those defaults and formulas of Keras 0.x that were its own (see `is_keras_0`). It is set by `set_api_level`,
+for a block by `api_level`, or by the environment variable `KERAS_COMPAT_API` before the first use. This module
+imports nothing of the package, so that every part of it may ask.
 """
 
 import os
@@ -17,6 +18,14 @@ ENVIRONMENT = "KERAS_COMPAT_API"
 
 _RELEASES = {"1.2.2": "1.2", "2.2.4": "2.2", "2.3.1": "2.3"}
 
+
+
+class _Zero(str):
+    """The level 1.2 as whoever asks for the level sees it, and "0.3" to the few that ask `is_keras_0`."""
+
+
+KERAS_0 = _Zero("1.2")
+
 # Two places on purpose: set_api_level must reach threads that run already (data generators), a block must
 # not.
 _process_level: str | None = None
@@ -24,22 +33,25 @@ _block_level: ContextVar[str | None] = ContextVar("keras_compat_api_level", defa
 
 
 def checked_level(level: object, source: str = "set_api_level") -> str:
-    """Return `level` as one of `LEVELS`; the releases 1.2.2, 2.2.4 and 2.3.1 count as theirs.
+    """Return `level` as one of `LEVELS`, or "0.3"; the releases 0.3.3, 1.2.2, 2.2.4 and 2.3.1 count as theirs.
 
     Raises ValueError for anything else, naming `source`.
     """
+    if level is KERAS_0 or level in ("0.3", "0.3.3", 0.3):
+        return KERAS_0
     text = str(level) if isinstance(level, (str, float)) else None
     text = _RELEASES.get(text, text) if text is not None else None
     if text not in LEVELS:
         raise ValueError(
             f"[{source}] an API level is one of {', '.join(map(repr, LEVELS))}; got {level!r}. "
-            "Programs for Keras 0.x and 1.x want '1.2', for 2.0 to 2.2 '2.2', for 2.3 and tf.keras '2.3'."
+            "Programs for Keras 0.x and 1.x want '1.2' ('0.3' for the numbers of 0.x), for 2.0 to 2.2 '2.2', for 2.3 "
+            "and tf.keras '2.3'."
         )
     return text
 
 
 def get_api_level() -> str:
-    """Return the level in force: the innermost block's, else the one set, else the environment's."""
+    """Return the level in force, one of `LEVELS`: the innermost block's, else the one set, else the environment's."""
     block = _block_level.get()
     if block is not None:
         return block
@@ -47,6 +59,16 @@ def get_api_level() -> str:
         set_api_level(os.environ.get(ENVIRONMENT) or DEFAULT_LEVEL, source=ENVIRONMENT)
     assert _process_level is not None
     return _process_level
+
+
+def is_keras_0() -> bool:
+    """Tell whether the level is "0.3".
+
+    Its own are: epsilon of RMSprop, Adagrad and Adadelta 1e-6, within the square root; penalties are part of the
+    training loss only; BatchNormalization averages standard deviations (epsilon 1e-6, momentum 0.9); fit takes 128
+    samples a batch and 100 epochs; the order of some weights.
+    """
+    return get_api_level() is KERAS_0
 
 
 def set_api_level(level: str, *, source: str = "set_api_level") -> None:

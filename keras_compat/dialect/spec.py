@@ -139,7 +139,7 @@ def spec_for(path: str, target: Callable, *, is_layer: bool | None = None) -> Sp
         # A layer's base class knows exactly the words of LAYER_KEYWORDS; it judges those of a user's own
         # layer.
         open=takes_others and (not is_layer or qualname == "Layer"),
-        rename={old: as_tuple(new) for old, new in rename.items() if old not in own},
+        rename={old: _existing(as_tuple(new), keywords) for old, new in rename.items() if old not in own},
         gather=tuple(Gather(parts, new, how) for parts, new, how in gather if not own.intersection(parts)),
         samples={old: new for old, new in tables.SAMPLES.get(path, {}).items() if old not in own},
         dropped={old: row for old, row in dropped.items() if old not in own},
@@ -159,6 +159,11 @@ def spec_for(path: str, target: Callable, *, is_layer: bool | None = None) -> Sp
     return _with_derived(spec)
 
 
+def _existing(targets: tuple[str, ...], keywords: frozenset[str]) -> tuple[str, ...]:
+    """Return those of several new words that the target has: kernel_format is not everywhere."""
+    return tuple(word for word in targets if word in keywords) if len(targets) > 1 else targets
+
+
 def _with_derived(spec: Spec) -> Spec:
     parts = frozenset(part for gather in spec.gather for part in gather.parts)
     old = frozenset(spec.rename) | frozenset(spec.samples) | frozenset(spec.dropped) | parts
@@ -173,7 +178,7 @@ def _with_derived(spec: Spec) -> Spec:
         agreed = len(spec.modern)  # no row: there is nothing to tell apart
     untouched = agreed
     for position, word in enumerate(spec.legacy[:agreed]):
-        if word in tables.VALUES or word in tables.REFUSED_VALUES or spec.kinds.get(word) == "pads":
+        if word in tables.VALUES or spec.kinds.get(word) == "pads":
             untouched = position
             break
     starts = [word for word in spec.legacy if spec.kinds.get(word) == "initializer"]

@@ -39,7 +39,6 @@ ALIASES: dict[str, dict[str, str]] = {
         "GlobalMaxPool1D": "GlobalMaxPooling1D",
         "GlobalMaxPool2D": "GlobalMaxPooling2D",
         "GlobalMaxPool3D": "GlobalMaxPooling3D",
-        "ThresholdedLinear": "ThresholdedReLU",
         "MaskedLambda": "Lambda",
     },
     "regularizers": {
@@ -98,14 +97,6 @@ ALIASES_WITH_BEHAVIOUR: frozenset[str] = frozenset(
     }
 )
 
-MODULE_ALIASES: dict[str, str] = {
-    "objectives": "losses",
-    "initializations": "initializers",
-    "utils.visualize_util": "utils.vis_utils",
-    "engine.topology": "engine",
-    "engine.base_layer": "engine",
-}
-
 # --- renamed arguments -----------------------------------------------------------------------------------------------
 
 _Renames = dict[str, str | tuple[str, ...]]
@@ -121,6 +112,8 @@ _BIAS: _Renames = {
     "b_constraint": "bias_constraint",
 }
 _LAYOUT: _Renames = {"dim_ordering": "data_format"}
+# Keras 1's word also means that kernels are laid out as there: (filters, in, rows, columns) under 'th'.
+_KERNEL_LAYOUT: _Renames = {"dim_ordering": ("data_format", "kernel_format")}
 _CONV1D: _Renames = (
     _KERNEL
     | _BIAS
@@ -134,7 +127,7 @@ _CONV1D: _Renames = (
 _CONVND: _Renames = (
     _KERNEL
     | _BIAS
-    | _LAYOUT
+    | _KERNEL_LAYOUT
     | {
         "nb_filter": "filters",
         "subsample": "strides",
@@ -188,7 +181,7 @@ RENAME: dict[str, _Renames] = {
     "layers:LocallyConnected2D": _CONVND,
     "layers:Conv2DTranspose": _CONVND,
     "layers:Conv3D": _CONVND,
-    "layers:SeparableConv2D": _LAYOUT
+    "layers:SeparableConv2D": _KERNEL_LAYOUT
     | _BIAS
     | {
         "init": ("depthwise_initializer", "pointwise_initializer"),
@@ -221,6 +214,10 @@ RENAME: dict[str, _Renames] = {
     "layers:ConvRecurrent2D": _LAYOUT | {"nb_filter": "filters"},
     "layers:LSTM": _RECURRENT | _FORGET,
     "layers:GRU": _RECURRENT,
+    # Methods; the rows of call and compute_mask are for all layers' own.
+    "layers:Layer.call": {"x": "inputs", "input": "inputs"},
+    "layers:Layer.compute_mask": {"x": "inputs", "input": "inputs", "input_mask": "mask"},
+    "layers:Layer.assert_input_compatibility": {"input": "inputs"},
     # Models and their methods. `X` is 0.x's word for the data.
     "models:Model": {"input": "inputs", "output": "outputs"},
     "models:Model.fit": {"X": "x", "nb_epoch": "epochs"},
@@ -248,9 +245,9 @@ RENAME: dict[str, _Renames] = {
     "callbacks:ReduceLROnPlateau": {"epsilon": "min_delta"},
     # Backend.
     "backend:conv1d": {"stride": "strides", "border_mode": "padding"},
-    "backend:conv2d": _LAYOUT | {"border_mode": "padding", "filter_dilation": "dilation_rate"},
-    "backend:conv3d": _LAYOUT | {"border_mode": "padding", "filter_dilation": "dilation_rate"},
-    "backend:separable_conv2d": _POOLND,
+    "backend:conv2d": _KERNEL_LAYOUT | {"border_mode": "padding", "filter_dilation": "dilation_rate"},
+    "backend:conv3d": _KERNEL_LAYOUT | {"border_mode": "padding", "filter_dilation": "dilation_rate"},
+    "backend:separable_conv2d": _POOLND | _KERNEL_LAYOUT,
     "backend:pool2d": _POOLND,
     "backend:pool3d": _POOLND,
     "backend:spatial_2d_padding": _LAYOUT,
@@ -266,6 +263,18 @@ RENAME: dict[str, _Renames] = {
     # Utilities, preprocessing, data sets.
     "utils.np_utils:to_categorical": {"nb_classes": "num_classes"},
     "utils.np_utils:normalize": {"a": "x"},
+    "utils.np_utils:multiclass_logloss": {"P": "p", "Y": "y"},
+    "utils.data_utils:validate_file": {"md5_hash": "file_hash"},
+    "utils.test_utils:get_test_data": {
+        "nb_train": "num_train",
+        "nb_test": "num_test",
+        "nb_class": "num_classes",
+        "num_class": "num_classes",
+    },
+    "utils.test_utils:layer_test": {"dtype": "input_dtype"},
+    "utils.layer_utils:print_summary": {"layers": "model"},
+    "engine.training_utils:check_loss_and_target_compatibility": {"losses": "loss_fns"},
+    "engine.saving:save_weights_to_hdf5_group": {"f": "group"},
     "preprocessing.text:Tokenizer": {"nb_words": "num_words"},
     "preprocessing.image:ImageDataGenerator": _LAYOUT,
     "preprocessing.image:ImageDataGenerator.flow": {"X": "x"},
@@ -337,18 +346,13 @@ LAYER_DROPPED: dict[str, tuple[tuple | None, str]] = {
 }
 
 DROPPED: dict[str, dict[str, tuple[tuple | None, str]]] = {
-    "layers:BatchNormalization": {
-        "mode": ((0,), "Keras 2 normalizes per feature with moving averages (mode=0) only"),
-    },
-    "layers:Embedding": {
-        "dropout": ((0, 0.0, None), "Keras 2 embeds without dropout; put SpatialDropout1D behind it"),
-    },
     "layers:Conv2DTranspose": {
         "output_shape": (None, "the output shape follows from kernel, strides and padding"),
     },
     "layers:Highway": {
         "transform_bias": (None, "since 1.0 the bias of the transform gate starts as every weight's does"),
     },
+    "layers:Layer.call": {"mask": (None, "this layer computes the same with and without a mask")},
     "layers:SimpleRNN": {"forget_bias_init": (None, "only an LSTM has a forget gate")},
     "layers:GRU": {"forget_bias_init": (None, "only an LSTM has a forget gate")},
     "models:Model.compile": {
@@ -356,11 +360,8 @@ DROPPED: dict[str, dict[str, tuple[tuple | None, str]]] = {
         "theano_mode": (None, "modes of Theano mean nothing here"),
         "mode": (None, "modes of Theano mean nothing here"),
     },
-    "models:Model.fit": {"show_accuracy": _ACCURACY},
-    "models:Model.evaluate": {"show_accuracy": _ACCURACY},
-    "models:Model.train_on_batch": {"accuracy": _ACCURACY},
-    "models:Model.test_on_batch": {"accuracy": _ACCURACY},
-    "models:Sequential.train_on_batch": {"accuracy": _ACCURACY},
+    "models:Model.get_config": {"verbose": (None, "print the config that comes back")},
+    "utils.layer_utils:print_summary": {"relevant_nodes": (None, "the nodes of the model are taken")},
     "models:Model.fit_generator": {
         "show_accuracy": _ACCURACY,
         "nb_val_worker": (None, "validation uses the same workers"),
@@ -389,11 +390,6 @@ VALUES: dict[str, dict[object, object]] = {
 # start).
 VALUES_CLOSED: frozenset[str] = frozenset({"dim_ordering", "consume_less", "forget_bias_init"})
 
-# Old values that no Keras 2 call has: old word -> value -> reason.
-REFUSED_VALUES: dict[str, dict[object, str]] = {
-    "border_mode": {"full": "Keras 2 knows 'valid' and 'same'; put a ZeroPadding layer in front and use 'valid'"},
-}
-
 # What an initializer's name meant under an old word, where Keras 2 means the same by it or by another name.
 # 1.2.2: uniform and normal have scale 0.05 as in 2.x; the scaled normals are plain, not truncated; orthogonal
 # has gain 1.1. `untruncated_normal` is tf.keras's name for the plain one.
@@ -414,7 +410,15 @@ V1_INITIALIZERS: dict[str, str | dict] = {
 # The same for layers with weights of three dimensions that are no convolution kernel. 1.2.2 takes both fans
 # as sqrt(number of weights) for every shape that is not 2D, 4D or 5D; Keras 2 reads three dimensions as a
 # kernel.
-LEGACY_FANS: frozenset[str] = frozenset({"layers:LocallyConnected1D", "layers:LocallyConnected2D", "layers:PReLU"})
+LEGACY_FANS: frozenset[str] = frozenset(
+    {
+        "layers:LocallyConnected1D",
+        "layers:LocallyConnected2D",
+        "layers:MaxoutDense",
+        "layers:PReLU",
+        "layers:SReLU",
+    }
+)
 _FANS = {"seed": None, "legacy_fans": True}
 V1_INITIALIZERS_LEGACY_FANS: dict[str, dict] = {
     "glorot_uniform": {
@@ -587,6 +591,9 @@ V1_POSITIONAL: dict[str, str] = {
     "layers:ZeroPadding1D": "padding=",
     "layers:ZeroPadding2D": "padding= dim_ordering=",
     "layers:ZeroPadding3D": "padding= dim_ordering=",
+    "layers:Layer.call": "x mask=",
+    "layers:Layer.compute_mask": "input input_mask=",
+    "layers:Layer.assert_input_compatibility": "input",
     "layers:Layer.add_weight": "shape initializer name= trainable= regularizer= constraint=",
     # Classes of 0.3.3 that 1.x dropped.
     "layers:AutoEncoder": "encoder decoder output_reconstruction= weights=",
@@ -811,9 +818,12 @@ KINDS: dict[str, str] = {
     "padding": "mode of padding",
     "border_mode": "mode of padding",
     "data_format": "layout",
-    "dim_ordering": "layout",
+    "dim_ordering": "old layout",
     "output_shape": "shape",
     "shape": "shape",
+    "image_shape": "shape",
+    "filter_shape": "shape",
+    "volume_shape": "shape",
     "input_shape": "shape",
     "batch_input_shape": "shape",
     "shared_axes": "shape",
@@ -836,11 +846,21 @@ KINDS: dict[str, str] = {
 # Places where a word above stands for something else.
 KINDS_OF: dict[str, dict[str, str]] = {
     "layers:ZeroPadding1D": {"padding": "pads"},
+    "layers:MaxPooling1D": {"strides": "integers or none"},
+    "layers:AveragePooling1D": {"strides": "integers or none"},
     "layers:ZeroPadding2D": {"padding": "pads"},
     "layers:ZeroPadding3D": {"padding": "any"},
     "layers:Merge": {"mode": "any"},
-    "layers:SReLU": {"shared_axes": "any"},
+    "layers:SReLU": {
+        "t_left_init": "initializer",
+        "a_left_init": "initializer",
+        "t_right_init": "initializer",
+        "a_right_init": "initializer",
+        "shared_axes": "any",
+    },
+    "layers:ParametricSoftplus": {"shared_axes": "any"},
     "layers:ConvRecurrent2D": {
+        "dim_ordering": "any",
         "nb_row": "integer or none",
         "nb_col": "integer or none",
         "nb_filter": "integer or none",
@@ -873,8 +893,22 @@ LAYER_KEYWORDS: frozenset[str] = frozenset(
 _RNN_KEYWORDS = frozenset({"return_sequences", "return_state", "go_backwards", "stateful", "unroll", "implementation"})
 _OPTIMIZER_KEYWORDS = frozenset({"clipnorm", "clipvalue", "name", "decay"})
 _EPSILON = frozenset({"epsilon"})
+_DROPOUT = frozenset({"noise_shape", "seed"})
 
 EXTRA_KEYWORDS: dict[str, frozenset[str]] = {
+    # Keras 0.x asks for the accuracy in each call.
+    "models:Model.fit": frozenset({"show_accuracy"}),
+    "models:Model.evaluate": frozenset({"show_accuracy"}),
+    "models:Model.train_on_batch": frozenset({"accuracy"}),
+    "models:Model.test_on_batch": frozenset({"accuracy"}),
+    "models:Sequential.train_on_batch": frozenset({"accuracy"}),
+    # Of Keras 1, which Keras 2 dropped and this package did not.
+    "layers:BatchNormalization": frozenset({"mode"}),
+    "layers:Embedding": frozenset({"dropout"}),
+    # Their configs hold what Dropout takes.
+    "layers:SpatialDropout1D": _DROPOUT,
+    "layers:SpatialDropout2D": _DROPOUT,
+    "layers:SpatialDropout3D": _DROPOUT,
     "layers:SimpleRNN": _RNN_KEYWORDS,
     "layers:LSTM": _RNN_KEYWORDS,
     "layers:GRU": _RNN_KEYWORDS,
@@ -896,16 +930,19 @@ EXTRA_KEYWORDS: dict[str, frozenset[str]] = {
 
 # --- defaults that differ --------------------------------------------------------------------------------------------
 
-# New word -> level -> value; no entry: as in 2.3. The words of a call do not matter: 2.3.1 gives a call in
-# Keras 1's words its own defaults (its GRU(output_dim=) has sigmoid gates).
+# New word -> level -> value; no entry: as in 2.3 (for 0.3: as in 1.2). The words of a call do not matter: 2.3.1
+# gives a call in Keras 1's words its own defaults (its GRU(output_dim=) has sigmoid gates).
 _V1_ORTHOGONAL: dict[str, object] = {"1.2": {"class_name": "Orthogonal", "config": {"gain": 1.1, "seed": None}}}
 _V1_GATES: dict[str, object] = {"1.2": "hard_sigmoid", "2.2": "hard_sigmoid"}
 _V1_IMPLEMENTATION: dict[str, object] = {"1.2": 0, "2.2": 1}
 _LOCAL_KERNEL: dict[str, object] = {"1.2": V1_INITIALIZERS_LEGACY_FANS["glorot_uniform"]}
 _V1_EPSILON: dict[str, dict[str, object]] = {"epsilon": {"1.2": 1e-8}}
+_V0_EPSILON: dict[str, dict[str, object]] = {"epsilon": {"1.2": 1e-8, "0.3": 1e-6}}
+_V0_BATCH: dict[str, dict[str, object]] = {"batch_size": {"0.3": 128}}
 _JPEG: dict[str, dict[str, object]] = {"save_format": {"1.2": "jpeg"}}
 
 DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
+    "layers:BatchNormalization": {"epsilon": {"0.3": 1e-6}, "momentum": {"0.3": 0.9}},
     "layers:SimpleRNN": {"recurrent_initializer": _V1_ORTHOGONAL},
     "layers:LSTM": {
         "recurrent_activation": _V1_GATES,
@@ -917,16 +954,22 @@ DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
         "recurrent_initializer": _V1_ORTHOGONAL,
         "implementation": _V1_IMPLEMENTATION,
     },
+    "layers:LSTMCell": {"recurrent_activation": _V1_GATES, "implementation": _V1_IMPLEMENTATION},
+    "layers:GRUCell": {"recurrent_activation": _V1_GATES, "implementation": _V1_IMPLEMENTATION},
     "layers:ConvLSTM2D": {"recurrent_initializer": _V1_ORTHOGONAL},
     "layers:LocallyConnected1D": {"kernel_initializer": _LOCAL_KERNEL},
+    "layers:MaxoutDense": {"init": _LOCAL_KERNEL},
+    "layers:SReLU": {"a_left_init": _LOCAL_KERNEL, "t_right_init": _LOCAL_KERNEL},
     "layers:LocallyConnected2D": {"kernel_initializer": _LOCAL_KERNEL},
-    "models:Model.fit": {"epochs": {"1.2": 10}},
+    "models:Model.fit": {"epochs": {"1.2": 10, "0.3": 100}} | _V0_BATCH,
+    "models:Model.evaluate": _V0_BATCH,
+    "models:Model.predict": _V0_BATCH,
     "models:Sequential.predict_classes": {"verbose": {"1.2": 1}},
     "models:Sequential.predict_proba": {"verbose": {"1.2": 1}},
     "models:Model.summary": {"line_length": {"1.2": 100}},
-    "optimizers:RMSprop": _V1_EPSILON,
-    "optimizers:Adagrad": _V1_EPSILON,
-    "optimizers:Adadelta": _V1_EPSILON,
+    "optimizers:RMSprop": _V0_EPSILON,
+    "optimizers:Adagrad": _V0_EPSILON,
+    "optimizers:Adadelta": _V0_EPSILON,
     "optimizers:Adam": _V1_EPSILON,
     "optimizers:Adamax": _V1_EPSILON,
     "optimizers:Nadam": _V1_EPSILON,

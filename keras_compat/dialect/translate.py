@@ -21,6 +21,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 from keras_compat.dialect import tables
+from keras_compat.dialect.level import KERAS_0
 from keras_compat.dialect.spec import Gather, Spec
 
 _ACTIVATIONS = frozenset(tables.ACTIVATION_NAMES.split())
@@ -56,7 +57,7 @@ def translate(
         spec: what is called.
         args: positional arguments without `self`.
         kwargs: keyword arguments.
-        level: the API level, "1.2", "2.2" or "2.3".
+        level: the API level, "1.2", "2.2" or "2.3", or `KERAS_0`.
 
     Raises:
         DialectError: both readings are possible or neither is; one argument given twice with different
@@ -169,7 +170,9 @@ def fits(kind: str, value: Any) -> bool:
     if kind == "mode of padding":
         return value in _PADDINGS if plain else True
     if kind == "layout":
-        return value in (None, *_LAYOUTS) if plain else True
+        return value in (None, "channels_first", "channels_last") if plain else True
+    if kind == "old layout":
+        return value in ("th", "tf", "default") if plain else True
     if kind == "shape":
         return value is None or isinstance(value, (tuple, list)) or not plain
     if kind == "name":
@@ -272,8 +275,6 @@ def _named(word: str, args: Sequence[Any], kwargs: Mapping[str, Any], order: Seq
 def _value(spec: Spec, word: str, value: Any, legacy: bool, positional: bool) -> Any:
     """Return a value under `word` as Keras 2 says it."""
     plain = isinstance(value, (str, int, float)) or value is None
-    if plain and value in tables.REFUSED_VALUES.get(word, {}):
-        raise DialectError(f"[{spec.name}] {word}={value!r} is gone: {tables.REFUSED_VALUES[word][value]}.")
     if word in tables.VALUES and word not in spec.keywords:
         known = tables.VALUES[word]
         if plain and value in known:
@@ -347,8 +348,9 @@ def _steps(spec: Spec, word: str, value: Any, source: Any) -> Any:
 
 def _fill_defaults(spec: Spec, out: dict[str, Any], level: str) -> None:
     for word, by_level in spec.defaults.items():
-        if word not in out and level in by_level:
-            out[word] = copy.deepcopy(by_level[level])
+        known = "0.3" if level is KERAS_0 and "0.3" in by_level else level
+        if word not in out and known in by_level:
+            out[word] = copy.deepcopy(by_level[known])
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

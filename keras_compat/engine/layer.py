@@ -5,8 +5,9 @@ Networks and models are layers too; how they are wired is in ``network``. Concre
 
 from __future__ import annotations
 
+import inspect
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import autotensor as at
 from keras_compat import backend as K
 from keras_compat import constraints, initializers, regularizers
+from keras_compat import metrics as metrics_module
 from keras_compat.dialect.level import get_api_level
 from keras_compat.engine.node import Node, Shape
 from keras_compat.utils.generic_utils import has_arg, to_list, to_snake_case, unpack_singleton
@@ -110,17 +112,22 @@ def _with_values(outputs: list[Any]) -> list[Any]:
 
 
 class InputSpec:
-    """What one input of a layer must look like: dtype, shape, rank, smallest or largest rank, sizes of axes."""
+    """What one input of a layer must look like: dtype, shape, rank, smallest or largest rank, sizes of axes.
+
+    ``ndim`` may be Keras 1's ``"2+"``, a rank of at least 2.
+    """
 
     def __init__(
         self,
         dtype: str | None = None,
         shape: Sequence[int | None] | None = None,
-        ndim: int | None = None,
+        ndim: int | str | None = None,
         max_ndim: int | None = None,
         min_ndim: int | None = None,
         axes: dict[int, int | None] | None = None,
     ):
+        if isinstance(ndim, str):
+            min_ndim, ndim = int(ndim.rstrip("+")), None
         self.dtype = dtype
         self.shape = tuple(shape) if shape is not None else None
         self.ndim = len(self.shape) if self.shape is not None else ndim
@@ -154,6 +161,12 @@ class Layer:
             cls.get_output_shape_for = cls.compute_output_shape
         elif "get_output_shape_for" in own and "compute_output_shape" not in own:
             cls.compute_output_shape = cls.get_output_shape_for  # type: ignore[method-assign]
+        # Keras 0.x's hook: it fetches the input itself. Its output_shape answers for the layer in the making.
+        if "get_output" in own and "call" not in own:
+            cls.call = Layer._call_by_get_output  # type: ignore[method-assign]
+            if isinstance(own.get("output_shape"), property) and "compute_output_shape" not in own:
+                cls.compute_output_shape = Layer._shape_by_property  # type: ignore[method-assign]
+                cls.get_output_shape_for = Layer._shape_by_property
 
     def __init__(self, **kwargs: Any):
         self.input_spec: Any = None
@@ -170,6 +183,8 @@ class Layer:
         self._keep: list[Any] = []  # tensors whose ids are keys above: an id must not be used again
         self._built = False
         self._metrics: list[Any] = []
+        self._metric_results: list[Any] = []
+        self._regularizers = _Regularizers(self)
         self._inbound_nodes: list[Node] = []
         self._outbound_nodes: list[Node] = []
 
@@ -225,6 +240,18 @@ class Layer:
         """Make the weights; called once with the shape (or list of shapes) of the first input."""
         self.built = True
 
+    def _build_as_defined(self, input_shape: Any) -> None:
+        """Build, as the class has it: in Keras 0.x ``build()`` asks ``self.input_shape``."""
+        self._shape_now = input_shape
+        try:
+            if _required(self.build) == 0 and not _positional(self.build):
+                self.build()  # type: ignore[call-arg]
+            else:
+                self.build(input_shape)
+        finally:
+            self._shape_now = None
+        self.built = True
+
     @property
     def built(self) -> bool:
         """True once the weights exist."""
@@ -263,8 +290,10 @@ class Layer:
         dtype = dtype or self.dtype or K.floatx()
         make = initializers.get(initializer if initializer is not None else "glorot_uniform")
         rule = constraints.get(constraint)
-        value = make(shape, dtype=dtype) if has_arg(make, "dtype") else make(shape)
         full = "/".join([*(_calls.scopes or [self.name]), name or "variable"])
+        # Keras 1's initializers are functions of a shape and a name.
+        offered = {"dtype": dtype, "name": full}
+        value = make(shape, **{word: given for word, given in offered.items() if has_arg(make, word)})
         weight = K.variable(value, dtype=dtype, name=full, constraint=rule)
         weight.name = full if full.endswith(":0") else full + ":0"
         weight.trainable = trainable
@@ -284,6 +313,7 @@ class Layer:
     @trainable_weights.setter
     def trainable_weights(self, weights: Iterable[Any]) -> None:
         self._trainable_weights = list(weights)
+        self._non_trainable_weights = without(self._non_trainable_weights, self._trainable_weights)
 
     @property
     def non_trainable_weights(self) -> list[Any]:
@@ -296,11 +326,40 @@ class Layer:
     @non_trainable_weights.setter
     def non_trainable_weights(self, weights: Iterable[Any]) -> None:
         self._non_trainable_weights = list(weights)
+        self._trainable_weights = without(self._trainable_weights, self._non_trainable_weights)
 
     @property
     def weights(self) -> list[Any]:
         """All weights, the trainable ones first."""
         return self.trainable_weights + self.non_trainable_weights
+
+    @property
+    def constraints(self) -> dict[Any, Any]:
+        """{weight: its constraint}; setting an entry, or all, gives weights their constraints (Keras 0.x and 1.x)."""
+        weights = [*self._trainable_weights, *self._non_trainable_weights, *self.weights]
+        return _Constraints({w: w.constraint for w in weights if getattr(w, "constraint", None) is not None})
+
+    @constraints.setter
+    def constraints(self, rules: Mapping[Any, Any]) -> None:
+        _Constraints().update(rules)
+
+    @property
+    def regularizers(self) -> list[Any]:
+        """Regularizers that were told their weight by ``set_param``, as in Keras 0.x: they join the loss."""
+        return self._regularizers
+
+    @regularizers.setter
+    def regularizers(self, items: Iterable[Any]) -> None:
+        self._regularizers = _Regularizers(self, items)
+
+    @property
+    def params(self) -> list[Any]:
+        """Same as ``trainable_weights`` (Keras 0.x)."""
+        return self.trainable_weights
+
+    @params.setter
+    def params(self, weights: Iterable[Any]) -> None:
+        self.trainable_weights = list(weights)
 
     @property
     def variables(self) -> list[Any]:
@@ -351,12 +410,24 @@ class Layer:
         """Penalties of weights and activations, to be added to the loss."""
         return self._losses + [x for layer in self._layers for x in layer.losses]
 
+    @losses.setter
+    def losses(self, losses: Any) -> None:
+        self._losses = []
+        self._per_input_losses = {}
+        self.add_loss(losses)
+
     @property
     def updates(self) -> list[Any]:
         """State changes that go with a training step, such as running means; none while the layer is frozen."""
         if not self.trainable and not self.stateful:
             return []
         return self._updates + [x for layer in self._layers for x in layer.updates]
+
+    @updates.setter
+    def updates(self, updates: Any) -> None:
+        self._updates = []
+        self._per_input_updates = {}
+        self.add_update(updates)
 
     def add_loss(self, losses: Any, inputs: Any = None) -> None:
         """Add scalar tensors to the loss; ``inputs`` are the tensors they depend on, None if on weights only."""
@@ -376,6 +447,36 @@ class Layer:
             return
         self._updates += listed
         self._file(self._per_input_updates, listed, inputs)
+
+    # Keras 1.0's names.
+    def add_losses(self, losses: Any, inputs: Any = None) -> None:
+        """Same as ``add_loss``."""
+        self.add_loss(losses, inputs)
+
+    def add_updates(self, updates: Any, inputs: Any = None) -> None:
+        """Same as ``add_update``."""
+        self.add_update(updates, inputs)
+
+    def add_metric(self, value: Any, name: str | None = None) -> None:
+        """Report a tensor beside the compiled metrics: its mean over an epoch, or the Metric object whose result it is.
+
+        Args:
+            value: a tensor that depends on the inputs, or what a call of a Metric object gave.
+            name: in the logs; that of the Metric object if None.
+        """
+        if _calls.eager or any(m.name == name for m in self._metrics):
+            return
+        metric = getattr(value, "_metric_obj", None)
+        if metric is None:
+            if not name:
+                raise ValueError(
+                    f"[{self.name}] Please provide a name for your metric like `self.add_metric(tensor, name='total')`"
+                    "; got none."
+                )
+            metric = metrics_module.Mean(name=name)
+            value = metric(value)
+        self._metrics.append(metric)
+        self._metric_results.append((name or metric.name, metric, value))
 
     def _file(self, where: dict[Any, list[Any]], what: list[Any], inputs: Any) -> None:
         key = tensor_key(inputs)
@@ -475,7 +576,7 @@ class Layer:
                         f"{start}shape={spec.shape}, found shape={shape}. Use a new layer for the other shape."
                     )
 
-    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Apply the layer to a tensor or a list of tensors; the first call builds it.
 
         Called on values (arrays, or tensors made by autotensor), the result has a value too: that of the weights as
@@ -483,6 +584,14 @@ class Layer:
         ``K.constant``, variables, results of layers on them) stays symbolic, and so does everything inside another
         layer's ``call``.
         """
+        if args:  # Keras 1: (x, mask)
+            kwargs["mask"], *more = args
+            if more:
+                raise TypeError(
+                    f"[{self.name}] expected the inputs and a mask; got {len(more)} more. Name the arguments."
+                )
+        if "train" in kwargs and not has_arg(self.call, "train"):
+            del kwargs["train"]
         if isinstance(inputs, np.ndarray):
             inputs = at.asarray(inputs)
         listed = to_list(inputs)
@@ -491,18 +600,21 @@ class Layer:
             self.assert_input_compatibility(inputs)
             input_shapes = [shape_of(x) for x in listed]
             if not self.built:
-                self.build(unpack_singleton(input_shapes))
-                self.built = True
+                self._build_as_defined(unpack_singleton(input_shapes))
                 if self._initial_weights is not None:
                     self.set_weights(self._initial_weights)
                     self._initial_weights = None
                 self.assert_input_compatibility(inputs)
             masks = [mask_of(x) for x in listed]
             arguments = dict(kwargs)
-            if any(m is not None for m in masks) and "mask" not in kwargs and has_arg(self.call, "mask"):
-                kwargs["mask"] = unpack_singleton(masks)
-            elif kwargs.get("mask") is not None:
-                masks = to_list(kwargs["mask"])
+            if "mask" not in kwargs:
+                if has_arg(self.call, "mask") and (any(m is not None for m in masks) or _required(self.call) > 1):
+                    kwargs["mask"] = unpack_singleton(masks)
+            else:
+                if kwargs["mask"] is not None:
+                    masks = to_list(kwargs["mask"])
+                if not has_arg(self.call, "mask"):
+                    del kwargs["mask"]
             output = self.call(inputs, **kwargs)
             output_mask = self.compute_mask(inputs, unpack_singleton(masks))
             outputs = [own_tensor(y, listed) for y in to_list(output)]
@@ -625,6 +737,10 @@ class Layer:
         """Input tensor(s), where the layer was called once."""
         return self._only("input_tensors", "input")
 
+    @input.setter
+    def input(self, tensor: Any) -> None:
+        pass  # layers of Keras 0.x set a placeholder here; the calls of the layer tell
+
     @property
     def output(self) -> Any:
         """Output tensor(s), where the layer was called once."""
@@ -643,6 +759,8 @@ class Layer:
     @property
     def input_shape(self) -> Any:
         """Shape(s) of the input, batch included, where all calls agree."""
+        if self.__dict__.get("_shape_now") is not None:
+            return self._shape_now
         return self._common_shape("input_shapes", "input shape")
 
     @property
@@ -675,6 +793,66 @@ class Layer:
         """The calls that took an output of the layer (the name of Keras 1; Keras 2 has ``_outbound_nodes``)."""
         return self._outbound_nodes
 
+    # -- the words of Keras 0.x ---------------------------------------------------------------------------------------
+
+    def get_input(self, train: bool = False) -> Any:
+        """The input tensor (Keras 0.x); inside ``get_output`` that of the call under way."""
+        now = self.__dict__.get("_input_now")
+        return self.input if now is None else now
+
+    def get_output(self, train: bool = False) -> Any:
+        """The output tensor, in the training phase or not (Keras 0.x)."""
+        if self.__dict__.get("_input_now") is not None:
+            return self._input_now
+        outputs = K.replace(to_list(self.output), K.phase_givens(1 if train else 0))
+        return unpack_singleton(outputs)
+
+    def get_output_mask(self, train: bool = False) -> Any:
+        """The mask of the output (Keras 0.x)."""
+        return self.output_mask
+
+    def get_params(self) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+        """Trained weights, and the layer's regularizers, constraints and updates (Keras 0.x)."""
+        return self.trainable_weights, list(self.regularizers), list(self.constraints.values()), self.updates
+
+    def supports_masked_input(self) -> bool:
+        """Whether the layer takes a mask (Keras 0.x)."""
+        return bool(self.supports_masking)
+
+    def set_input_shape(self, input_shape: Any) -> None:
+        """Say the shape of the input, batch included, and build the layer (Keras 0.x)."""
+        self.batch_input_shape = checked_shape("set_input_shape", input_shape)
+        if not self.built:
+            with name_scope(self.name):
+                self._build_as_defined(self.batch_input_shape)
+
+    def set_previous(self, layer: Any, reset_weights: bool = True) -> None:
+        """Apply the layer to the output of another (Keras 0.x)."""
+        self(layer.output)
+
+    def clear_previous(self, reset_weights: bool = True) -> None:
+        """Forget what the layer was applied to (Keras 0.x); ``reset_weights`` lets a new input build it anew."""
+        self._inbound_nodes = []
+        if reset_weights:
+            self._built = False
+            self.input_spec = None
+            self._trainable_weights, self._non_trainable_weights = [], []
+
+    def _call_by_get_output(self, inputs: Any) -> Any:
+        self._input_now, self._shape_now = inputs, unpack_singleton([shape_of(x) for x in to_list(inputs)])
+        try:
+            return K.in_train_phase(self.get_output(train=True), self.get_output(train=False))
+        finally:
+            self._input_now = self._shape_now = None
+
+    def _shape_by_property(self, input_shape: Any) -> Any:
+        before = self.__dict__.get("_shape_now")
+        self._shape_now = input_shape
+        try:
+            return self.output_shape
+        finally:
+            self._shape_now = before
+
     # -- description --------------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
@@ -693,6 +871,64 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__name__} {self.__dict__.get('name', '?')!r}>"
+
+
+class _Constraints(dict):
+    """Constraints by weight; entering one gives it to the weight."""
+
+    def __setitem__(self, weight: Any, rule: Any) -> None:
+        weight.constraint = rule
+        super().__setitem__(weight, rule)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for weight, rule in dict(*args, **kwargs).items():
+            self[weight] = rule
+
+
+class _Regularizers(list):
+    """Regularizers told their weight by ``set_param``; entering one adds its penalty to the layer's loss.
+
+    Those of Keras 0.x are called with a loss, to which they add; later ones with the weight.
+    """
+
+    def __init__(self, layer: Layer, items: Iterable[Any] = ()):
+        super().__init__()
+        self.layer = layer
+        self.extend(items)
+
+    def append(self, item: Any) -> None:
+        super().append(item)
+        weight = getattr(item, "p", None)
+        if weight is not None:
+            takes_loss = next(iter(_positional(item.__call__)), "") == "loss"
+            penalty = item(0.0) if takes_loss else item(weight)
+            self.layer.add_loss(penalty)
+
+    def extend(self, items: Iterable[Any]) -> None:
+        for item in items:
+            self.append(item)
+
+    def __iadd__(self, items: Iterable[Any]) -> _Regularizers:  # type: ignore[misc]
+        self.extend(items)
+        return self
+
+
+def _positional(function: Any) -> list[str]:
+    """Names of the arguments that may be given by position."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ["input_shape"]
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+
+
+def _required(function: Any) -> int:
+    """Number of the arguments without a default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
 
 
 def mask_of(x: Any) -> Any:
@@ -732,6 +968,12 @@ def unique(items: Iterable[Any]) -> list[Any]:
             seen.add(id(item))
             out.append(item)
     return out
+
+
+def without(items: Iterable[Any], others: Iterable[Any]) -> list[Any]:
+    """The items that are not among the others, by identity."""
+    gone = {id(item) for item in others}
+    return [item for item in items if id(item) not in gone]
 
 
 def as_arrays(op: str, values: Any) -> list[np.ndarray]:

@@ -120,6 +120,8 @@ class Network(Layer):
         self._network_nodes = graph.keys
         self._nodes_by_depth = graph.nodes_by_depth
         self._layers = graph.layers
+        # All that the graph meets; a subclass may list fewer layers, or in another order.
+        self._graph_layers = graph.layers
         self._layers_by_depth = graph.layers_by_depth
         self.input_names = [layer.name for layer in self._input_layers]
         self.output_names = _unique_names([layer.name for layer in self._output_layers])
@@ -226,6 +228,11 @@ class Network(Layer):
         """Penalties that belong to this model: unconditional ones, and those of calls within its graph."""
         return unique(self._collect("losses"))
 
+    @losses.setter
+    def losses(self, losses: Any) -> None:
+        self._losses, self._per_input_losses = [], {}
+        self.add_loss(losses)
+
     @property
     def updates(self) -> list[Any]:
         """State changes that belong to this model."""
@@ -233,12 +240,17 @@ class Network(Layer):
             return []
         return unique(self._collect("updates"))
 
+    @updates.setter
+    def updates(self, updates: Any) -> None:
+        self._updates, self._per_input_updates = [], {}
+        self.add_update(updates)
+
     def _collect(self, kind: str) -> list[Any]:
         if not self._is_graph_network:
             own = self._losses if kind == "losses" else self._updates
             return own + [x for layer in self._layers for x in getattr(layer, kind)]
         found: list[Any] = []
-        for layer in self._layers:
+        for layer in self._all_layers():
             get: Callable[[Any], list[Any]] = getattr(layer, f"get_{kind}_for")
             for index, node in enumerate(layer._inbound_nodes):
                 if (id(layer), index) in self._network_nodes:
@@ -255,14 +267,17 @@ class Network(Layer):
             return []
         return self._get_for("updates", inputs)
 
+    def _all_layers(self) -> list[Any]:
+        return unique([*self._layers, *self.__dict__.get("_graph_layers", ())])
+
     def _get_for(self, kind: str, inputs: Any) -> list[Any]:
         where = self._per_input_losses if kind == "losses" else self._per_input_updates
         found = list(where.get(tensor_key(inputs), ()))
         if inputs is None:
-            for layer in self._layers:
+            for layer in self._all_layers():
                 found += getattr(layer, f"get_{kind}_for")(None)
         elif self._is_graph_network and tensor_key(inputs) == tensor_key(self.inputs):
-            for layer in self._layers:
+            for layer in self._all_layers():
                 for index, node in enumerate(layer._inbound_nodes):
                     if (id(layer), index) in self._network_nodes and node.input_tensors:
                         found += getattr(layer, f"get_{kind}_for")(node.input_tensors)
@@ -271,16 +286,16 @@ class Network(Layer):
     @property
     def stateful_graph(self) -> bool:
         """True when a layer inside carries state from batch to batch."""
-        return any(getattr(layer, "stateful", False) for layer in self._layers)
+        return any(getattr(layer, "stateful", False) for layer in self._all_layers())
 
     @property
     def state_updates(self) -> list[Any]:
         """Updates of the stateful layers only."""
-        return [x for layer in self.layers if getattr(layer, "stateful", False) for x in layer.updates]
+        return unique([x for layer in self._all_layers() if getattr(layer, "stateful", False) for x in layer.updates])
 
     def reset_states(self) -> None:
         """Set the state of all stateful layers back to its start."""
-        for layer in self.layers:
+        for layer in self._all_layers():
             if hasattr(layer, "reset_states") and getattr(layer, "stateful", False):
                 layer.reset_states()
 
@@ -460,6 +475,51 @@ class Network(Layer):
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON; ``model_from_json`` reads it. Keyword arguments go to ``json.dumps``."""
         return json.dumps(self._updated_config(), default=json_value, **kwargs)
+
+    def to_yaml(self, **kwargs: Any) -> str:
+        """The architecture as YAML; ``model_from_yaml`` reads it. Keyword arguments go to ``yaml.dump``.
+
+        Without PyYAML it is written as JSON, which is YAML too.
+        """
+        config = json.loads(self.to_json())
+        try:
+            import yaml
+        except ImportError:
+            return json.dumps(config, indent=2) + "\n"
+        return yaml.dump(config, **kwargs)
+
+
+def get_source_inputs(tensor: Any, layer: Any = None, node_index: int | None = None) -> list[Any]:
+    """The input tensors of the model that computes ``tensor``, in the order in which they are met.
+
+    ``layer`` and ``node_index`` name the call that made it where the tensor does not say so itself.
+    """
+    if layer is None or node_index is None:
+        if not is_keras_tensor(tensor):
+            return [tensor]
+        layer, node_index = tensor._keras_history[:2]
+    if not layer._inbound_nodes:
+        return [tensor]
+    found: list[Any] = []
+    seen: set[int] = set()
+    stack = [layer._inbound_nodes[node_index]]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if not node.inbound_layers:
+            found += node.input_tensors
+            continue
+        came = zip(node.input_tensors, node.inbound_layers, node.node_indices)
+        before = []
+        for x, inbound, index in came:
+            if inbound is None:
+                found.append(x)
+            else:
+                before.append(inbound._inbound_nodes[index])
+        stack += reversed(before)
+    return unique(found)
 
 
 class GraphMap:

@@ -13,7 +13,7 @@ from keras_compat import backend as K
 from keras_compat import losses as losses_module
 from keras_compat import metrics as metrics_module
 from keras_compat.dialect.level import get_api_level
-from keras_compat.engine.layer import shape_of
+from keras_compat.engine.layer import Layer, shape_of
 from keras_compat.utils.generic_utils import warn
 
 
@@ -31,6 +31,15 @@ def _strings(given: Any) -> list[str]:
         return [given]
     items = given.values() if isinstance(given, Mapping) else given if isinstance(given, (list, tuple)) else ()
     return [name for item in items for name in _strings(item)]
+
+
+def flat(given: Any) -> list[Any]:
+    """The metrics of one output: a list, one alone, none."""
+    if given is None:
+        return []
+    if isinstance(given, Mapping):
+        return [m for part in given.values() for m in flat(part)]
+    return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
 def _check_keys(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
@@ -193,6 +202,11 @@ class MetricSlot:
 
     def tensor(self, y_true: Any, y_pred: Any, weights: Any, mask: Any) -> Any:
         """The scalar that is logged; a stateful one carries its updates along."""
+        if isinstance(self.metric, Layer):  # a metric with state as in Keras 2.2: its updates go with its value
+            before = len(self.metric.updates)
+            value = K.identity(self.metric(y_true, y_pred))
+            value._attached_updates = K.as_updates(self.metric.updates[before:])
+            return value
         weights = _whole(weights, y_pred) if self.weighted else None
         if not self.stateful:
             return weighted_loss(self.metric, y_true, y_pred, weights, mask)
@@ -300,17 +314,23 @@ def make_slots(
                 name = _base_name(given, resolved, is_weighted)
                 if len(output_names) > 1:
                     name = f"{output_names[i]}_{name}"
-                base, j = name, 1
-                while name in used:
-                    name = f"{base}_{j}"
-                    j += 1
+                name = unused(name, used)
                 used.append(name)
-                is_object = isinstance(resolved, metrics_module.Metric)
+                is_object = isinstance(resolved, (metrics_module.Metric, Layer))
                 stateful = is_object or level == "2.3"
                 if stateful and not is_object:
                     resolved = metrics_module.MeanMetricWrapper(resolved, name=name)
                 slots.append(MetricSlot(name, resolved, i, is_weighted, stateful))
     return slots
+
+
+def unused(name: str, taken: Sequence[str]) -> str:
+    """``name``, or with a number behind it where that is taken: ``acc``, ``acc_1``..."""
+    base, j = name, 1
+    while name in taken:
+        name = f"{base}_{j}"
+        j += 1
+    return name
 
 
 def ones_for(weights: Any) -> np.ndarray:

@@ -9,8 +9,8 @@ from typing import Any
 from keras_compat.dialect.level import get_api_level
 from keras_compat.engine import registry
 from keras_compat.engine.input_layer import Input, InputLayer
-from keras_compat.engine.layer import Layer, shape_of
-from keras_compat.engine.network import Network
+from keras_compat.engine.layer import Layer, shape_of, unique
+from keras_compat.engine.network import Network, get_source_inputs
 from keras_compat.engine.training import Model
 from keras_compat.utils.generic_utils import to_list
 
@@ -39,6 +39,22 @@ class Sequential(Model):
         if self._layers and isinstance(self._layers[0], InputLayer):
             return self._layers[1:]
         return list(self._layers)
+
+    @property
+    def flattened_layers(self) -> list[Any]:
+        """The layers as weight files list them: a ``Merge`` at the start is replaced by the layers of its branches."""
+        if not self._begins_with_branches():
+            return self.layers
+        first: list[Any] = []
+        for branch in self.layers[0].layers:
+            first += getattr(branch, "flattened_layers", getattr(branch, "layers", [branch]))
+        return unique([*first, *self.layers[1:]])
+
+    def _begins_with_branches(self) -> bool:
+        first: Any = self.layers[0] if self.layers else None
+        if isinstance(first, Network) or not getattr(first, "layers", None):
+            return False
+        return bool(first._inbound_nodes) and len(first._inbound_nodes[0].input_tensors) > 1
 
     @property
     def model(self) -> Sequential:
@@ -83,6 +99,9 @@ class Sequential(Model):
             return
         first = _first_layer(layer)
         shape = getattr(first, "batch_input_shape", None)
+        if layer._inbound_nodes and len(layer._inbound_nodes[-1].input_tensors) > 1:
+            self._begin_with(layer)
+            return
         if layer._inbound_nodes and isinstance(layer, Network) and shape is None:
             shape = shape_of(layer.inputs[0])
         if shape is None and layer._inbound_nodes and len(layer._inbound_nodes[-1].input_shapes) == 1:
@@ -104,6 +123,31 @@ class Sequential(Model):
             )
         self._layers += [x._keras_history[0], layer]
         self.inputs, self.outputs = [x], [output]
+
+    def _begin_with(self, layer: Layer) -> None:
+        """Start from a layer that joins several branches: the inputs are theirs."""
+        outputs = layer._inbound_nodes[-1].output_tensors
+        if len(outputs) != 1:
+            raise ValueError(
+                f"[Sequential.add] All layers in a Sequential model should have a single output tensor; {layer.name} "
+                f"gives {len(outputs)}. For multi-output layers, use the functional API."
+            )
+        self._layers.append(layer)
+        self.inputs, self.outputs = get_source_inputs(outputs[0]), list(outputs)
+
+    def _compile(self, *args: Any) -> None:
+        if any(getattr(layer, "stale", False) for layer in self.layers) and self.inputs:
+            self._run_again()
+        super()._compile(*args)
+
+    def _run_again(self) -> None:
+        """Compute the outputs anew: a layer gives something else than when it was added."""
+        y = self.inputs[0]
+        for layer in self.layers:
+            y = layer(y)
+            layer.stale = False
+        self.outputs = [y]
+        self.build()
 
     def pop(self) -> None:
         """Take the last layer off.
@@ -180,20 +224,31 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         layers = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers]
+        if self._begins_with_branches():
+            layers[0]["config"]["layers"] = [registry.serialize(branch) for branch in self.layers[0].layers]
         config: dict[str, Any] = {"name": self.name, "layers": copy.deepcopy(layers)}
         if self._build_input_shape:
             config["build_input_shape"] = self._build_input_shape
         return config
 
     @classmethod
-    def from_config(cls, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-        """The model that ``get_config`` described, with new weights; a bare list of layers is read too."""
+    def from_config(
+        cls, config: Any, custom_objects: dict[str, Any] | None = None, layer_cache: dict[str, Any] | None = None
+    ) -> Any:
+        """The model that ``get_config`` described, with new weights; a bare list of layers is read too.
+
+        ``layer_cache`` (Keras 1): layers by name that are taken in the place of new ones; the others are entered.
+        """
         name, shape, entries = None, None, config
         if isinstance(config, dict):
             name, shape, entries = config.get("name"), config.get("build_input_shape"), config["layers"]
         model = cls(name=name)
         for entry in entries:
-            model.add(registry.deserialize(entry, custom_objects=custom_objects))
+            made = (layer_cache or {}).get(entry.get("config", {}).get("name"))
+            made = registry.deserialize(entry, custom_objects=custom_objects) if made is None else made
+            if layer_cache is not None:
+                layer_cache[made.name] = made
+            model.add(made)
         if not model.inputs and shape:
             model.build(tuple(shape))
         return model

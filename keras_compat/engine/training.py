@@ -19,13 +19,34 @@ from keras_compat import backend as K
 from keras_compat import callbacks as cbks
 from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
-from keras_compat.dialect.level import get_api_level
+from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine import data as D
 from keras_compat.engine import objective as O
 from keras_compat.engine import registry
+from keras_compat.engine.layer import Layer as Layer
 from keras_compat.engine.layer import mask_of, shape_of
 from keras_compat.engine.network import Network
+from keras_compat.engine.training_utils import batch_shuffle as batch_shuffle
+from keras_compat.engine.training_utils import check_array_length_consistency as check_array_length_consistency
+from keras_compat.engine.training_utils import check_array_lengths as check_array_lengths
+from keras_compat.engine.training_utils import (
+    check_loss_and_target_compatibility as check_loss_and_target_compatibility,
+)
+from keras_compat.engine.training_utils import collect_metrics as collect_metrics
+from keras_compat.engine.training_utils import make_batches as make_batches
+from keras_compat.engine.training_utils import slice_X as slice_X
+from keras_compat.engine.training_utils import standardize_class_weights as standardize_class_weights
+from keras_compat.engine.training_utils import standardize_input_data as standardize_input_data
+from keras_compat.engine.training_utils import (
+    standardize_sample_or_class_weights as standardize_sample_or_class_weights,
+)
+from keras_compat.engine.training_utils import standardize_sample_weights as standardize_sample_weights
+from keras_compat.engine.training_utils import standardize_weights as standardize_weights
+from keras_compat.engine.training_utils import weighted_masked_objective as weighted_masked_objective
+from keras_compat.engine.training_utils import weighted_objective as weighted_objective
 from keras_compat.saving import h5
+from keras_compat.utils.generic_utils import slice_arrays as slice_arrays
+from keras_compat.utils.generic_utils import to_list as to_list
 from keras_compat.utils.generic_utils import unknown_arguments, unpack_singleton, warn
 from keras_compat.utils.layer_utils import print_summary
 from keras_compat.utils.progbar import Progbar
@@ -38,10 +59,10 @@ class _Steps:
     not given, zeros for the state of metrics that starts again.
     """
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Any, before: _Steps | None = None):
         self.model = model
         self.functions: dict[Any, Any] = {}
-        self._train_updates: list[Any] | None = None
+        self._train_updates: list[Any] | None = before._train_updates if before is not None else None
         self.outputs = [model.total_loss, *model._metric_tensors]
         self.metric_updates = K.unique_updates(
             [u for t in model._metric_tensors for u in getattr(t, "_attached_updates", ())]
@@ -84,7 +105,10 @@ class _Steps:
                 givens.update({v: np.zeros(v.shape, v.dtype) for v, _ in self.metric_updates})
             updates = [*(self.train_updates() if training else K.as_updates(model.state_updates)), *self.metric_updates]
             name = ("train" if training else "test") + ("_weighted" if weighted else "") + ("_fresh" if fresh else "")
-            step = at.function(inputs, self.outputs, K.unique_updates(updates), givens=givens, name=name)
+            outputs = self.outputs
+            if not training and model._test_loss is not None:
+                outputs = [model._test_loss, *outputs[1:]]
+            step = at.function(inputs, outputs, K.unique_updates(updates), givens=givens, name=name)
             self.functions[key] = step
         return step
 
@@ -141,6 +165,10 @@ class Model(Network):
     _fast_predict: Any = None
     _steps: _Steps | None = None
     stop_training = False
+    # Whether the loss of each of several outputs is logged beside the total.
+    _logs_each_loss = True
+    # Accuracy was asked for by `fit(show_accuracy=True)`, not by compile.
+    _accuracy_shown = False
     history: Any = None
 
     # -- set-up -------------------------------------------------------------------------------------------------------
@@ -208,6 +236,7 @@ class Model(Network):
         self._compile_weighted_metrics = weighted_metrics
         self._compile_arguments = {"target_tensors": target_tensors}
         self._is_compiled = True
+        self._accuracy_shown = False
         self._steps = self._fast_train = self._fast_test = None
         if self.inputs is not None and self.outputs is not None and self.built:
             self._build_objective()
@@ -272,14 +301,23 @@ class Model(Network):
             output_losses.append(one)
             part = one if self.loss_weights_list[i] == 1.0 else self.loss_weights_list[i] * one
             total = part if total is None else total + part
+        # Keras 0.x tests without the penalties.
+        self._test_loss = total if is_keras_0() else None
         for penalty in self.losses:
             total = penalty if total is None else total + penalty
         if getattr(total, "ndim", 0):
             total = K.mean(total)
         self.total_loss = total
 
-        names_of_losses = [f"{n}_loss" for n, one in zip(names, output_losses) if one is not None]
-        self._loss_names = ["loss", *(names_of_losses if len(names) > 1 else [])]
+        self._output_losses = output_losses if len(names) > 1 and self._logs_each_loss else []
+        self._collected_trainable_weights = self.trainable_weights
+        self._build_metrics()
+
+    def _build_metrics(self, steps: _Steps | None = None) -> None:
+        """What is reported beside the loss, as tensors; ``steps`` is taken over from where only that changes."""
+        names = self.output_names
+        output_losses = self._output_losses
+        self._loss_names = ["loss", *(f"{n}_loss" for n, one in zip(names, output_losses) if one is not None)]
         self._metric_slots = O.make_slots(
             self._compile_metrics,
             self._compile_weighted_metrics,
@@ -292,16 +330,15 @@ class Model(Network):
         self._metric_objects: list[Any] = []
         self._stateful_metrics: list[Any] = []
         stateful_names: list[str] = []
-        if len(names) > 1:
-            for name, one in zip(names, output_losses):
-                if one is None:
-                    continue
-                if get_api_level() == "2.3":
-                    mean = metrics_module.Mean(name=f"{name}_loss")
-                    self._stateful_metrics.append(mean)
-                    stateful_names.append(f"{name}_loss")
-                    one = mean(one)
-                self._metric_tensors.append(one)
+        for name, one in zip(names, output_losses):
+            if one is None:
+                continue
+            if get_api_level() == "2.3":
+                mean = metrics_module.Mean(name=f"{name}_loss")
+                self._stateful_metrics.append(mean)
+                stateful_names.append(f"{name}_loss")
+                one = mean(one)
+            self._metric_tensors.append(one)
         for slot in self._metric_slots:
             i = slot.output
             self._metric_tensors.append(
@@ -311,16 +348,58 @@ class Model(Network):
                 self._metric_objects.append(slot.metric)
                 self._stateful_metrics.append(slot.metric)
                 stateful_names.append(slot.name)
+        self._added_names: list[str] = []
+        for name, metric, value in self._added_metrics():
+            name = O.unused(name, self._names_with(self._metric_slots))
+            self._added_names.append(name)
+            self._metric_tensors.append(value)
+            self._metric_objects.append(metric)
+            self._stateful_metrics.append(metric)
+            stateful_names.append(name)
         self.stateful_metric_names = stateful_names
-        self._collected_trainable_weights = self.trainable_weights
-        self._steps = _Steps(self)
+        self._steps = _Steps(self, steps)
+
+    def _show_accuracy(self, show: bool) -> None:
+        """Report the accuracy, or no longer: Keras 0.x asks for it in each call. The optimizer's state stays."""
+        if bool(show) == self._accuracy_shown or not self._is_compiled:
+            return
+        metrics = O.flat(self._compile_metrics)
+        if show and any(name in metrics for name in ("accuracy", "acc")):
+            return
+        self._accuracy_shown = bool(show)
+        self._compile_metrics = [*metrics, "accuracy"] if show else metrics[:-1]
+        self._fast_train = self._fast_test = None
+        if self._steps is not None:
+            self._build_metrics(self._steps)
 
     @property
     def metrics_names(self) -> list[str]:
         """Names of what ``evaluate`` and ``train_on_batch`` return."""
         if self._steps is None:
             return ["loss"]
-        return self._loss_names + [slot.name for slot in self._metric_slots]
+        return self._names_with(self._metric_slots)
+
+    def _names_with(self, slots: Sequence[Any]) -> list[str]:
+        """Names of the losses, of these metrics, and of those added by ``add_metric``."""
+        return self._loss_names + [slot.name for slot in slots] + self._added_names
+
+    @property
+    def metrics_tensors(self) -> list[Any]:
+        """Scalar tensors of what is reported beside the loss, as in ``metrics_names``."""
+        return list(self._metric_tensors) if self._steps is not None else []
+
+    def _added_metrics(self) -> list[Any]:
+        """What the model and the layers in it gave to ``add_metric``: (name, Metric object, tensor)."""
+        found: list[Any] = []
+        stack: list[Any] = [self]
+        seen: set[int] = set()
+        while stack:
+            layer = stack.pop(0)
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                found += layer._metric_results
+                stack += layer._all_layers() if isinstance(layer, Network) else layer._layers
+        return found
 
     def reset_metrics(self) -> None:
         """Start the running results of metrics again."""
@@ -464,9 +543,11 @@ class Model(Network):
         sample_weight: Any = None,
         class_weight: Any = None,
         reset_metrics: bool = True,
+        **kwargs: Any,
     ) -> Any:
         """One step of gradient descent on a batch; returns the loss, or ``[loss, *metrics]`` as in
         ``metrics_names``."""
+        self._accuracy_word("train_on_batch", kwargs)
         fast = self._fast_train
         if fast is not None and reset_metrics and sample_weight is None and class_weight is None:
             values = fast(x, y)
@@ -474,14 +555,22 @@ class Model(Network):
                 return values
         return self._on_batch(True, x, y, sample_weight, class_weight, reset_metrics)
 
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, reset_metrics: bool = True) -> Any:
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, reset_metrics: bool = True, **kwargs: Any
+    ) -> Any:
         """Loss and metrics of a batch, without learning; returned as by ``train_on_batch``."""
+        self._accuracy_word("test_on_batch", kwargs)
         fast = self._fast_test
         if fast is not None and reset_metrics and sample_weight is None:
             values = fast(x, y)
             if values is not None:
                 return values
         return self._on_batch(False, x, y, sample_weight, None, reset_metrics)
+
+    def _accuracy_word(self, method: str, kwargs: dict[str, Any]) -> None:
+        if kwargs or self._accuracy_shown:
+            self._show_accuracy(kwargs.pop("accuracy", False))
+            self._refuse_unknown(method, kwargs)
 
     def _on_batch(
         self, training: bool, x: Any, y: Any, sample_weight: Any, class_weight: Any, reset_metrics: bool
@@ -567,6 +656,7 @@ class Model(Network):
             steps_per_epoch, validation_steps: batches an epoch for models fed by tensors.
             validation_freq: validate every so many epochs, or after the epochs of a list (from 1).
         """
+        self._show_accuracy(kwargs.pop("show_accuracy", False))
         self._refuse_unknown("fit", kwargs)
         _check_batch_size(batch_size, "fit")
         _check_whole("epochs", epochs)
@@ -660,7 +750,7 @@ class Model(Network):
         hooks.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
-            logs: dict[str, Any] = {}
+            logs = cbks.LogValues()
             hooks.on_epoch_begin(epoch)
             loop.run_epoch(hooks, names)
             if validation is not None and _validates(validation_freq, epoch):
@@ -688,6 +778,7 @@ class Model(Network):
         **kwargs: Any,
     ) -> Any:
         """Loss, or ``[loss, *metrics]``, over all samples."""
+        self._show_accuracy(kwargs.pop("show_accuracy", False))
         self._refuse_unknown("evaluate", kwargs)
         _check_batch_size(batch_size, "evaluate")
         xs, ys, weights = self._standardize(x, y, sample_weight, None, "evaluate")
@@ -892,7 +983,7 @@ class _TrainLoop:
                 values = step(*self.gather.slice(start, stop))
             else:
                 values = step(*self.gather.rows(order[start:stop]))
-            logs = {"batch": i, "size": size}
+            logs = cbks.LogValues(batch=i, size=size)
             for name, value in zip(names, values):
                 logs[name] = value.item()
             for hook in end:
@@ -906,12 +997,12 @@ class _TrainLoop:
             return None
         order = np.arange(self.n)
         if self.shuffle == "batch":
-            return _shuffled_batches(order, self.batch_size)
+            return shuffled_batches(order, self.batch_size)
         np.random.shuffle(order)
         return order
 
 
-def _shuffled_batches(index: np.ndarray, batch_size: int) -> np.ndarray:
+def shuffled_batches(index: np.ndarray, batch_size: int) -> np.ndarray:
     """Whole batches in another order; the incomplete one stays at the end."""
     whole = len(index) // batch_size
     batches = index[: whole * batch_size].reshape(whole, batch_size).copy()
@@ -959,3 +1050,7 @@ def _check_batch_size(batch_size: Any, what: str) -> None:
         raise ValueError(
             f"[{what}] batch_size must be a whole number of at least 1; got {batch_size!r}. Is x or y in its place?"
         )
+
+
+# Keras 1's name for a network of layers.
+Container = Model

@@ -170,6 +170,61 @@ class Dropout(Layer):
 
 
 @register
+class SpatialDropout1D(Dropout):
+    """Dropout of whole features of sequences: (batch, steps, features) with a mask (batch, 1, features).
+
+    Tompson et al., arXiv:1411.4280.
+    """
+
+    def __init__(self, rate: float, **kwargs: Any):
+        super().__init__(rate, **kwargs)
+        self.input_spec = InputSpec(ndim=3)
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        shape = K.shape(inputs)
+        return (shape[0], 1, shape[2])
+
+
+class _SpatialDropout(Dropout):
+    """Dropout of whole channels of images or volumes: one decision for all positions of a channel."""
+
+    _axes = 2
+
+    def __init__(self, rate: float, data_format: str | None = None, **kwargs: Any):
+        super().__init__(rate, **kwargs)
+        self.data_format = K.normalize_data_format(data_format)
+        self.input_spec = InputSpec(ndim=self._axes + 2)
+
+    def _get_noise_shape(self, inputs: Any) -> Any:
+        shape, ones = K.shape(inputs), (1,) * self._axes
+        if self.data_format == "channels_first":
+            return (shape[0], shape[1], *ones)
+        return (shape[0], *ones, shape[self._axes + 1])
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"data_format": self.data_format}
+
+
+@register
+class SpatialDropout2D(_SpatialDropout):
+    """Dropout of whole channels of images (Tompson et al., arXiv:1411.4280).
+
+    Args:
+        rate: share of the channels that are set to 0 in training.
+        data_format: ``'channels_last'`` or ``'channels_first'``; the global setting if None.
+    """
+
+    _axes = 2
+
+
+@register
+class SpatialDropout3D(_SpatialDropout):
+    """Dropout of whole channels of volumes; see :class:`SpatialDropout2D`."""
+
+    _axes = 3
+
+
+@register
 class Flatten(Layer):
     """(n, a, b, ...) -> (n, a * b * ...).
 

@@ -60,7 +60,7 @@ def _write_model(group: Any, model: Any, include_optimizer: bool) -> None:
     group.attrs["backend"] = FILE_BACKEND
     config = {"class_name": type(model).__name__, "config": model.get_config()}
     _write_text(group, "model_config", json.dumps(config, default=json_value))
-    write_weights(group.create_group("model_weights"), model.layers)
+    write_weights(group.create_group("model_weights"), _listed(model))
     if not include_optimizer or model.optimizer is None:
         return
     training = {
@@ -109,7 +109,7 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
             )
         model = deserialize(_parse(text, "model_config"), custom_objects=custom_objects)
         weights = group.get("model_weights", group)
-        assign(model, match_in_order(weights, model.layers))
+        assign(model, match_in_order(weights, _listed(model)))
         training = _read_text(group, "training_config") if compile else None
         if compile and training is None:
             warn("No training configuration found in save file: the model was *not* compiled. Compile it manually.")
@@ -163,7 +163,7 @@ def _objects() -> dict[str, Any]:
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """Write the weights of a model."""
-    _save(filepath, overwrite, lambda group: write_weights(group, model.layers))
+    _save(filepath, overwrite, lambda group: write_weights(group, _listed(model)))
 
 
 def load_weights(
@@ -179,10 +179,15 @@ def load_weights(
         if "layer_names" not in group.attrs and "model_weights" in group:
             group = group["model_weights"]
         if by_name:
-            pairs = match_by_name(group, model.layers, skip_mismatch, reshape)
+            pairs = match_by_name(group, _listed(model), skip_mismatch, reshape)
         else:
-            pairs = match_in_order(group, model.layers, reshape)
+            pairs = match_in_order(group, _listed(model), reshape)
         assign(model, pairs)
+
+
+def _listed(model: Any) -> list[Any]:
+    """The layers that have a group each in a file."""
+    return getattr(model, "flattened_layers", model.layers)
 
 
 def write_weights(group: Any, layers: Sequence[Any]) -> None:

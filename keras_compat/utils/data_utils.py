@@ -12,6 +12,9 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable
 
+# Keras 1 has it here.
+from keras_compat.utils.progbar import Progbar as Progbar
+
 # Seconds without a sign of life from the server before a download is given up.
 TIMEOUT = 10.0
 

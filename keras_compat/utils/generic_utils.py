@@ -6,14 +6,19 @@ a config from a file can not run foreign code.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import inspect
+import marshal
 import re
 import sys
+import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+from keras_compat.utils.progbar import Progbar as Progbar
 
 _PACKAGE = __name__.partition(".")[0]
 _GLOBAL_CUSTOM_OBJECTS: dict[str, Any] = {}
@@ -147,7 +152,8 @@ def deserialize_keras_object(
     """Return what an identifier stands for.
 
     Args:
-        identifier: ``{'class_name': ..., 'config': {...}}`` (an instance comes back), a name (the function or class
+        identifier: ``{'class_name': ..., 'config': {...}}`` (an instance comes back; Keras 1's form
+            ``{'name': ..., **arguments}`` too), a name (the function or class
             of that name comes back), or a callable, which comes back as it is.
         module_objects: the names that may be used, usually a :class:`Registry`.
         custom_objects: further names, which win; so do those of an enclosing :class:`CustomObjectScope`.
@@ -165,6 +171,10 @@ def deserialize_keras_object(
         raise unknown_name(name, {**known, **(custom_objects or {})}, printable_module_name)
 
     if isinstance(identifier, Mapping):
+        if "class_name" not in identifier and isinstance(identifier.get("name"), str):
+            # Keras 1 writes one dictionary for regularizers, constraints, optimizers: the name and the arguments.
+            arguments = {key: value for key, value in identifier.items() if key != "name"}
+            identifier = {"class_name": identifier["name"], "config": arguments}
         if "class_name" not in identifier or "config" not in identifier:
             raise ValueError(
                 f"[{printable_module_name}] a config needs 'class_name' and 'config'; got the keys "
@@ -300,3 +310,29 @@ def transpose_shape(shape: Sequence[Any], target_format: str, spatial_axes: Iter
         f"[transpose_shape] the layout must be 'channels_first' or 'channels_last'; got {target_format!r}. "
         "Check data_format."
     )
+
+
+def func_dump(func: Any) -> tuple[str, Any, Any]:
+    """Return a Python function as ``(code, defaults, values of its closure)``; the code as text that JSON can hold."""
+    code = codecs.encode(marshal.dumps(func.__code__), "base64").decode("ascii")
+    closure = tuple([cell.cell_contents for cell in func.__closure__ or ()]) or None
+    return code, func.__defaults__, closure
+
+
+def func_load(code: Any, defaults: Any = None, closure: Any = None, globs: dict[str, Any] | None = None) -> Any:
+    """Return the function that :func:`func_dump` described. It can do anything once called: trust where it is from.
+
+    Args:
+        code: text of the code, or the whole triple that ``func_dump`` gave.
+        globs: its global names, by default those of this module.
+    """
+    if isinstance(code, (tuple, list)):
+        code, defaults, closure = code
+    defaults = tuple(defaults) if isinstance(defaults, list) else defaults
+    cells = None if closure is None else tuple([v if _is_cell(v) else types.CellType(v) for v in closure])
+    raw = marshal.loads(codecs.decode(code.encode("ascii"), "base64"))
+    return types.FunctionType(raw, globals() if globs is None else globs, raw.co_name, defaults, cells)
+
+
+def _is_cell(value: Any) -> bool:
+    return isinstance(value, types.CellType)

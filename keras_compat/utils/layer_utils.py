@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_compat import backend as K
+from keras_compat.dialect.level import get_api_level
+from keras_compat.engine.network import get_source_inputs as get_source_inputs
+from keras_compat.engine.registry import LAYERS, deserialize
 from keras_compat.utils.progbar import write_out
 
 
@@ -14,6 +18,96 @@ def count_params(weights: Iterable[Any]) -> int:
     """Number of scalars in weights, each counted once."""
     seen: dict[int, Any] = {id(w): w for w in weights}
     return sum(int(np.prod(tuple(w.shape))) for w in seen.values())
+
+
+def count_total_params(layers: Iterable[Any], layer_set: set[Any] | None = None) -> tuple[int, int]:
+    """Numbers of trainable and of other parameters of layers, each layer counted once (Keras 1).
+
+    Args:
+        layer_set: layers that were counted before; those counted now are added.
+    """
+    seen = set() if layer_set is None else layer_set
+    trainable = fixed = 0
+    for layer in layers:
+        if layer in seen:
+            continue
+        seen.add(layer)
+        if hasattr(layer, "layers"):
+            inner = count_total_params(layer.layers, seen)
+            trainable, fixed = trainable + inner[0], fixed + inner[1]
+        else:
+            trainable += count_params(layer.trainable_weights)
+            fixed += count_params(layer.non_trainable_weights)
+    return trainable, fixed
+
+
+def layer_from_config(config: Any, custom_objects: Any = None) -> Any:
+    """The layer or model that ``{'class_name', 'config'}`` describes, with new weights (Keras 1)."""
+    return deserialize(config, custom_objects)
+
+
+def container_from_config(original_layer_dict: Any, custom_objects: Any = None) -> Any:
+    """The layer or model that a config describes, with new weights (Keras 0.x's name of :func:`layer_from_config`)."""
+    return layer_from_config(original_layer_dict, custom_objects)
+
+
+def get_layer(identifier: Any, kwargs: dict[str, Any] | None = None) -> Any:
+    """A layer from the name of its class, made with ``kwargs``; a layer comes back (Keras 0.x)."""
+    return LAYERS.instance(identifier, kwargs)
+
+
+def model_summary(model: Any) -> None:
+    """Print the table of a model's layers (Keras 0.x's name of :func:`print_summary`)."""
+    print_summary(model)
+
+
+def convert_all_kernels_in_model(model: Any) -> None:
+    """Turn the kernels of all convolutions by 180 degrees: from Theano's convention to TensorFlow's or back."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            convert_all_kernels_in_model(layer)
+        elif type(layer).__name__ in _CONVOLUTIONS:
+            kernel = layer.kernel
+            space = tuple(range(K.ndim(kernel) - 2))
+            K.set_value(kernel, np.flip(K.get_value(kernel), axis=space).copy())
+
+
+_CONVOLUTIONS = (
+    "Conv1D",
+    "Conv2D",
+    "Conv3D",
+    "Conv2DTranspose",
+    "Conv3DTranspose",
+    "AtrousConvolution1D",
+    "AtrousConvolution2D",
+)
+
+
+def convert_dense_weights_data_format(
+    dense: Any, previous_feature_map_shape: Sequence[int], target_data_format: str = "channels_first"
+) -> None:
+    """Reorder the rows of a Dense kernel that follows a Flatten, when the layout of images before it changes.
+
+    Args:
+        previous_feature_map_shape: shape before Flatten without samples, in the new layout: (channels, rows, columns)
+            for 'channels_first'.
+        target_data_format: the new layout, 'channels_first' or 'channels_last'.
+    """
+    if target_data_format not in ("channels_first", "channels_last"):
+        raise ValueError(
+            "[convert_dense_weights_data_format] expected 'channels_first' or 'channels_last'; got "
+            f"{target_data_format!r}. Check the spelling."
+        )
+    kernel, *rest = dense.get_weights()
+    shape = tuple(previous_feature_map_shape)
+    columns = kernel.shape[1]
+    if target_data_format == "channels_first":
+        c, *space = shape
+        moved = np.moveaxis(kernel.reshape(*space, c, columns), len(space), 0)
+    else:
+        *space, c = shape
+        moved = np.moveaxis(kernel.reshape(c, *space, columns), 0, len(space))
+    dense.set_weights([moved.reshape(kernel.shape), *rest])
 
 
 def print_summary(
@@ -49,7 +143,8 @@ def print_summary(
             line = (line + field)[:end].ljust(end)
         show(line)
 
-    show(f'Model: "{model.name}"')
+    if get_api_level() == "2.3":
+        show(f'Model: "{model.name}"')
     show("_" * line_length)
     row(header)
     show("=" * line_length)

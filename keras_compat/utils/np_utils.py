@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_compat import backend as K
+
 
 def to_categorical(
     y: npt.ArrayLike, num_classes: int | None = None, dtype: npt.DTypeLike = "float32"
@@ -61,3 +63,77 @@ def normalize(x: npt.ArrayLike, axis: int = -1, order: float = 2) -> npt.NDArray
     values = np.asarray(x)
     norm = np.asarray(np.linalg.norm(values, order, axis, keepdims=True))
     return values / np.where(norm == 0, 1, norm)
+
+
+# -- of Keras 0.x and 1.x ---------------------------------------------------------------------------------------------
+
+
+def categorical_probas_to_classes(p: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Class numbers from rows of probabilities: ``(n, classes)`` becomes ``(n,)``."""
+    return np.asarray(np.argmax(np.asarray(p), axis=1))
+
+
+def probas_to_classes(y_pred: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Class numbers from probabilities: the largest of several columns, as ``(n,)``; of one column whether it is above
+    0.5, as ``(n, 1)``."""
+    values = np.asarray(y_pred)
+    if values.ndim > 1 and values.shape[1] > 1:
+        return categorical_probas_to_classes(values)
+    return np.asarray(values > 0.5).astype("int32")
+
+
+def binary_logloss(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    """Mean of ``-(y * log(p) + (1 - y) * log(1 - p))``, with ``p`` kept within 1e-15 of 0 and 1."""
+    truth, chance = np.asarray(y, dtype=float), np.clip(np.asarray(p, dtype=float), 1e-15, 1 - 1e-15)
+    return float(-np.mean(truth * np.log(chance) + (1 - truth) * np.log(1 - chance)))
+
+
+def multiclass_logloss(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    """Mean of ``-log`` of the probability given to the true class; ``p`` rows of probabilities, ``y`` class numbers."""
+    rows = np.asarray(p, dtype=float)
+    return float(-np.mean(np.log(rows[np.arange(len(rows)), np.asarray(y).astype(int).reshape(-1)])))
+
+
+def accuracy(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    """Share of equal elements."""
+    return float(np.mean(np.asarray(p) == np.asarray(y)))
+
+
+def convert_kernel(kernel: npt.ArrayLike, dim_ordering: str | None = None) -> npt.NDArray[Any]:
+    """A convolution kernel turned by 180 degrees in its spatial axes: from Theano's convention to TensorFlow's or back.
+
+    Args:
+        kernel: of rank 4 or 5; ``(filters, channels, *space)`` for 'th', ``(*space, channels, filters)`` for 'tf'.
+        dim_ordering: 'th' or 'tf', by default the backend's.
+    """
+    values = np.asarray(kernel)
+    order = dim_ordering or K.image_dim_ordering()
+    if values.ndim not in (4, 5):
+        raise ValueError(f"[convert_kernel] Invalid kernel shape: expected rank 4 or 5; got {values.shape}. Transpose?")
+    if order not in ("th", "tf"):
+        raise ValueError(f"[convert_kernel] expected dim_ordering 'th' or 'tf'; got {order!r}. Check the spelling.")
+    space = range(2, values.ndim) if order == "th" else range(values.ndim - 2)
+    return np.flip(values, axis=tuple(space)).copy()
+
+
+def conv_output_length(
+    input_length: int | None, filter_size: int, border_mode: str, stride: int, dilation: int = 1
+) -> int | None:
+    """Length that a convolution gives for ``input_length``; None stays None. Modes 'valid', 'same' and 'full'."""
+    if input_length is None:
+        return None
+    width = filter_size + (filter_size - 1) * (dilation - 1)
+    extra = {"same": 0, "valid": 1 - width, "full": width - 1}
+    if border_mode not in extra:
+        raise ValueError(f"[conv_output_length] expected 'valid', 'same' or 'full'; got {border_mode!r}.")
+    return (input_length + extra[border_mode] + stride - 1) // stride
+
+
+def conv_input_length(output_length: int | None, filter_size: int, border_mode: str, stride: int) -> int | None:
+    """Smallest length that gives ``output_length``; None stays None."""
+    if output_length is None:
+        return None
+    pad = {"same": filter_size // 2, "valid": 0, "full": filter_size - 1}
+    if border_mode not in pad:
+        raise ValueError(f"[conv_input_length] expected 'valid', 'same' or 'full'; got {border_mode!r}.")
+    return (output_length - 1) * stride - 2 * pad[border_mode] + filter_size

@@ -514,10 +514,19 @@ def test_symbolic_shape_stands_in_other_shapes():
     assert K.eval(K.shape(K.variable(A))).tolist() == [3, 4]
 
 
-def test_reshape_with_two_unknown_dimensions_is_refused():
+def test_reshape_with_two_unknown_dimensions():
     x = K.placeholder((None, None, 4))
+    values = np.arange(24.0).reshape(2, 3, 4)
+    named = K.reshape(x, (K.shape(x)[0], K.shape(x)[1], 2, 2))
+    assert K.int_shape(named) == (None, None, 2, 2)
+    rest = K.reshape(x, (-1, K.shape(x)[1], 2))
+    gradient = K.gradients(K.sum(K.square(rest)), x)[0]
+    results = K.function([x], [named, rest, gradient])([values])
+    np.testing.assert_array_equal(results[0], values.reshape(2, 3, 2, 2))
+    np.testing.assert_array_equal(results[1], values.reshape(-1, 3, 2))
+    np.testing.assert_array_equal(results[2], 2 * values)
     with pytest.raises(ValueError, match="at most one unknown dimension"):
-        K.reshape(x, (K.shape(x)[0], K.shape(x)[1], 2, 2))
+        K.reshape(x, (-1, -1, 2))
 
 
 def test_arange_eye_and_constants():

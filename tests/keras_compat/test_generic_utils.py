@@ -85,8 +85,8 @@ def test_errors_name_the_nearest():
         g.deserialize_keras_object("Thnig", KNOWN)
     with pytest.raises(ValueError, match=r"Known are Nested, Thing, helper"):
         g.deserialize_keras_object("qqqqqqqq", KNOWN)
-    with pytest.raises(ValueError, match=r"got the keys \['name'\]"):
-        g.deserialize_keras_object({"name": "Thing"}, KNOWN)
+    with pytest.raises(ValueError, match=r"got the keys \['size'\]"):
+        g.deserialize_keras_object({"size": 1}, KNOWN)
     registry = g.Registry("gadget")
     registry.add(helper, "alias")
     assert registry["alias"] is registry["helper"] is helper
@@ -94,6 +94,7 @@ def test_errors_name_the_nearest():
 
 
 def test_keras_1_lookup():
+    assert g.deserialize_keras_object({"name": "Thing", "size": 4}, KNOWN).size == 4
     assert g.get_from_module("Thing", KNOWN, "thing") is Thing
     assert g.get_from_module("Thing", KNOWN, "thing", instantiate=True, kwargs={"size": 2}).size == 2
     assert g.get_from_module({"name": "Thing", "size": 5}, KNOWN, "thing").size == 5

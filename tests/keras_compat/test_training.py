@@ -16,7 +16,7 @@ from keras_compat import backend as K
 from keras_compat import callbacks
 from keras_compat.dialect.level import api_level
 from keras_compat.engine import data as D
-from keras_compat.engine.training import _shuffled_batches
+from keras_compat.engine.training import shuffled_batches
 from keras_compat.layers import Activation, Dense, Dropout, Input
 from keras_compat.models import Model, Sequential
 from keras_compat.optimizers import SGD
@@ -85,7 +85,7 @@ def test_shuffling_follows_numpys_seed() -> None:
 
 def test_shuffling_batches_keeps_samples_together() -> None:
     np.random.seed(0)
-    order = _shuffled_batches(np.arange(22), 8)
+    order = shuffled_batches(np.arange(22), 8)
     assert sorted(order.tolist()) == list(range(22))
     assert (np.diff(order[:8]) == 1).all() and order[16:].tolist() == list(range(16, 22))
     linear().fit(X, Y, batch_size=8, shuffle="batch", verbose=0)

@@ -205,7 +205,7 @@ def test_accepted_arguments():
             "input_dim",
             "name",
         } <= owner.accepted_arguments
-    assert {"epochs", "nb_epoch", "X", "show_accuracy"} <= Model.fit.accepted_arguments
+    assert {"epochs", "nb_epoch", "X"} <= Model.fit.accepted_arguments
 
 
 def test_copies_and_pickles_are_as_before():

@@ -35,7 +35,7 @@ BY_WORD = {
     "high": 0.75,
     "border_mode": "same",
     "dim_ordering": "th",
-    "consume_less": "gpu",
+    "consume_less": "cpu",
     "forget_bias_init": "zero",
     "W_regularizer": {"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.5},
     "W_constraint": {"name": "MaxNorm", "m": 3, "axis": 0},
@@ -87,7 +87,26 @@ def cls_of(path: str) -> type:
     return getattr(sys.modules[f"{PACKAGE}.{module}"], name)
 
 
+# Words that mean another kind of thing in one place.
+BY_PLACE = {
+    ("layers:BatchNormalization", "mode"): 1,
+    ("layers:TimeDistributedMerge", "mode"): "ave",
+    # 'valid' is all that they take.
+    ("layers:LocallyConnected1D", "border_mode"): None,
+    ("layers:LocallyConnected2D", "border_mode"): None,
+    # 2 is the default.
+    ("layers:MaxPooling1D", "stride"): 3,
+    ("layers:AveragePooling1D", "stride"): 3,
+    # It computes in one way only.
+    ("layers:SimpleRNN", "consume_less"): None,
+    # Its default is 0.
+    ("layers:Recurrent", "consume_less"): "gpu",
+}
+
+
 def example(spec, word):
+    if (spec.path, word) in BY_PLACE:
+        return BY_PLACE[spec.path, word]
     return BY_WORD.get(word, BY_KIND.get(spec.kinds.get(word, "any")))
 
 

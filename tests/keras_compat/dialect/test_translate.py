@@ -336,12 +336,9 @@ def test_paddings_of_each_side(path, padding, pairs):
 @pytest.mark.parametrize(
     ("path", "kwargs", "message"),
     [
-        ("layers:Conv2D", {"border_mode": "full"}, "border_mode='full' is gone.*ZeroPadding"),
         ("layers:Conv2D", {"dim_ordering": "xy"}, "dim_ordering is one of 'th', 'tf', 'default'; got 'xy'"),
         ("layers:LSTM", {"forget_bias_init": "glorot_uniform"}, "forget_bias_init is one of"),
         ("layers:LSTM", {"forget_bias_init": len}, "forget_bias_init is one of"),
-        ("layers:BatchNormalization", {"mode": 1}, "mode=1 is gone"),
-        ("layers:Embedding", {"dropout": 0.5}, "dropout=0.5 is gone.*SpatialDropout1D"),
         ("layers:Conv2D", {"nb_row": 3}, "nb_row came without nb_col"),
     ],
 )
@@ -351,14 +348,14 @@ def test_what_nothing_stands_for_is_refused(path, kwargs, message):
 
 
 def test_what_is_gone_without_harm_is_dropped_with_a_note():
-    call = Call("layers:BatchNormalization")
-    assert call(mode=0) == {}
-    assert call.notes[0].old == "mode=" and "leave it out" in str(call.notes[0])
-    assert Call("layers:Embedding")(5, 3, dropout=0.0) == {"input_dim": 5, "output_dim": 3}
-    assert Call("models:Model.compile")("sgd", loss="mse", class_mode="binary", theano_mode=None) == {
-        "optimizer": "sgd",
-        "loss": "mse",
-    }
+    call = Call("models:Model.compile")
+    assert call("sgd", loss="mse", class_mode="binary", theano_mode=None) == {"optimizer": "sgd", "loss": "mse"}
+    assert call.notes[0].old == "class_mode=" and "leave it out" in str(call.notes[0])
+
+
+def test_what_keras_2_dropped_and_we_did_not_reaches_the_layer():
+    assert Call("layers:BatchNormalization")(mode=1) == {"mode": 1}
+    assert Call("layers:Embedding")(5, 3, dropout=0.5) == {"input_dim": 5, "output_dim": 3, "dropout": 0.5}
 
 
 # --- positions ----------------------------------------------------------------------------------------------
@@ -496,7 +493,7 @@ def test_deconvolution_takes_an_output_shape_by_position():
         ("layers:BatchNormalization", (1,), {"axis": 1}),
         ("layers:BatchNormalization", (-1, 0.9), {"axis": -1, "momentum": 0.9}),
         ("layers:BatchNormalization", (1e-6,), {"epsilon": 1e-6}),
-        ("layers:BatchNormalization", (1e-6, 0, 1), {"epsilon": 1e-6, "axis": 1}),
+        ("layers:BatchNormalization", (1e-6, 0, 1), {"epsilon": 1e-6, "mode": 0, "axis": 1}),
         ("layers:Layer.add_weight", ((3, 4), "uniform"), {"shape": (3, 4), "initializer": "uniform"}),
         ("layers:Layer.add_weight", ("kernel", (3, 4)), {"name": "kernel", "shape": (3, 4)}),
         ("optimizers:Optimizer.get_updates", ("p", {}, "l"), {"params": "p", "loss": "l"}),

@@ -1,0 +1,41 @@
+"""Module paths of older releases, and names that other modules offered there.
+
+Read last, when all layers exist: then `import keras_compat as keras; keras.objectives` needs no import of its own.
+"""
+
+from types import ModuleType
+
+from keras_compat import datasets as datasets
+from keras_compat import engine, layers, metrics, utils
+from keras_compat import initializations as initializations
+from keras_compat import legacy as legacy
+from keras_compat import objectives as objectives
+from keras_compat.engine import base_layer as base_layer
+from keras_compat.engine import saving as saving
+from keras_compat.engine import topology as topology
+from keras_compat.engine import training_utils as training_utils
+from keras_compat.layers import recurrent
+from keras_compat.utils import conv_utils as conv_utils
+from keras_compat.utils import generic_utils, layer_utils, vis_utils
+from keras_compat.utils import losses_utils as losses_utils
+from keras_compat.utils import metrics_utils as metrics_utils
+from keras_compat.utils import test_utils as test_utils
+from keras_compat.utils import visualize_util as visualize_util
+
+_NAMES: dict[ModuleType, dict[ModuleType, tuple[str, ...]]] = {
+    layers: {recurrent: ("time_distributed_dense",), generic_utils: ("deserialize_keras_object",)},
+    metrics: {layers: ("Layer",)},
+    engine: {topology: ("Container", "Merge", "get_source_inputs", "merge")},
+    utils: {
+        layer_utils: ("convert_all_kernels_in_model", "get_source_inputs", "print_summary"),
+        vis_utils: ("model_to_dot", "plot_model"),
+    },
+}
+
+
+def place() -> None:
+    """Put the names where programs look for them."""
+    for package, by_module in _NAMES.items():
+        for module, names in by_module.items():
+            for name in names:
+                setattr(package, name, getattr(module, name))

@@ -1,0 +1,64 @@
+"""Keras 1's names for what a layer was made with: `layer.nb_filter`, `layer.border_mode`, `layer.p`.
+
+A layer keeps its arguments under Keras 2's words. Programs of Keras 1 read them under theirs, most of all subclasses
+(`K.conv2d(x, self.W, strides=self.subsample, border_mode=self.border_mode)`). The names and values are those of the
+tables, read backwards. What a subclass sets under such a name itself is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from keras_compat.dialect import tables
+from keras_compat.dialect.spec import Spec
+
+# In Keras 2 the name of a weight: a layer answers with that.
+_TAKEN = frozenset({"bias"})
+
+
+class OldAttribute:
+    """A name that is read from another one, unless the object has an attribute of its own under it."""
+
+    def __init__(self, word: str, read: Callable[[Any], Any]):
+        self.word = word
+        self.read = read
+        self.__doc__ = f"Keras 1's {word!r} of the layer, read from Keras 2's."
+
+    def __get__(self, layer: Any, owner: type) -> Any:
+        # A missing one is an AttributeError that names the new word.
+        return self if layer is None else self.read(layer)
+
+
+def add(cls: type, spec: Spec) -> None:
+    """Give a layer class the names of `spec` that it does not have."""
+    for word, targets in spec.rename.items():
+        if targets:
+            _set(cls, word, _renamed(word, targets[0]))
+    for gather in spec.gather:
+        if gather.how == "tuple":
+            for position, part in enumerate(gather.parts):
+                _set(cls, part, _item(gather.target, position))
+
+
+def _set(cls: type, word: str, read: Callable[[Any], Any]) -> None:
+    if word not in _TAKEN and not hasattr(cls, word):
+        setattr(cls, word, OldAttribute(word, read))
+
+
+def _renamed(word: str, target: str) -> Callable[[Any], Any]:
+    olds: dict[Any, Any] = {}
+    for old, new in tables.VALUES.get(word, {}).items():
+        olds.setdefault(new, old)
+
+    def read(layer: Any) -> Any:
+        value = getattr(layer, target)
+        if isinstance(value, tuple) and len(value) == 1:  # lengths of sequences were plain numbers
+            value = value[0]
+        return olds[value] if olds and value in olds else value
+
+    return read
+
+
+def _item(target: str, position: int) -> Callable[[Any], Any]:
+    return lambda layer: getattr(layer, target)[position]

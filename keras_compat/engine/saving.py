@@ -1,0 +1,121 @@
+"""Keras 2.2's module path for files of models and weights, and its names for the steps of reading and writing.
+
+The work is done in ``keras_compat.saving``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+from keras_compat.models import model_from_config as model_from_config
+from keras_compat.models import model_from_json as model_from_json
+from keras_compat.models import model_from_yaml as model_from_yaml
+from keras_compat.saving import h5
+from keras_compat.saving.h5 import load_model as load_model
+from keras_compat.saving.h5 import save_model as save_model
+from keras_compat.utils.conv_utils import convert_kernel
+
+# Bytes that the attributes of an HDF5 object may take; longer lists are split.
+HDF5_OBJECT_HEADER_LIMIT = 64512
+# TensorFlow's file access (Google Cloud Storage); None, as in Keras where that is not installed.
+tf_file_io = None
+
+
+def allow_read_from_gcs(load_function: Callable) -> Callable:
+    """Return the function itself: paths are local. A ``gs://`` path is refused by it as any unknown file."""
+    return load_function
+
+
+def allow_write_to_gcs(save_function: Callable) -> Callable:
+    """Return the function itself: paths are local."""
+    return save_function
+
+
+def save_attributes_to_hdf5_group(group: Any, name: str, data: Sequence[Any]) -> None:
+    """Write a list of texts as the attribute ``name``, split over ``name0``, ``name1``... where it is too long."""
+    h5._write_list(group, name, [h5._text(x) for x in data])
+
+
+def load_attributes_from_hdf5_group(group: Any, name: str) -> list[str]:
+    """Read what :func:`save_attributes_to_hdf5_group` wrote; an empty list where there is nothing."""
+    return h5._read_list(group, name)
+
+
+def save_weights_to_hdf5_group(group: Any, layers: Sequence[Any]) -> None:
+    """Write the weights of layers into a group, a group for each layer."""
+    h5.write_weights(group, layers)
+
+
+def load_weights_from_hdf5_group(f: Any, layers: Sequence[Any], reshape: bool = False) -> None:
+    """Set the weights of layers from a group, in order. Raises ValueError, with nothing changed, where they differ."""
+    h5.assign(None, h5.match_in_order(f, layers, reshape))
+
+
+def load_weights_from_hdf5_group_by_name(
+    f: Any, layers: Sequence[Any], skip_mismatch: bool = False, reshape: bool = False
+) -> None:
+    """Set the weights of those layers whose name is in a group; ``skip_mismatch`` leaves out what does not fit."""
+    h5.assign(None, h5.match_by_name(f, layers, skip_mismatch, reshape))
+
+
+def preprocess_weights_for_loading(
+    layer: Any,
+    weights: Sequence[Any],
+    original_keras_version: str | None = None,
+    original_backend: str | None = None,
+    reshape: bool = False,
+) -> list[np.ndarray]:
+    """Weights from a file as ``layer.set_weights`` takes them.
+
+    Kernels that Theano wrote are turned by 180 degrees. ``reshape`` fits arrays of the right size to the shapes of the
+    layer's weights.
+    """
+    values = [np.asarray(w) for w in weights]
+    if original_backend == "theano":
+        kernels = ("Conv", "Deconv", "AtrousConv", "SeparableConv", "DepthwiseConv")
+        if type(layer).__name__.startswith(kernels):
+            values = [convert_kernel(v) if v.ndim >= 3 else v for v in values]
+    if reshape:
+        shapes = [tuple(w.shape) for w in layer.weights]
+        values = [v.reshape(s) if v.size == int(np.prod(s)) else v for v, s in zip(values, shapes)]
+    return values
+
+
+def pickle_model(model: Any) -> dict[str, Any]:
+    """A model as a dictionary that pickle can write: the bytes of its HDF5 file."""
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as f:
+        save_model(model, f)
+    return {"class_name": type(model).__name__, "h5": stream.getvalue()}
+
+
+def unpickle_model(state: dict[str, Any]) -> Any:
+    """The model that :func:`pickle_model` described."""
+    with h5py.File(io.BytesIO(state["h5"]), "r") as f:
+        return load_model(f)
+
+
+__all__ = [
+    "HDF5_OBJECT_HEADER_LIMIT",
+    "allow_read_from_gcs",
+    "allow_write_to_gcs",
+    "load_attributes_from_hdf5_group",
+    "load_model",
+    "load_weights_from_hdf5_group",
+    "load_weights_from_hdf5_group_by_name",
+    "model_from_config",
+    "model_from_json",
+    "model_from_yaml",
+    "pickle_model",
+    "preprocess_weights_for_loading",
+    "save_attributes_to_hdf5_group",
+    "save_model",
+    "save_weights_to_hdf5_group",
+    "tf_file_io",
+    "unpickle_model",
+]

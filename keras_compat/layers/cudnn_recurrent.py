@@ -1,0 +1,161 @@
+"""CuDNNGRU and CuDNNLSTM: the recurrent layers of cuDNN by their names, weights and configs, on any processor.
+
+The numbers are those of ``GRU(reset_after=True, recurrent_activation='sigmoid')`` and of
+``LSTM(recurrent_activation='sigmoid')``. The weights are kept as cuDNN has them: each gate's part of the kernel holds
+its matrix transposed, row by row, each part of the recurrent kernel is transposed, and there are two biases.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_compat import backend as K
+from keras_compat import constraints, initializers, regularizers
+from keras_compat.engine.registry import register
+from keras_compat.layers.recurrent import CellLayer, GRUCell, LSTMCell, forget_bias
+
+_CONFIG = (
+    "kernel_initializer",
+    "recurrent_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "recurrent_regularizer",
+    "bias_regularizer",
+    "kernel_constraint",
+    "recurrent_constraint",
+    "bias_constraint",
+)
+
+
+def _transposed_parts(weight: Any, units: int, count: int, rows: int) -> Any:
+    """Parts side by side, each holding a (units, rows) matrix row by row, as parts (rows, units)."""
+    parts = [weight[:, i * units : (i + 1) * units] for i in range(count)]
+    return K.concatenate([K.transpose(K.reshape(part, (units, rows))) for part in parts])
+
+
+class CuDNNGRUCell(GRUCell):
+    """GRU cell with cuDNN's weights: kernel (n, 3 * units), recurrent_kernel (units, 3 * units), bias (6 * units,)."""
+
+    def build(self, input_shape: Any = None) -> None:
+        n, u = input_shape[-1], self.units
+        kernel = self._weight("kernel", "kernel", (n, 3 * u), self.kernel_initializer)
+        recurrent = self._weight("recurrent", "recurrent_kernel", (u, 3 * u), self.recurrent_initializer)
+        bias = self._weight("bias", "bias", (6 * u,), self.bias_initializer)
+        self.kernel = _transposed_parts(kernel, u, 3, n)
+        self.recurrent_kernel = _transposed_parts(recurrent, u, 3, u)
+        self.bias = K.reshape(bias, (2, 3 * u))
+        self.built = True
+
+
+class CuDNNLSTMCell(LSTMCell):
+    """LSTM cell with cuDNN's weights: kernel (n, 4 * units), recurrent_kernel (units, 4 * units), bias (8 * units,)."""
+
+    def build(self, input_shape: Any = None) -> None:
+        n, u = input_shape[-1], self.units
+        kernel = self._weight("kernel", "kernel", (n, 4 * u), self.kernel_initializer)
+        recurrent = self._weight("recurrent", "recurrent_kernel", (u, 4 * u), self.recurrent_initializer)
+        start = forget_bias(self.bias_initializer, u, 5) if self.unit_forget_bias else self.bias_initializer
+        bias = self._weight("bias", "bias", (8 * u,), start)
+        self.kernel = _transposed_parts(kernel, u, 4, n)
+        self.recurrent_kernel = _transposed_parts(recurrent, u, 4, u)
+        self.bias = bias[: 4 * u] + bias[4 * u :]
+        self.built = True
+
+
+class _CuDNNRNN(CellLayer):
+    """What the two share: no masks, no dropout, no choice of activations."""
+
+    def _init_cudnn(self, cell: Any, arguments: dict[str, Any]) -> None:
+        self._init_layer(cell, arguments)
+        self.supports_masking = False
+
+    def call(
+        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None, constants: Any = None
+    ) -> Any:
+        mask = mask[0] if isinstance(mask, list) else mask
+        if mask is not None:
+            raise ValueError(
+                f"[{self.name}] Masking is not supported for CuDNN RNNs; a mask came with the inputs. Use "
+                f"{type(self).__name__.removeprefix('CuDNN')} instead."
+            )
+        return super().call(inputs, None, training, initial_state, constants)
+
+    def get_config(self) -> dict[str, Any]:
+        config = self._sequence_config() | {"units": self.units}
+        del config["unroll"]
+        for name in _CONFIG:
+            family = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
+            config[name] = family[name.rpartition("_")[2]].serialize(getattr(self, name))
+        return config | {"activity_regularizer": regularizers.serialize(self.activity_regularizer)}
+
+
+@register
+class CuDNNGRU(_CuDNNRNN):
+    """``GRU(units, reset_after=True)`` with cuDNN's weights; see :class:`GRU` and :class:`RNN` for the arguments."""
+
+    def __init__(
+        self,
+        units: int,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        stateful: bool = False,
+        **kwargs: Any,
+    ):
+        arguments = dict(locals())
+        arguments["go_backwards"] = kwargs.pop("go_backwards", False)
+        cell = CuDNNGRUCell(
+            units,
+            recurrent_activation="sigmoid",
+            reset_after=True,
+            dtype=kwargs.get("dtype"),
+            **{name: arguments[name] for name in _CONFIG},
+        )
+        self._init_cudnn(cell, arguments)
+
+
+@register
+class CuDNNLSTM(_CuDNNRNN):
+    """``LSTM(units)`` with cuDNN's weights; see :class:`LSTM` and :class:`RNN` for the arguments."""
+
+    def __init__(
+        self,
+        units: int,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        stateful: bool = False,
+        **kwargs: Any,
+    ):
+        arguments = dict(locals())
+        arguments["go_backwards"] = kwargs.pop("go_backwards", False)
+        cell = CuDNNLSTMCell(
+            units,
+            recurrent_activation="sigmoid",
+            unit_forget_bias=unit_forget_bias,
+            dtype=kwargs.get("dtype"),
+            **{name: arguments[name] for name in _CONFIG},
+        )
+        self._init_cudnn(cell, arguments)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"unit_forget_bias": self.cell.unit_forget_bias}
