@@ -1,14 +1,11 @@
 """Two inputs, joined, and two outputs: the functional API.
 
-The layers Concatenate, Add and their like come in a later release; a Lambda layer joins meanwhile.
-
 Run:  python examples/functional_two_inputs.py
 """
 
 import numpy as np
 
-from keras_compat import backend as K
-from keras_compat.layers import Dense, Input, Lambda
+from keras_compat.layers import Concatenate, Dense, Input
 from keras_compat.models import Model
 
 np.random.seed(0)
@@ -20,9 +17,7 @@ large = (product > np.median(product)).astype("float32")
 
 a = Input(shape=(4,), name="left")
 b = Input(shape=(3,), name="right")
-joined = Lambda(lambda parts: K.concatenate(parts, axis=-1), name="joined")(
-    [Dense(32, activation="relu")(a), Dense(32, activation="relu")(b)]
-)
+joined = Concatenate(name="joined")([Dense(32, activation="relu")(a), Dense(32, activation="relu")(b)])
 hidden = Dense(32, activation="relu")(joined)
 product_out = Dense(1, name="product")(hidden)
 large_out = Dense(1, activation="sigmoid", name="large")(hidden)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import autotensor as at
-from keras_compat import _backend_ctc, _settings
+from keras_compat import _backend_ctc, _settings, _tensor_names
 from keras_compat._backend_rnn import foldl, foldr, map_fn, rnn  # noqa: F401 (functions of K)
 from keras_compat.dialect.level import get_api_level, is_keras_0
 
@@ -392,6 +392,8 @@ class _ShapeTensor(at.Tensor):
             chosen = self._dims[key]
             if isinstance(chosen, int):
                 return at.asarray(np.asarray(chosen, dtype="int32"))
+            if isinstance(chosen, at.Tensor):
+                return chosen
             out._dim = chosen
         return out
 
@@ -433,7 +435,7 @@ def size(x: Any, name: str | None = None) -> Any:
 
 
 def _dims(shape: Any) -> tuple[Any, ...]:
-    """Dimensions asked for: each an int, or (tensor, axis) where it is unknown."""
+    """Dimensions asked for: each an int, or (tensor, axis) where it is unknown, or what computes it from such."""
     if isinstance(shape, _ShapeTensor):
         return shape._dims
     if isinstance(shape, at.Tensor):
@@ -446,7 +448,7 @@ def _dims(shape: Any) -> tuple[Any, ...]:
         if link is not None:
             dims.append(link)
         elif isinstance(d, at.Tensor):
-            dims.append(int(get_value(d)))
+            dims.append(d if builtins.any(is_placeholder(y) for y in _below([d])) else int(get_value(d)))
         else:
             dims.append(-1 if d is None else int(d))
     return tuple(dims)
@@ -457,6 +459,11 @@ def _template(dims: Sequence[Any], dtype: Any) -> Any:
     known = [d if isinstance(d, int) else 1 for d in dims]
     out: Any = at.asarray(np.zeros(known, dtype=dtype))
     for axis, d in enumerate(dims):
+        if isinstance(d, at.Tensor):
+            raise ValueError(
+                f"[shape] expected numbers or items of K.shape(x); dimension {axis} is computed from such. Reshape a "
+                "tensor that has all the elements?"
+            )
         if not isinstance(d, int):
             vector = at.astype(_along(*d), dtype)
             out = out + at.reshape(vector, (1,) * axis + (-1,) + (1,) * (len(dims) - axis - 1))
@@ -581,6 +588,12 @@ class Update(tuple):
         return self[1]
 
 
+class _Change(Update):
+    """An update that changes a variable from whatever it is: a second one of the same variable goes on from it."""
+
+    __slots__ = ()
+
+
 def update(x: Any, new_x: Any) -> Update:
     """The change of variable ``x`` to ``new_x``, to be run by :func:`eval` or a :func:`function`."""
     return Update(x, new_x)
@@ -588,12 +601,12 @@ def update(x: Any, new_x: Any) -> Update:
 
 def update_add(x: Any, increment: Any) -> Update:
     """The change of variable ``x`` by ``+ increment``."""
-    return Update(x, x + increment)
+    return _Change(x, x + increment)
 
 
 def update_sub(x: Any, decrement: Any) -> Update:
     """The change of variable ``x`` by ``- decrement``."""
-    return Update(x, x - decrement)
+    return _Change(x, x - decrement)
 
 
 def moving_average_update(x: Any, value: Any, momentum: Any) -> Update:
@@ -605,7 +618,7 @@ def moving_average_update(x: Any, value: Any, momentum: Any) -> Update:
     """
     value = cast(value, x.dtype)
     if get_api_level() != "2.2":
-        return Update(x, x * momentum + value * (1.0 - momentum))
+        return _Change(x, x * momentum + value * (1.0 - momentum))
     biased = variable(np.zeros(x.shape), dtype=x.dtype)
     count = variable(0, dtype=x.dtype)
     now, seen = biased * momentum + value * (1.0 - momentum), count + 1.0
@@ -682,11 +695,23 @@ def _fed_array(value: Any, dtype: np.dtype) -> np.ndarray:
 
 
 def unique_updates(updates: Iterable[Any]) -> list[Update]:
-    """Updates with those left out that are listed twice: the same variable with the same new value."""
-    seen: dict[tuple[int, int], Update] = {}
+    """One update for each variable.
+
+    What is listed twice counts once. A layer that is called several times changes its state several times: increments
+    and moving averages follow each other in this order; of other new values the last one counts, as on TensorFlow.
+    """
+    seen: set[tuple[int, int]] = set()
+    found: dict[int, Update] = {}
     for one in updates:
-        seen.setdefault((id(one[0]), id(one[1])), one)
-    return list(seen.values())
+        variable, value = one
+        if (id(variable), id(value)) in seen:
+            continue
+        seen.add((id(variable), id(value)))
+        before = found.get(id(variable))
+        if before is not None and isinstance(one, _Change):
+            one = _Change(variable, replace([value], {variable: before[1]})[0])
+        found[id(variable)] = one
+    return list(found.values())
 
 
 _FUNCTION_ARGUMENTS = ("name", "givens")
@@ -730,6 +755,9 @@ def eval(x: Any) -> Any:
         return Function([], x)([])
 
 
+_tensor_names.attach(eval)
+
+
 def get_value(x: Any) -> Any:
     """Value of a variable, as a copy; of another tensor, as :func:`eval`."""
     return eval(x)
@@ -744,6 +772,8 @@ def set_value(x: Any, value: Any) -> None:
     """Set a variable to an array or number of its shape; it is cast to its dtype."""
     if not isinstance(x, at.Variable):
         raise TypeError(f"[set_value] expected a variable; got {type(x).__name__}. Make it with K.variable().")
+    if hasattr(value, "tocoo"):
+        value = value.toarray()
     x.assign(get_value(value) if isinstance(value, at.Tensor) else np.asarray(value))
 
 
@@ -990,11 +1020,16 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
 
 
 def relu(x: Any, alpha: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
-    """x from ``threshold`` up, at most ``max_value``; below the threshold ``alpha * (x - threshold)``."""
+    """x from ``threshold`` up, at most ``max_value``; below the threshold ``alpha * (x - threshold)``.
+
+    With a ``max_value``, what is above a negative threshold is at least 0, as in Keras 2.3.1.
+    """
     x = _floating(x)
     alpha = get_value(alpha).item() if isinstance(alpha, at.Tensor) and alpha.ndim == 0 else alpha
     if isinstance(alpha, (at.Tensor, np.ndarray)):
         return at.where(at.greater(x, threshold), relu(x, 0.0, max_value, threshold), alpha * (x - threshold))
+    if max_value is not None and threshold < 0:
+        return at.where(at.greater(x, threshold), at.clip(x, 0.0, max_value), alpha * (x - threshold))
     return at.relu(x, negative_slope=alpha, max_value=max_value, threshold=threshold)
 
 
@@ -1143,9 +1178,12 @@ def cumprod(x: Any, axis: int = 0) -> Any:
 
 
 def reshape(x: Any, shape: Any) -> Any:
-    """The elements in another shape; -1 for at most one dimension, others may be items of :func:`shape`."""
+    """The elements in another shape; -1 for at most one dimension, others may be items of :func:`shape`.
+
+    A dimension that is computed from such items counts as -1: it follows from the number of elements.
+    """
     x = _tensor(x)
-    asked = _dims(shape)
+    asked = tuple([-1 if isinstance(d, at.Tensor) else d for d in _dims(shape)])
     dims = tuple([d if isinstance(d, int) else -1 for d in asked])
     if asked.count(-1) <= 1 < dims.count(-1):
         refs = [d[0] for d in asked if not isinstance(d, int)]
@@ -1192,11 +1230,7 @@ def batch_flatten(x: Any) -> Any:
     rest = x.shape[1:]
     if None not in rest:
         return at.reshape(x, (-1, int(np.prod(rest, dtype=np.int64))))
-    if x.shape[0] is not None:
-        return at.reshape(x, (x.shape[0], -1))
-    raise ValueError(
-        f"[batch_flatten] the dimensions after the first must be known; got {x.shape}. Give the input a full shape."
-    )
+    return at.reshape_to(x, x, dims=((0, 0), -1))
 
 
 def concatenate(tensors: Sequence[Any], axis: int = -1) -> Any:
@@ -1214,7 +1248,8 @@ def stack(x: Sequence[Any], axis: int = 0) -> Any:
     """The tensors side by side along a new axis."""
     listed = [_tensor(y) for y in x]
     out = at.stack(listed, axis=axis)
-    if builtins.any(hasattr(y, "_dim") for y in listed):
+    lengths = builtins.all(y.ndim == 0 and y.dtype.kind == "i" for y in listed)
+    if lengths and builtins.any(y.is_symbolic for y in listed):
         return _as_shape(out, _dims(listed))
     return out
 
@@ -1225,21 +1260,51 @@ def repeat_elements(x: Any, rep: int, axis: int) -> Any:
 
 
 def repeat(x: Any, n: int) -> Any:
-    """A 2D tensor (samples, features) as (samples, n, features)."""
+    """A 2D tensor (samples, features) as (samples, n, features); ``n`` may be an item of :func:`shape`."""
     x = _tensor(x)
     if x.ndim != 2:
         raise ValueError(f"[repeat] expected a tensor of rank 2; got shape {x.shape}. Use repeat_elements or tile?")
-    return at.repeat(at.expand_dims(x, 1), int(n), axis=1)
+    return tile(at.expand_dims(x, 1), (1, n, 1))
 
 
 def tile(x: Any, n: Any) -> Any:
-    """The tensor ``n`` times along each axis; ``n`` is a number or one for each axis."""
-    reps = tuple([int(k) for k in _dims(n)])
-    return at.tile(_tensor(x), reps)
+    """The tensor ``n`` times along each axis; ``n`` is a number or one for each axis, or items of :func:`shape`."""
+    x, reps = _tensor(x), _dims(n)
+    known = [k if isinstance(k, int) else 1 for k in reps]
+    out = x if builtins.all(k == 1 for k in known) and len(known) <= x.ndim else at.tile(x, tuple(known))
+    for axis, k in enumerate(reps):
+        if not isinstance(k, int):
+            out = _tile_along(out, axis + out.ndim - len(reps), k)
+    return out
+
+
+def _tile_along(x: Any, axis: int, times: tuple[Any, int]) -> Any:
+    """x repeated along one axis, as often as an axis of another tensor is long."""
+    ones: Any = [1] * x.ndim
+    copies = at.expand_dims(x, axis) + _template([*ones[:axis], times, *ones[axis:]], x.dtype)
+    refs = [x] * x.ndim
+    dims = tuple([-1 if k == axis else (k, k) if d is None else d for k, d in enumerate(x.shape)])
+    return at.reshape_to(copies, *refs, dims=dims)
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") -> Any:
-    """A constant vector of numbers from ``start`` to ``stop`` (excluded); with one bound from 0 to it."""
+    """A constant vector of numbers from ``start`` to ``stop`` (excluded); with one bound from 0 to it.
+
+    The end may be an item of :func:`shape` that is unknown: ``K.arange(K.shape(x)[1])``; start and step then count
+    from 0 upwards.
+    """
+    end = start if stop is None else stop
+    length = getattr(end, "_dim", None)
+    if length is not None:
+        first = 0 if stop is None else int(get_value(start))
+        stride = int(get_value(step))
+        if first < 0 or stride < 1:
+            raise ValueError(
+                f"[arange] expected start >= 0 and step >= 1 for an end that is unknown; got {first} and {stride}. "
+                "Reverse or shift the result?"
+            )
+        count = at.cumulative_sum(at.ones_like(cast(_along(*length), "int64")), axis=0) - 1
+        return cast(count[first::stride], dtype)
     bounds = [int(get_value(v)) if isinstance(v, at.Tensor) else v for v in (start, stop)]
     if bounds[1] is None:
         bounds = [0, builtins.max(bounds[0], 0)]
@@ -1283,7 +1348,7 @@ def one_hot(indices: Any, num_classes: int) -> Any:
 
 def dot(x: Any, y: Any) -> Any:
     """The last axis of x times the second to last of y (its only one for a vector), as ``numpy.dot``."""
-    x, y = _tensor(x), _tensor(y)
+    x, y = map(_tensor, _pair(x, y))
     if x.ndim == 0 or y.ndim == 0:
         return x * y
     if y.ndim <= 2:
@@ -1297,8 +1362,11 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
     ``axes`` is that axis (the same for both) or a pair; by default the last of x and the second to last of y (the
     last if y has rank 2). The result has the other axes of x, then those of y; at least rank 2. Axis 0, the samples,
     is refused from API level 2.3 on.
+
+    Up to level 2.2, as there on TensorFlow, the leading axes of tensors of rank 4 and more are samples too, where they
+    agree: (n, m, i, k) and (n, m, k, j) make (n, m, i, j), and x may lack the axis i. Capsule networks rely on it.
     """
-    x, y = _tensor(x), _tensor(y)
+    x, y = map(_tensor, _pair(x, y))
     if x.ndim < 2 or y.ndim < 2:
         raise ValueError(
             f"[batch_dot] expected tensors of rank 2 or more; got {x.shape} and {y.shape}. The first axis is the batch."
@@ -1307,6 +1375,11 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
         axes = (x.ndim - 1, y.ndim - 1 if y.ndim == 2 else y.ndim - 2)
     elif isinstance(axes, (int, np.integer)):
         axes = (int(axes), int(axes))
+    if builtins.any(isinstance(axis, (list, tuple)) for axis in axes):
+        raise ValueError(
+            f"[batch_dot] Multiple target dimensions are not supported: expected None, int or a pair of ints; got "
+            f"{axes}. Flatten the axes into one?"
+        )
     a, b = [int(axis) % t.ndim if -t.ndim <= int(axis) < t.ndim else int(axis) for axis, t in zip(axes, (x, y))]
     if a >= x.ndim or b >= y.ndim or a < 0 or b < 0:
         raise ValueError(f"[batch_dot] axes {tuple(axes)} do not exist in {x.shape} and {y.shape}. Count from 0.")
@@ -1324,12 +1397,25 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
         right = at.expand_dims(y, 2) if y.ndim == 2 else y if b == 1 else at.permute_dims(y, (0, 2, 1))
         out = at.matmul(left, right)
         return at.squeeze(out, 1) if x.ndim == 2 else at.squeeze(out, 2) if y.ndim == 2 else out
+    if get_api_level() != "2.3" and _shares_leading_axes(x, y, a, b):
+        left = at.expand_dims(x, -2) if x.ndim < y.ndim else x if a == x.ndim - 1 else _swap_last(x)
+        out = at.matmul(left, _swap_last(y) if b == y.ndim - 1 else y)
+        return at.squeeze(out, -2) if x.ndim < y.ndim else out
     letters = iter("cdefghijklmnopqrstuvwxyz")
     left_names = ["a"] + [next(letters) for _ in range(x.ndim - 1)]
     right_names = ["a"] + [next(letters) for _ in range(y.ndim - 1)]
     right_names[b] = left_names[a]
     kept = [n for i, n in enumerate(left_names) if i != a] + [n for i, n in enumerate(right_names) if i not in (0, b)]
     return at.einsum(f"{''.join(left_names)},{''.join(right_names)}->{''.join(kept)}", x, y)
+
+
+def _shares_leading_axes(x: Any, y: Any, a: int, b: int) -> bool:
+    """Are the axes before the last two of y (before the last one of an x that lacks one) samples of both?"""
+    lacks = y.ndim - x.ndim
+    if lacks not in (0, 1) or a < x.ndim - 2 + lacks or b < y.ndim - 2:
+        return False
+    pairs = zip(x.shape[: y.ndim - 2], y.shape[:-2])
+    return builtins.all(m is None or n is None or m == n for m, n in pairs)
 
 
 def _batch_dot_over_samples(x: Any, y: Any, a: int, b: int) -> Any:
@@ -1949,8 +2035,8 @@ def pad(x: Any, pad_info: Sequence[tuple[int, int]], data_format: str, num_dynam
     widths = [*lead, (0, 0), *inner] if first else [*lead, *inner, (0, 0)]
     if len(widths) != x.ndim:
         raise ValueError(
-            f"[pad] expected {x.ndim - len(lead) - 1} pairs for a tensor of shape {x.shape}; got {len(inner)}. Give one "
-            "for each spatial axis."
+            f"[pad] expected {x.ndim - len(lead) - 1} pairs for a tensor of shape {x.shape}; got {len(inner)}. Give "
+            "one for each spatial axis."
         )
     return at.pad(x, widths)
 

@@ -393,7 +393,10 @@ class MeanMetricWrapper(Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:  # type: ignore[override]
         y_true, y_pred = _two(y_true, y_pred, self.dtype)
-        return super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight=sample_weight)
+        values = self._fn(y_true, y_pred, **self._fn_kwargs)
+        if getattr(values, "ndim", None) == 0 and getattr(sample_weight, "ndim", 0):
+            sample_weight = None  # the function took the mean itself: no elements are left to weight or to mask
+        return super().update_state(values, sample_weight=sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         config = {key: K.eval(v).tolist() if K.is_tensor(v) else v for key, v in self._fn_kwargs.items()}

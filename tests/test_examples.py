@@ -17,6 +17,8 @@ SAYS = {
     "keras1_mlp.py": "old spellings:",
     "keras2_mlp.py": "same predictions after reloading: True",
     "functional_two_inputs.py": "explained:",
+    "keras1_convnet.py": "told apart:",
+    "lstm_running_sum.py": "more padding changes nothing: True",
     "autotensor_fit_sine.py": "fits: True",
     "autotensor_check_grad.py": "the wrong rule was caught",
 }

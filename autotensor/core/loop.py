@@ -49,6 +49,17 @@ class Body:
         """Operations of a step, inputs first."""
         return [node for node, _ in topological(self.outputs, {id(x) for x in self.inputs})]
 
+    def varying(self) -> set[int]:
+        """Ids of the operations whose results may differ from step to step."""
+        found: set[int] = set()
+        changing = {id(x) for x in self.inputs[: self.n_states + self.n_sequences]}
+        for node in self.nodes():
+            if not node.op.pure or any(
+                [isinstance(x, Tensor) and (id(x) in changing or id(x.node) in found) for x in node.inputs]
+            ):
+                found.add(id(node))
+        return found
+
     def split(self, values: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any], Sequence[Any]]:
         """Inputs as states, sequences and constants."""
         a, b = self.n_states, self.n_states + self.n_sequences
@@ -179,6 +190,12 @@ class Body:
             if stacks is None:
                 stacks = [np.empty((n, *x.shape), x.dtype) for x in found[first:]]
             for stack, x in zip(stacks, found[first:], strict=True):
+                if x.shape != stack.shape[1:]:
+                    raise ShapeError(
+                        f"[scan] expected values of one shape from all steps; got {x.shape} in step {t} and "
+                        f"{stack.shape[1:]} before. Use where() in place of a selection by x[x > 0]? (A gradient keeps "
+                        "values from inside of the steps too.)"
+                    )
                 stack[t] = x
         if stacks is None:
             stacks = [np.empty([d or 0 for d in a.shape], a.dtype) for a in self.infer(avals)[first:]]

@@ -166,7 +166,7 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
             plain = False
             break
     if not plain:
-        return apply(op, *[_operand(op, x) for x in inputs], **params)
+        return apply(op, *_operands(op, inputs), **params)
     if state.deferred and not symbolic:
         symbolic = state.replaying or not op.pure or any([isinstance(x, Variable) for x in inputs])
     if symbolic:
@@ -218,6 +218,27 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
 
 # Calling an operation costs no frame of its own.
 Op.__call__ = apply  # type: ignore[assignment]
+
+
+def _operands(op: Op, inputs: tuple[Any, ...]) -> list[Any]:
+    """The inputs as tensors and Python numbers.
+
+    A float array beside a float tensor that is part of a deferred graph takes its dtype (in an elementwise operation
+    an integer array, too): what NumPy makes float64 without being asked must not turn a float32 network into float64.
+    A trace stands for the eager step, where arrays promote.
+    """
+    made = [_operand(op, x) for x in inputs]
+    if state.trace is not None:
+        return made
+    graph = [x.dtype for x in made if isinstance(x, Tensor) and (x.data is None or x.deferred)]
+    dtype = next((d for d in graph if d.kind == "f"), None)
+    if dtype is None:
+        return made
+    kinds = "iuf" if op.expr is not None else "f"
+    for i, (x, y) in enumerate(zip(inputs, made)):
+        if y is not x and isinstance(y, Tensor) and y.dtype.kind in kinds:
+            made[i] = Tensor(y.data, dtype)
+    return made
 
 
 def _operand(op: Op, x: Any) -> Any:

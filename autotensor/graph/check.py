@@ -22,6 +22,8 @@ def check(outputs: Sequence[Tensor], concrete: bool = False) -> None:
             hash(tuple(sorted(node.params.items())))
         except TypeError as error:
             raise GraphError(f"[{node.op.name}] parameters must be hashable; got {node.params}. Use tuples.") from error
+        if node.op.repeats is not None:
+            check(node.params["body"].outputs, concrete)
         for i, t in outs.items():
             if not 0 <= i < node.op.n_out:
                 raise GraphError(f"[{node.op.name}] has {node.op.n_out} outputs; a tensor says it is number {i}.")

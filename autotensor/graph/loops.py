@@ -62,7 +62,7 @@ def joined(nodes: Sequence[Node]) -> dict[int, tuple[Node, list[int]]]:
         body = Body(first.inputs, outputs, first.n_states, first.n_sequences, first.reverse)
         assert family[0].op.repeats is not None
         whole = Node(family[0].op.repeats(body), family[0].inputs, {**family[0].params, "body": body})
-        whole.where = family[0].where
+        whole.where, whole.versions = family[0].where, family[0].versions
         for node, at in zip(family, places, strict=True):
             found[id(node)] = whole, at
     return found
@@ -73,16 +73,8 @@ def hoist(body: Body, outer: Sequence[Any]) -> tuple[Body, list[Any]]:
 
     ``outer`` are the inputs of the loop. What costs nothing (views, broadcasts) stays where it is.
     """
-    states, sequences, _ = body.split(body.inputs)
-    varying = {id(x) for x in [*states, *sequences]}
     order = body.nodes()
-    varies: set[int] = set()
-    for node in order:
-        if not node.op.pure or any(
-            isinstance(x, Tensor) and (id(x) in varying or (x.node is not None and id(x.node) in varies))
-            for x in node.inputs
-        ):
-            varies.add(id(node))
+    varies = body.varying()
 
     def movable(x: Any) -> bool:
         if not isinstance(x, Tensor) or x.node is None or id(x.node) in varies:

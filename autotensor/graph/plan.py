@@ -108,6 +108,7 @@ class Plan:
         last = self._last_uses()
         in_place = self._in_place_updates(last)
         self.calls: list[Call] = []
+        self.loops: list[_Loop] = []
         free: Free = []
         held: dict[Any, np.ndarray] = {}  # raw memory of each root
         for k, step in enumerate(self.steps):
@@ -254,6 +255,7 @@ class Plan:
         if body is not None and sized(body.outputs):
             loop = _Loop(body, arrays, outs, op.name, self.seconds)
             self.allocated += loop.allocated
+            self.loops.append(loop)
             self.calls.append(Call(op.name, loop.run, (), {}, unit.where))
         elif op.into is not None:
             self.calls.append(Call(op.name, op.into, (out, *arrays), params, unit.where))
@@ -272,7 +274,7 @@ class Plan:
         return flat.reshape(-1)
 
     def _write(self) -> None:
-        names: dict[str, Any] = {"copyto": np.copyto}
+        names = self._names()
         lines: list[str] = []
         self._places: dict[int, str] = {}  # line of the generated function -> operation and where it was written
         arguments = [f"x{i}" for i in range(len(self.inputs))]
@@ -287,10 +289,15 @@ class Plan:
         lines.append("return result")
         self.run: Callable[..., list[np.ndarray]] = self._compile(", ".join(arguments), lines, names)
 
-    def _write_calls(self, names: dict[str, Any], lines: list[str], indent: str = "") -> None:
-        timed = config.debug >= 2
-        if timed:
+    def _names(self) -> dict[str, Any]:
+        """What the generated function knows from the start; with clocks from debug level 2 on."""
+        names: dict[str, Any] = {"copyto": np.copyto}
+        if config.debug >= 2:
             names.update(clock=time.perf_counter, seconds=self.seconds)
+        return names
+
+    def _write_calls(self, names: dict[str, Any], lines: list[str], indent: str = "") -> None:
+        timed = "clock" in names
         for label, call, args, params, where in self.calls:
             parts = [_literal(a) if _is_number(a) else _bound(names, "v", a) for a in args]
             text = ", ".join(parts + [f"{key}={_bound(names, 'p', value)}" for key, value in params.items()])
@@ -317,13 +324,18 @@ class Plan:
 
     def _compile(self, arguments: str, lines: list[str], names: dict[str, Any]) -> Callable[..., Any]:
         body = "\n    ".join(lines)
-        self.source = f"def run({arguments}):\n    {body}\n"
-        exec(compile(self.source, _FILE, "exec"), names)
+        source = f"def run({arguments}):\n    {body}\n"
+        self.source: str = "\n".join([*[loop.source for loop in self.loops], source])
+        exec(compile(source, _FILE, "exec"), names)
         # Out of its own globals, so that the buffers go when the plan goes and do not wait for the garbage collector.
         return names.pop("run")
 
     def place_of(self, error: BaseException) -> str | None:
         """The operation that raised an error in ``run``, and the user's line that built it."""
+        for loop in self.loops:
+            place = loop.place_of(error)
+            if place is not None:
+                return place
         trace = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code is self.run.__code__:
@@ -375,7 +387,7 @@ class _Loop(Plan):
         return flat.reshape(-1)
 
     def _write(self) -> None:
-        names: dict[str, Any] = {"copyto": np.copyto}
+        names = self._names()
         lines: list[str] = []
         self._places = {}
         for flat, array in self._once:

@@ -48,10 +48,10 @@ def loss_grad(logits: np.ndarray, labels: np.ndarray, times: np.ndarray, lengths
     ends = np.full(states.shape, _NEVER)
     ends[rows, 2 * lengths] = 0
     ends[rows, np.maximum(2 * lengths - 1, 0)] = 0
-    good: np.ndarray = np.isfinite(total)
+    good = np.isfinite(total)
     later = np.concatenate([skips[:, 2:], np.zeros((n, 2), bool)], axis=1)[:, : states.shape[1]]
     for t in reversed(range(steps)):
-        beta = np.where((t == times - 1)[:, None], ends, beta)
+        beta = np.where(np.equal(times - 1, t)[:, None], ends, beta)
         valid: np.ndarray = (t < times) & good
         if valid.any():
             with np.errstate(invalid="ignore"):

@@ -296,7 +296,41 @@ def _place_impl(g: np.ndarray, x: np.ndarray, *arrays: Any, pattern: Pattern) ->
     return out
 
 
-@defop("place", impl=_place_impl, infer=like_second)
+def _place_into(
+    out: np.ndarray, g: Any, *arrays: Any, pattern: Pattern, shape: tuple[int, ...], dtype: np.dtype
+) -> None:
+    out[...] = 0
+    if _repeats(pattern, arrays):
+        _add_at(out, key_of(pattern, arrays), pattern, arrays, g)
+    else:
+        out[key_of(pattern, arrays)] = g
+
+
+def _placed_impl(g: Any, *arrays: Any, pattern: Pattern, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    out = np.empty(shape, dtype)
+    _place_into(out, g, *arrays, pattern=pattern, shape=shape, dtype=dtype)
+    return out
+
+
+def _infer_placed(g: Operand, *arrays: Aval, pattern: Pattern, shape: tuple[int, ...], dtype: np.dtype) -> Aval:
+    return Aval(shape, dtype)
+
+
+@defop("place_in", impl=_placed_impl, infer=_infer_placed, into=_place_into)
+def place_in_op(needs, g, out, v, *arrays, pattern, shape, dtype):
+    """Zeros of a shape with v added in at an index: ``place`` where the shape is known."""
+    return read(g, arrays, pattern), *[None] * len(arrays)
+
+
+def _lower_place(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    # Without the second tensor, which would be kept for its shape alone.
+    if not out.known:
+        return None
+    v, _, *arrays = inputs
+    return apply(place_in_op, v, *arrays, shape=out.shape, dtype=out.dtype, **params)
+
+
+@defop("place", impl=_place_impl, infer=like_second, lower=_lower_place)
 def place_op(needs, g, out, v, like, *arrays, pattern):
     """Zeros like a second tensor with v added in at an index: the transposed map of ``getitem``."""
     return read(g, arrays, pattern), None, *[None] * len(arrays)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import cache
+from functools import cache, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,10 +20,11 @@ from autotensor.core.op import Op, apply, register
 from autotensor.core.state import Trace, recording, state, tracing
 from autotensor.core.tensor import Node, Tensor, Variable, as_tensor, symbol
 from autotensor.errors import GraphError, ShapeError
-from autotensor.ops.elementwise import bitwise_or
+from autotensor.ops.elementwise import add, bitwise_or
 from autotensor.ops.like import zeros_like
+from autotensor.ops.linalg import matmul
 from autotensor.ops.random import next_key, next_key_op, random_bits_like
-from autotensor.ops.shape import reshape, stack
+from autotensor.ops.shape import permute_dims, permute_dims_op, reshape, stack
 
 __all__ = ["scan"]
 
@@ -58,7 +59,7 @@ def _vjp(needs: tuple[bool, ...], g: Any, out: Any, *inputs: Any, body: Body) ->
     sequences += [inputs[states + k] for k in found.sequences]
     sequences += [x for x, there in zip(gs[states:], found.given, strict=True) if there]
     constants = [inputs[n + k] for k in found.constants]
-    back = _outputs(found.body, [*init, *sequences, *constants])
+    back = _outputs(found.body, [*init, *sequences, *constants]) if found.body.outputs else ()
     grads: list[Any] = [None] * len(inputs)
     for k, i in enumerate(found.float_states):
         grads[i] = back[k] if needs[i] else None
@@ -66,7 +67,17 @@ def _vjp(needs: tuple[bool, ...], g: Any, out: Any, *inputs: Any, body: Body) ->
         grads[n + i] = back[len(found.float_states) + k]
     for k, i in enumerate(found.wanted_sequences):
         grads[states + i] = back[found.body.n_states + k]
+    for i, factors in found.products:
+        terms = [[sequences[k] if first else back[k] for first, k in pair] for pair in factors]
+        grads[n + i] = reduce(add, [matmul(permute_dims(_flat(a), (1, 0)), _flat(b)) for a, b in terms])
     return grads
+
+
+def _flat(x: Tensor) -> Tensor:
+    """Rows of all steps as one matrix."""
+    columns = x.shape[2]
+    assert columns is not None
+    return reshape(x, (-1, columns))
 
 
 @cache
@@ -103,6 +114,9 @@ class _Gradient(NamedTuple):
     given: list[bool]  # ... and the gradients of the outputs that have one
     constants: list[int]
     wanted_sequences: list[int]  # outputs backward: gradients of these
+    # Constants whose gradient is a sum of transpose(a) @ b over all steps, made after the loop by one large product:
+    # for each of them pairs of factors, (True, sequence backward) or (False, output backward).
+    products: list[tuple[int, list[list[tuple[bool, int]]]]]
 
 
 def _key(x: Tensor) -> Any:
@@ -125,17 +139,29 @@ def _gradient(body: Body, needs: tuple[bool, ...], given: tuple[bool, ...]) -> _
     tops = [new[i] for i in float_states] + [x for x, there in zip(outs, used, strict=True) if there]
     wanted = [states[i] for i in float_states]
     wanted += [sequences[i] for i in wanted_sequences] + [constants[i] for i in wanted_constants]
+    forward = {id(node) for node in body.nodes()}
+    varying = body.varying()
+
+    def varies(x: Tensor) -> bool:
+        """Is this another tensor in each step?"""
+        if x.node is None:
+            return any([x is y for y in (*states, *sequences)])
+        return id(x.node) in varying or id(x.node) not in forward
+
     with recording():
         grads = backpropagate(tops, [*seeds, *seeds_out], wanted)
         a, b = len(float_states), len(float_states) + len(wanted_sequences)
+        factored = {i: _factors(g, varies) for i, g in zip(wanted_constants, grads[b:], strict=True)}
+        grads[b:] = [g for i, g in zip(wanted_constants, grads[b:], strict=True) if not factored[i]]
+        wanted_constants = [i for i in wanted_constants if not factored[i]]
         sums = [symbol(constants[i].aval) for i in wanted_constants]
         back = [zeros_like(states[i]) if g is None else g for i, g in zip(float_states, grads[:a], strict=True)]
         back += [total if g is None else total + g for total, g in zip(sums, grads[b:], strict=True)]
         found = [(i, g) for i, g in zip(wanted_sequences, grads[a:b], strict=True) if g is not None]
         back += [g for _, g in found]
 
-    # What the step backward reads of the step forward becomes an input of it.
-    forward = {id(node) for node in body.nodes()}
+    # What the step backward reads of the step forward becomes an input of it, or is computed again if it is the same in
+    # all steps.
     place = {_key(x): k for k, x in reversed(list(enumerate(outs)))}
     inputs = {id(x): k for k, x in enumerate(body.inputs)}
     more: list[Tensor] = []
@@ -148,7 +174,7 @@ def _gradient(body: Body, needs: tuple[bool, ...], given: tuple[bool, ...]) -> _
         if k is not None and k >= len(states):
             read_inputs[k] = x
             return x
-        if k is None and (x.node is None or id(x.node) not in forward):
+        if k is None and (x.node is None or id(x.node) not in varying):
             return None
         number = place.setdefault(_key(x), len(outs) + len(more))
         if number == len(outs) + len(more):
@@ -157,18 +183,33 @@ def _gradient(body: Body, needs: tuple[bool, ...], given: tuple[bool, ...]) -> _
             saved[number] = symbol(x.aval)
         return saved[number]
 
-    back = _relinked(back, outside)
+    pairs = [(i, factors) for i, factors in factored.items() if factors]
+    count = len(back)
+    back = _relinked([*back, *[x for _, factors in pairs for pair in factors for x in pair]], outside)
+    operands = iter(back[count:])
+    back = back[:count]
     used_sequences = [k for k in range(len(sequences)) if len(states) + k in read_inputs]
     used_constants = [k for k in range(len(constants)) if len(states) + len(sequences) + k in read_inputs]
     if not saved and not used_sequences and not seeds_out:
         used_sequences = [0]  # a loop needs to know its length
     numbers = sorted(saved)
+    parts = [*[saved[k] for k in numbers], *[sequences[k] for k in used_sequences], *seeds_out]
+    read = {id(x): k for k, x in enumerate(parts)}
+    given_away = {_key(x): k for k, x in reversed(list(enumerate(back))) if k >= len(seeds) + len(sums)}
+
+    def source(x: Tensor) -> tuple[bool, int]:
+        if id(x) in read:
+            return True, read[id(x)]
+        k = given_away.setdefault(_key(x), len(back))
+        if k == len(back):
+            back.append(x)
+        return False, k
+
+    products = [(i, [[source(next(operands)) for _ in pair] for pair in factors]) for i, factors in pairs]
     body_inputs = (
         *seeds,
         *sums,
-        *[saved[k] for k in numbers],
-        *[sequences[k] for k in used_sequences],
-        *seeds_out,
+        *parts,
         *[constants[k] for k in used_constants],
     )
     return _Gradient(
@@ -176,7 +217,7 @@ def _gradient(body: Body, needs: tuple[bool, ...], given: tuple[bool, ...]) -> _
             body_inputs,
             back,
             len(seeds) + len(sums),
-            len(numbers) + len(used_sequences) + len(seeds_out),
+            len(parts),
             not body.reverse,
         ),
         Body(body.inputs, (*body.outputs, *more), len(states), len(sequences), body.reverse) if more else None,
@@ -187,13 +228,39 @@ def _gradient(body: Body, needs: tuple[bool, ...], given: tuple[bool, ...]) -> _
         used,
         used_constants,
         [i for i, _ in found],
+        products,
     )
+
+
+def _factors(g: Tensor | None, varies: Callable[[Tensor], bool]) -> list[tuple[Tensor, Tensor]]:
+    """Matrices a, b that vary with g = sum of transpose(a) @ b; empty if g is nothing like that."""
+    found = []
+    terms: list[Any] = [g]
+    while terms:
+        term = terms.pop()
+        node = term.node if isinstance(term, Tensor) else None
+        if node is not None and node.op is add:
+            terms += node.inputs
+            continue
+        if node is None or node.op is not matmul:
+            return []
+        left, b = node.inputs
+        if left.ndim != 2 or b.ndim != 2 or left.node is None or left.node.op is not permute_dims_op:
+            return []
+        a = left.node.inputs[0]
+        if left.node.params["axes"] != (1, 0) or not (varies(a) and varies(b)):
+            return []
+        if not a.shape[1] or not b.shape[1] or a.dtype != b.dtype or a.dtype.itemsize < 4:
+            return []
+        found.append((a, b))
+    return found
 
 
 def _relinked(tensors: Sequence[Tensor], outside: Callable[[Tensor], Tensor | None]) -> list[Tensor]:
     """Cut recipes off where ``outside`` names another tensor to stand there.
 
-    The recipes down to the cuts were made for this purpose and are seen by nobody else: they are changed in place.
+    The recipes down to the cuts were made for this purpose and are seen by nobody else (or keep their inputs): they are
+    changed in place.
     """
 
     def link(x: Any) -> Any:

@@ -67,14 +67,14 @@ def guess(shape: Sequence[Any], spelling: str, level: str) -> str | None:
     """Return the layout that a first layer's input shape (batch included) shows, or None for the default.
 
     A call in Keras 2's words means what it says there. In Keras 1's words a shape that starts with the 1, 3 or 4
-    channels of a picture and does not end so is channels first; a call that could be either's (`ZeroPadding2D((1, 1),
-    input_shape=(3, 224, 224))`) must show a picture beyond doubt.
+    channels of a picture, has more pixels on each side than that and does not end so is channels first; a call that
+    could be either's (`ZeroPadding2D((1, 1), input_shape=(3, 224, 224))`) must show a picture beyond doubt.
     """
     dims = tuple(shape[1:])
     if len(dims) < 3 or spelling == "new":
         return None
     first, *spatial = dims
-    if first not in _CHANNELS or spatial[-1] in _CHANNELS:
+    if first not in _CHANNELS or spatial[-1] in _CHANNELS or any(d is not None and d <= first for d in spatial):
         return None
     if spelling == "old" or level == "1.2":
         return FIRST

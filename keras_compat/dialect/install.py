@@ -217,13 +217,24 @@ def _install_layer_methods(package: str) -> None:
     if registry is None or base is None:
         return
     offered = {id(cls): cls for cls in registry.LAYERS.values() if inspect.isclass(cls)}
+    specs: dict[Any, Spec] = {}
     for cls in {id(one): one for found in offered.values() for one in found.__mro__}.values():
         if cls is base or not issubclass(cls, base) or cls.__module__.partition(".")[0] != package:
             continue
         for name in ("call", "compute_mask"):
+            method = cls.__dict__.get(name)
+            if method is None or spec_of(method) is not None:
+                continue
+            # Most have one of few signatures, and reading a signature is what takes time here.
+            code = method.__code__
+            arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
             # A cell's call(inputs, states) is Keras 2's alone: what stands second is no mask.
-            if name in cls.__dict__ and "states" not in inspect.signature(cls.__dict__[name]).parameters:
-                install_method(cls, name, spec_for(f"layers:Layer.{name}", cls.__dict__[name]))
+            if "states" in arguments:
+                continue
+            key = (name, arguments, code.co_flags, len(method.__defaults__ or ()))
+            if key not in specs:
+                specs[key] = spec_for(f"layers:Layer.{name}", method)
+            install_method(cls, name, specs[key])
 
 
 def _follow_image_order(package: str) -> None:

@@ -19,11 +19,12 @@ from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine import registry
+from keras_compat.engine.functions import function_of, text_of
 from keras_compat.engine.layer import InputSpec, Layer, shape_of
 from keras_compat.layers.advanced_activations import listed_axes, per_feature_spec, shape_per_feature
 from keras_compat.layers.core import Dense
 from keras_compat.layers.merge import concatenated_mask, dot_shape
-from keras_compat.utils.generic_utils import get_custom_objects, to_list
+from keras_compat.utils.generic_utils import get_custom_objects, to_list, warn
 
 # -- merging ----------------------------------------------------------------------------------------------------------
 
@@ -250,7 +251,7 @@ class Merge(Layer):
             ("output_shape", self._output_shape),
             ("output_mask", self._output_mask),
         ):
-            config[key] = _name_of(value) if callable(value) else value
+            config[key] = text_of(value) if callable(value) else value
             config[f"{key}_type"] = "function" if callable(value) else "raw"
         return config if self.trainable else config | {"trainable": False}
 
@@ -265,8 +266,9 @@ class Merge(Layer):
             if kind == "raw":
                 continue
             wanted = str(value if kind == "function" else name)
-            if callable(known.get(wanted)):
-                config[key] = known[wanted]
+            found = function_of(wanted, custom_objects) if kind == "function" else known.get(name)
+            if callable(found):
+                config[key] = found
             elif kind == "lambda" and key != "mode":
                 config[key] = None
             else:
@@ -322,10 +324,6 @@ def _takes_each(function: Callable[..., Any], arguments: dict[str, Any], count: 
     parameters = [p for name, p in _named(function).items() if name not in arguments]
     needed = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty]
     return len(needed) == count or (len(needed) < count and any(p.kind is p.VAR_POSITIONAL for p in parameters))
-
-
-def _name_of(function: Any) -> str:
-    return getattr(function, "__name__", None) or type(function).__name__
 
 
 def merge(
@@ -474,7 +472,10 @@ class Highway(_Linear):
     """``t * activation(x @ W + b) + (1 - t) * x`` with the gate ``t = sigmoid(x @ W_carry + b_carry)``.
 
     Srivastava et al., arXiv:1505.00387. Weights: W, W_carry (n, n), b, b_carry (n,); b_carry starts as ones. At API
-    level 0.3 their order is W, b, W_carry, b_carry.
+    level 0.3 their order is W, b, W_carry, b_carry, and b_carry starts as -2.
+
+    Args:
+        transform_bias: what b_carry starts as at API level 0.3; ignored, with a warning, at others, as in 1.2.2.
     """
 
     def __init__(
@@ -489,10 +490,17 @@ class Highway(_Linear):
         b_constraint: Any = None,
         bias: bool = True,
         input_dim: int | None = None,
+        *,
+        transform_bias: float | None = None,
         **kwargs: Any,
     ):
         super().__init__(weights=weights, **_first_shape(kwargs, input_dim))
         self.activation = activations.get(activation)
+        self.transform_bias = None
+        if is_keras_0():
+            self.transform_bias = -2 if transform_bias is None else transform_bias
+        elif transform_bias is not None:
+            warn("[Highway] transform_bias is of Keras 0.x; it is ignored since 1.0, as here. Leave it out.")
         self._set_rules(
             init, W_regularizer, b_regularizer, activity_regularizer, W_constraint, b_constraint, bias, input_dim
         )
@@ -505,11 +513,14 @@ class Highway(_Linear):
         self.b_carry: Any = None
         if self.bias:
             self.b = self._vector("b", (n,), "zeros")
-            self.b_carry = self._vector("b_carry", (n,), "ones", rules=False)
+            self.b_carry = self._vector("b_carry", (n,), self._gate_start(), rules=False)
             if is_keras_0():
                 self._trainable_weights = [self.W, self.b, self.W_carry, self.b_carry]
         self.input_spec = InputSpec(ndim=2, axes={-1: n})
         self.built = True
+
+    def _gate_start(self) -> Any:
+        return "ones" if self.transform_bias is None else initializers.Constant(self.transform_bias)
 
     def call(self, inputs: Any) -> Any:
         gate, new = K.dot(inputs, self.W_carry), K.dot(inputs, self.W)
@@ -524,7 +535,8 @@ class Highway(_Linear):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"activation": activations.serialize(self.activation)}
+        config = super().get_config() | {"activation": activations.serialize(self.activation)}
+        return config if self.transform_bias is None else config | {"transform_bias": self.transform_bias}
 
 
 @registry.register

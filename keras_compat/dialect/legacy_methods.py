@@ -194,7 +194,10 @@ def training_data(self: Any) -> Any:
 
 
 def validation_data(self: Any) -> Any:
-    """Not kept by the model: raises AttributeError, as in Keras 1. Callbacks have ``self.validation_data``."""
+    """What ``fit`` validated on last (Keras 1): inputs, targets, weights. AttributeError where there was nothing."""
+    kept = self.__dict__.get("_last_validation")
+    if kept is not None:
+        return kept
     raise AttributeError(f"[{self.name}] a model keeps no validation data. A callback has self.validation_data.")
 
 
@@ -221,8 +224,9 @@ _METHODS: dict[tuple[str, str], tuple[Any, ...]] = {
         load_weights_from_hdf5_group_by_name,
         property(layer_cache),
         property(shape_cache),
+        property(validation_data, lambda self, value: self.__dict__.update(_last_validation=value)),
     ),
-    ("engine.sequential", "Sequential"): (set_input, property(training_data), property(validation_data)),
+    ("engine.sequential", "Sequential"): (set_input, property(training_data)),
     ("optimizers", "Optimizer"): (get_state, set_state),
     ("layers", "MaskedLayer"): (get_input_mask,),
     ("layers", "AutoEncoder"): (

@@ -17,6 +17,7 @@ from keras_compat import layers, models, optimizers
 from keras_compat.dialect.legacy_layers import Merge
 from keras_compat.engine import registry
 from keras_compat.engine.data import standardize_weights as weights_of
+from keras_compat.engine.generators import generator_queue
 from keras_compat.engine.input_layer import Input
 from keras_compat.engine.layer import Layer, shape_of, unique
 from keras_compat.engine.network import Network
@@ -389,6 +390,58 @@ class Graph(Model):
             show_accuracy=self._accuracy(show_accuracy),
             **kwargs,
         )
+
+    def _batches(self, generator: Any, what: str) -> Any:
+        """The batches of a generator of dictionaries, or of pairs of a dictionary and weights by output."""
+        for item in generator:
+            data, weights = item if isinstance(item, tuple) else (item, None)
+            x, y = self._parts(data, what)
+            yield x, y, weights or None
+
+    def fit_generator(  # type: ignore[override]
+        self,
+        generator: Any,
+        samples_per_epoch: int,
+        nb_epoch: int,
+        verbose: int = 1,
+        show_accuracy: bool = False,
+        callbacks: Any = None,
+        validation_data: Any = None,
+        nb_val_samples: int | None = None,
+        class_weight: Mapping[str, Any] | None = None,
+        nb_worker: int = 1,
+        nb_val_worker: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Train on dictionaries of inputs and targets that a generator makes; ``(data, weights)`` gives weights too.
+
+        ``validation_data`` is a dictionary, or a generator of them from which ``nb_val_samples`` are taken.
+        """
+        self._show_accuracy(self._accuracy(show_accuracy))
+        validation = validation_data
+        if isinstance(validation_data, Mapping):
+            validation = self._parts(validation_data, "validation")
+        elif validation_data is not None:
+            validation = self._batches(validation_data, "validation")
+        return super().fit_generator(
+            self._batches(generator, "fit_generator"),
+            samples_per_epoch=samples_per_epoch,
+            epochs=nb_epoch,
+            verbose=verbose,
+            callbacks=callbacks,
+            validation_data=validation,
+            nb_val_samples=nb_val_samples,
+            class_weight=class_weight or None,
+            **kwargs,
+        )
+
+    def evaluate_generator(  # type: ignore[override]
+        self, generator: Any, nb_val_samples: int, show_accuracy: bool = False, verbose: int = 1, **kwargs: Any
+    ) -> Any:
+        """Loss, or ``[loss, accuracy]``, over ``nb_val_samples`` samples from a generator of dictionaries."""
+        self._show_accuracy(self._accuracy(show_accuracy))
+        batches = self._batches(generator, "evaluate_generator")
+        return super().evaluate_generator(batches, val_samples=nb_val_samples, **kwargs)
 
     def train_on_batch(  # type: ignore[override]
         self,
@@ -828,6 +881,7 @@ def place(package: str) -> None:
     sys.modules[containers.__name__] = containers
     helpers = (
         batch_shuffle,
+        generator_queue,
         get_function_name,
         make_batches,
         slice_X,

@@ -19,7 +19,6 @@ ENVIRONMENT = "KERAS_COMPAT_API"
 _RELEASES = {"1.2.2": "1.2", "2.2.4": "2.2", "2.3.1": "2.3"}
 
 
-
 class _Zero(str):
     """The level 1.2 as whoever asks for the level sees it, and "0.3" to the few that ask `is_keras_0`."""
 

@@ -7,7 +7,8 @@ tables, read backwards. What a subclass sets under such a name itself is its own
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_compat.dialect import tables
@@ -55,9 +56,23 @@ def _renamed(word: str, target: str) -> Callable[[Any], Any]:
         value = getattr(layer, target)
         if isinstance(value, tuple) and len(value) == 1:  # lengths of sequences were plain numbers
             value = value[0]
+        if tables.KINDS.get(word) == "initializer":
+            return _variable_maker(value)
         return olds[value] if olds and value in olds else value
 
     return read
+
+
+def _variable_maker(initializer: Any) -> Callable[..., Any]:
+    """Return an initializer as Keras 1 had it, a function of a shape and a name that returns a variable."""
+    # Looked up as `install` does: the backend asks this package for the level, so it can not be imported here.
+    variable = sys.modules[__name__.partition(".")[0] + ".backend"].variable
+
+    def make(shape: Sequence[int], name: str | None = None) -> Any:
+        return variable(initializer(tuple(shape)), name=name)
+
+    make.__name__ = getattr(initializer, "__name__", type(initializer).__name__)
+    return make
 
 
 def _item(target: str, position: int) -> Callable[[Any], Any]:

@@ -346,15 +346,15 @@ LAYER_DROPPED: dict[str, tuple[tuple | None, str]] = {
 }
 
 DROPPED: dict[str, dict[str, tuple[tuple | None, str]]] = {
+    "layers:Layer.call": {"mask": (None, "this layer computes the same with and without a mask")},
+    "layers:SimpleRNN": {"forget_bias_init": (None, "only an LSTM has a forget gate")},
+    "layers:GRU": {"forget_bias_init": (None, "only an LSTM has a forget gate")},
     "layers:Conv2DTranspose": {
-        "output_shape": (None, "the output shape follows from kernel, strides and padding"),
+        "output_shape": (None, "a class without this word computes it from kernel, strides and padding"),
     },
     "layers:Highway": {
         "transform_bias": (None, "since 1.0 the bias of the transform gate starts as every weight's does"),
     },
-    "layers:Layer.call": {"mask": (None, "this layer computes the same with and without a mask")},
-    "layers:SimpleRNN": {"forget_bias_init": (None, "only an LSTM has a forget gate")},
-    "layers:GRU": {"forget_bias_init": (None, "only an LSTM has a forget gate")},
     "models:Model.compile": {
         "class_mode": (None, "the loss says whether classes are binary or categorical"),
         "theano_mode": (None, "modes of Theano mean nothing here"),
@@ -943,6 +943,7 @@ _JPEG: dict[str, dict[str, object]] = {"save_format": {"1.2": "jpeg"}}
 
 DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
     "layers:BatchNormalization": {"epsilon": {"0.3": 1e-6}, "momentum": {"0.3": 0.9}},
+    "constraints:UnitNorm": {"axis": {"0.3": -1}},
     "layers:SimpleRNN": {"recurrent_initializer": _V1_ORTHOGONAL},
     "layers:LSTM": {
         "recurrent_activation": _V1_GATES,
@@ -961,7 +962,7 @@ DEFAULTS: dict[str, dict[str, dict[str, object]]] = {
     "layers:MaxoutDense": {"init": _LOCAL_KERNEL},
     "layers:SReLU": {"a_left_init": _LOCAL_KERNEL, "t_right_init": _LOCAL_KERNEL},
     "layers:LocallyConnected2D": {"kernel_initializer": _LOCAL_KERNEL},
-    "models:Model.fit": {"epochs": {"1.2": 10, "0.3": 100}} | _V0_BATCH,
+    "models:Model.fit": {"epochs": {"1.2": 10, "0.3": 100}, **_V0_BATCH},
     "models:Model.evaluate": _V0_BATCH,
     "models:Model.predict": _V0_BATCH,
     "models:Sequential.predict_classes": {"verbose": {"1.2": 1}},

@@ -9,7 +9,8 @@ The rules, in order:
    read in both, and a reading falls out when a value does not fit its word, a word is given twice or a
    required one is missing.
 2. If both remain, the old or new words beside them decide, then the API level 1.2; else the call is refused.
-3. Old words become new ones; the values under them keep Keras 1's meaning (`init='orthogonal'` has gain 1.1).
+3. Old words become new ones. The name of an initializer under one means at level 1.2 what it meant in 1.2.2
+   (`init='orthogonal'` has gain 1.1) and above what Keras 2 means by it, as genuine Keras 2 read such calls.
 4. Arguments not given get the defaults of the level; 2.3.1 too gives its own to a call in old words.
 """
 
@@ -32,6 +33,10 @@ _LAYOUTS = ("th", "tf", "default", "channels_first", "channels_last")
 
 class DialectError(TypeError):
     """A call that can be read both as Keras 1 and as Keras 2, or that says one argument twice."""
+
+
+class DialectValueError(DialectError, ValueError):
+    """An old word with a value that it never took, which Keras refused with a ValueError."""
 
 
 class Note(NamedTuple):
@@ -222,6 +227,8 @@ def _convert(
     notes: list[Note] = []
     parts: dict[str, Any] = {}
 
+    initializers: Mapping[str, Any] = spec.initializers if level == "1.2" else {}
+
     def put(target: str, value: Any, word: str) -> None:
         if target in out and (said[target] == word or not _same(out[target], value)):
             raise DialectError(_twice(spec, target, said[target], out[target], word, value))
@@ -231,10 +238,10 @@ def _convert(
     for word, value, position in given:
         how = f"{word} as argument {position}" if position else f"{word}="
         if word in spec.keywords:
-            put(word, _value(spec, word, value, legacy, bool(position)), word)
+            put(word, _value(spec, word, value, legacy, bool(position), initializers), word)
         elif word in spec.rename:
             for target in spec.rename[word]:
-                put(target, _value(spec, word, value, True, bool(position)), word)
+                put(target, _value(spec, word, value, True, bool(position), initializers), word)
             if position > spec.agreed or not position:
                 notes.append(Note(spec.name, how, " and ".join(f"{target}=" for target in spec.rename[word])))
         elif word in spec.samples:
@@ -272,7 +279,7 @@ def _named(word: str, args: Sequence[Any], kwargs: Mapping[str, Any], order: Seq
     return kwargs.get(word, dict(zip(order, args)).get(word))
 
 
-def _value(spec: Spec, word: str, value: Any, legacy: bool, positional: bool) -> Any:
+def _value(spec: Spec, word: str, value: Any, legacy: bool, positional: bool, initializers: Mapping[str, Any]) -> Any:
     """Return a value under `word` as Keras 2 says it."""
     plain = isinstance(value, (str, int, float)) or value is None
     if word in tables.VALUES and word not in spec.keywords:
@@ -281,7 +288,7 @@ def _value(spec: Spec, word: str, value: Any, legacy: bool, positional: bool) ->
             return known[value]
         if not plain or value not in known.values():
             choices = ", ".join(map(repr, known))
-            raise DialectError(f"[{spec.name}] {word} is one of {choices}; got {_short(value)}.")
+            raise DialectValueError(f"[{spec.name}] {word} is one of {choices}; got {_short(value)}.")
     elif plain and positional:
         # Both orders agree here, so an old value may stand under the new word.
         for old, new in spec.rename.items():
@@ -291,7 +298,7 @@ def _value(spec: Spec, word: str, value: Any, legacy: bool, positional: bool) ->
     if kind == "pads":
         return _pads(value)
     if legacy and kind == "initializer" and isinstance(value, str):
-        return copy.deepcopy(spec.initializers.get(value, value))
+        return copy.deepcopy(initializers.get(value, value))
     if legacy and kind == "penalty" and isinstance(value, dict) and "class_name" not in value and "name" in value:
         return _penalty(value)
     return value

@@ -16,6 +16,38 @@ from keras_compat.dialect.level import get_api_level
 Shapes = Sequence[Any]
 
 
+class SparseRows:
+    """A SciPy sparse matrix whose rows are made dense when a batch of them is taken."""
+
+    ndim = 2
+
+    def __init__(self, matrix: Any):
+        self.matrix = matrix.tocsr()
+        self.shape: tuple[int, ...] = tuple(self.matrix.shape)
+        self.dtype = self.matrix.dtype
+        self.size = self.shape[0] * self.shape[1]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> SparseRows:
+        return SparseRows(self.matrix[rows])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.matrix.toarray(), dtype=dtype)
+
+    def take(self, index: np.ndarray, axis: int, out: np.ndarray, mode: str) -> None:
+        """Write the rows of an index array into ``out``, as ``numpy.ndarray.take`` along axis 0."""
+        self.matrix[index].toarray(out=out)
+
+
+def as_kind(array: Any, dtype: np.dtype) -> Any:
+    """The array for an input of that dtype: where that one is of whole numbers or bools, floats are cut to it."""
+    if dtype.kind in "iub" and isinstance(array, np.ndarray) and not np.can_cast(array.dtype, dtype, "same_kind"):
+        return array.astype(dtype)
+    return array
+
+
 def to_array(value: Any, what: str) -> np.ndarray:
     """An array of numbers from whatever holds them: array, list, tuple, or an object with ``__array__``.
 
@@ -125,7 +157,8 @@ def standardize(data: Any, names: Sequence[str], shapes: Shapes, what: str) -> l
     """
     arrays = []
     for name, shape, part in zip(names, shapes, as_columns(data, names, what)):
-        array = to_array(part, what)
+        lazy = what == "input" and hasattr(part, "tocsr") and part.dtype.kind in "fiub"
+        array: Any = SparseRows(part) if lazy else to_array(part, what)
         if array.ndim == 0:
             raise ValueError(
                 f"[{what}] Error when checking {what}: expected {name} to be an array with a sample axis; got the "
@@ -333,7 +366,7 @@ class Gatherer:
 
     def slice(self, start: int, stop: int) -> list[np.ndarray]:
         """Rows ``start`` to ``stop`` - 1, as views."""
-        return [a[start:stop] for a in self.arrays]
+        return [a[start:stop] if type(a) is np.ndarray else np.asarray(a[start:stop]) for a in self.arrays]
 
     def rows(self, index: np.ndarray) -> list[np.ndarray]:
         """The rows of an index array, all within range, copied."""

@@ -98,7 +98,7 @@ def is_value(x: Any) -> bool:
         and not x.is_symbolic
         and not x.deferred
         and not is_keras_tensor(x)
-        and not hasattr(x, "_keras_shape")  # a constant or variable of K: what is built on it follows the weights
+        and "_keras_shape" not in vars(x)  # a constant or variable of K: what is built on it follows the weights
     )
 
 
@@ -594,6 +594,8 @@ class Layer:
             del kwargs["train"]
         if isinstance(inputs, np.ndarray):
             inputs = at.asarray(inputs)
+        elif isinstance(inputs, list):
+            inputs = list(inputs)  # the program may go on with its list
         listed = to_list(inputs)
         eager = bool(listed) and not _calls.scopes and all(is_value(x) for x in listed)
         with name_scope(self.name, eager):
@@ -636,15 +638,22 @@ class Layer:
             self.add_loss([penalty(y) for y in outputs], inputs=to_list(inputs))
 
     def _declare_shapes(self, input_shape: Any, outputs: list[Any]) -> None:
-        """Note static shapes: what the tensors know, completed by what ``compute_output_shape`` says."""
+        """Note static shapes: what the tensors know, completed by what ``compute_output_shape`` says.
+
+        A layer that gives one number per sample, or one for all, and says that it has more axes is believed: programs
+        give `Lambda(..., output_shape=(1,))` losses per sample, and columns as their targets.
+        """
         declared: list[Any] = []
-        if any(None in y.shape[1:] for y in outputs):
+        flat = any(y.ndim < 2 for y in outputs) and _says_shapes(self)
+        if flat or any(None in y.shape[1:] for y in outputs):
             declared = output_shapes_of(self.compute_output_shape(input_shape), len(outputs))
         for i, y in enumerate(outputs):
             known = tuple(y.shape)
             said = declared[i] if i < len(declared) else None
             if said is not None and len(said) == len(known):
                 known = tuple([k if k is not None else s for k, s in zip(known, said)])
+            elif said is not None and len(known) < 2 and flat:
+                known = said
             y._keras_shape = known
 
     def _record_call(
@@ -788,10 +797,18 @@ class Layer:
         """The calls of the layer (the name of Keras 1; Keras 2 has ``_inbound_nodes``)."""
         return self._inbound_nodes
 
+    @inbound_nodes.setter
+    def inbound_nodes(self, nodes: Iterable[Node]) -> None:
+        self._inbound_nodes = list(nodes)
+
     @property
     def outbound_nodes(self) -> list[Node]:
         """The calls that took an output of the layer (the name of Keras 1; Keras 2 has ``_outbound_nodes``)."""
         return self._outbound_nodes
+
+    @outbound_nodes.setter
+    def outbound_nodes(self, nodes: Iterable[Node]) -> None:
+        self._outbound_nodes = list(nodes)
 
     # -- the words of Keras 0.x ---------------------------------------------------------------------------------------
 
@@ -946,6 +963,11 @@ def own_tensor(y: Any, inputs: list[Any]) -> Any:
     if any(y is x for x in inputs) or isinstance(y, at.Variable) or is_keras_tensor(y):
         return K.identity(y)
     return y
+
+
+def _says_shapes(layer: Layer) -> bool:
+    """Tell whether a layer's class says the shape of its outputs itself."""
+    return type(layer).compute_output_shape is not Layer.compute_output_shape
 
 
 def output_shapes_of(shape: Any, n: int) -> list[Any]:

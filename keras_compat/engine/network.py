@@ -149,6 +149,9 @@ class Network(Layer):
         self._built = True
         # The computations seen so far, by the ids of their inputs; the inputs are kept so that ids stay theirs.
         self._computed: dict[Any, tuple[Any, ...]] = {}
+        # On its own inputs it has been run: a second run would change the state of its layers twice.
+        known = (self.outputs, [mask_of(y) for y in self.outputs], [shape_of(y) for y in self.outputs])
+        self._computed[(tensor_key(self.inputs), tensor_key(masks))] = (known, self.inputs, masks)
 
     def _check_ends(self) -> None:
         seen: set[int] = set()
@@ -284,14 +287,37 @@ class Network(Layer):
         return unique(found)
 
     @property
+    def stateful(self) -> bool:
+        """Same as ``stateful_graph``: a model inside another one keeps its states there."""
+        return self.stateful_graph
+
+    @stateful.setter
+    def stateful(self, value: bool) -> None:
+        pass  # follows from the layers
+
+    @property
     def stateful_graph(self) -> bool:
         """True when a layer inside carries state from batch to batch."""
         return any(getattr(layer, "stateful", False) for layer in self._all_layers())
 
     @property
     def state_updates(self) -> list[Any]:
-        """Updates of the stateful layers only."""
-        return unique([x for layer in self._all_layers() if getattr(layer, "stateful", False) for x in layer.updates])
+        """Updates of the stateful layers only, for their calls within this graph."""
+        found: list[Any] = []
+        for layer in self._all_layers():
+            if not getattr(layer, "stateful", False):
+                continue
+            if not self._is_graph_network:
+                found += layer.updates
+                continue
+            nodes = [n for i, n in enumerate(layer._inbound_nodes) if (id(layer), i) in self._network_nodes]
+            made = [x for node in nodes for x in layer.get_updates_for(node.input_tensors)]
+            made += layer.get_updates_for(None)
+            if isinstance(layer, Network):  # it has other updates, too: those of a batch normalization
+                states = {id(variable) for variable, _ in K.as_updates(layer.state_updates)}
+                made = [x for x in K.as_updates(made) if id(x[0]) in states]
+            found += made
+        return unique(found)
 
     def reset_states(self) -> None:
         """Set the state of all stateful layers back to its start."""

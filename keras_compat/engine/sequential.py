@@ -35,7 +35,12 @@ class Sequential(Model):
 
     @property
     def layers(self) -> list[Any]:
-        """The layers, without the input layer that Keras puts before the first."""
+        """The layers, without the input layer that Keras puts before the first.
+
+        In Keras 1 it is the model's own list: programs take layers off its end.
+        """
+        if get_api_level() == "1.2":
+            return self._layers
         if self._layers and isinstance(self._layers[0], InputLayer):
             return self._layers[1:]
         return list(self._layers)
@@ -121,7 +126,7 @@ class Sequential(Model):
                 f"[Sequential.add] All layers in a Sequential model should have a single output tensor; {layer.name} "
                 f"gives {len(output)}. For multi-output layers, use the functional API."
             )
-        self._layers += [x._keras_history[0], layer]
+        self._layers += [layer] if get_api_level() == "1.2" else [x._keras_history[0], layer]
         self.inputs, self.outputs = [x], [output]
 
     def _begin_with(self, layer: Layer) -> None:
@@ -244,7 +249,8 @@ class Sequential(Model):
             name, shape, entries = config.get("name"), config.get("build_input_shape"), config["layers"]
         model = cls(name=name)
         for entry in entries:
-            made = (layer_cache or {}).get(entry.get("config", {}).get("name"))
+            inner = entry.get("config")  # of a Sequential of Keras 1 a list
+            made = (layer_cache or {}).get(str(inner.get("name"))) if isinstance(inner, dict) else None
             made = registry.deserialize(entry, custom_objects=custom_objects) if made is None else made
             if layer_cache is not None:
                 layer_cache[made.name] = made

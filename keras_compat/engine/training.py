@@ -21,8 +21,10 @@ from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine import data as D
+from keras_compat.engine import generators as G
 from keras_compat.engine import objective as O
 from keras_compat.engine import registry
+from keras_compat.engine.generators import GeneratorEnqueuer as GeneratorEnqueuer
 from keras_compat.engine.layer import Layer as Layer
 from keras_compat.engine.layer import mask_of, shape_of
 from keras_compat.engine.network import Network
@@ -93,6 +95,9 @@ class _Steps:
         fresh = fresh and bool(self.metric_updates) and self.resets_in_step
         key = (training, weighted, fresh)
         step = self.functions.get(key)
+        own = self.model._own_steps.get(training)
+        if own is not None:
+            return lambda *arrays: self._by_hand(own, training, weighted, arrays)
         if step is None:
             model = self.model
             givens: dict[Any, Any] = dict(K.phase_givens(training))
@@ -111,6 +116,23 @@ class _Steps:
             step = at.function(inputs, outputs, K.unique_updates(updates), givens=givens, name=name)
             self.functions[key] = step
         return step
+
+    def _by_hand(self, own: Callable[[list[Any]], Any], training: bool, weighted: bool, arrays: tuple[Any, ...]) -> Any:
+        """Call a step of the user's as Keras does: one list of inputs, targets, sample weights, learning phase."""
+        model = self.model
+        fed = list(arrays)
+        if not weighted:
+            targets = fed[len(model._feed_inputs) :]
+            fed += [np.ones(y.shape[: w.ndim], K.floatx()) for y, w in zip(targets, model._feed_sample_weights)]
+        if model._uses_dynamic_learning_phase():
+            fed.append(1.0 if training else 0.0)
+        return [np.asarray(value) for value in own(fed)]
+
+    def forget(self, training: bool) -> None:
+        """Have the steps of that kind made anew; training's with updates that the optimizer gives anew."""
+        self.functions = {key: step for key, step in self.functions.items() if key[0] is not training}
+        if training:
+            self._train_updates = None
 
 
 def _scalars(values: list[np.ndarray]) -> Any:
@@ -164,6 +186,8 @@ class Model(Network):
     _fast_test: _Fast | None = None
     _fast_predict: Any = None
     _steps: _Steps | None = None
+    # Steps that the user put in the place of ours: {is it training: function of a list of arrays}.
+    _own_steps: Mapping[bool, Callable[[list[Any]], Any]] = {}
     stop_training = False
     # Whether the loss of each of several outputs is logged beside the total.
     _logs_each_loss = True
@@ -287,7 +311,8 @@ class Model(Network):
                 self._feed_targets.append(target)
                 self._feed_outputs.append(y)
                 self._feed_output_names.append(name)
-                self._feed_output_shapes.append(want)
+                # Where nothing is checked, one number per sample stays that.
+                self._feed_output_shapes.append(want or ((None,) if len(shape) == 1 else None))
                 self._feed_loss_fns.append(fn)
                 self._feed_sample_weights.append(weights)
                 self._feed_sample_weight_modes.append(modes[i])
@@ -436,18 +461,53 @@ class Model(Network):
 
     @property
     def train_function(self) -> Any:
-        """The compiled training step, or None before it is needed."""
-        return next((f for k, f in self._steps.functions.items() if k[0]), None) if self._steps else None
+        """The training step, or None before it is needed.
+
+        Set it to None to have it made anew, or to a function of a list (inputs, targets, sample weights, and the
+        learning phase where the model has one) that returns the loss and the metrics. ``compile`` takes it back.
+        """
+        return self._step_function(True)
+
+    @train_function.setter
+    def train_function(self, function: Any) -> None:
+        self._set_step_function(True, function)
 
     @property
     def test_function(self) -> Any:
-        """The compiled test step, or None before it is needed."""
-        return next((f for k, f in self._steps.functions.items() if not k[0]), None) if self._steps else None
+        """The test step, or None before it is needed; to be set like ``train_function``."""
+        return self._step_function(False)
+
+    @test_function.setter
+    def test_function(self, function: Any) -> None:
+        self._set_step_function(False, function)
+
+    def _step_function(self, training: bool) -> Any:
+        if training in self._own_steps:
+            return self._own_steps[training]
+        made = self._steps.functions.items() if self._steps is not None else ()
+        return next((step for key, step in made if key[0] is training), None)
+
+    def _set_step_function(self, training: bool, function: Any) -> None:
+        own = {key: step for key, step in self._own_steps.items() if key is not training}
+        self._own_steps = own if function is None else own | {training: function}
+        self._fast_train = self._fast_test = None
+        if self._steps is not None:
+            self._steps.forget(training)
 
     @property
     def predict_function(self) -> Any:
-        """The compiled prediction, or None before it is needed."""
+        """The compiled prediction, or None before it is needed; set it to None to have it made anew."""
         return self._predict_function
+
+    @predict_function.setter
+    def predict_function(self, function: Any) -> None:
+        self._predict_function, self._fast_predict = function, None
+
+    def _uses_dynamic_learning_phase(self) -> bool:
+        return self.uses_learning_phase and not isinstance(K.learning_phase(), int)
+
+    def _check_trainable_weights_consistency(self) -> None:
+        self._check_trainable()
 
     def _make_train_function(self) -> None:
         self._require_compiled("train").get(True, False, False)
@@ -487,7 +547,8 @@ class Model(Network):
         self.build((None, *array.shape[1:]))
 
     def _standardize_inputs(self, x: Any, what: str = "input") -> list[np.ndarray]:
-        return D.standardize(x, self._feed_input_names, self._feed_input_shapes, what)
+        arrays = D.standardize(x, self._feed_input_names, self._feed_input_shapes, what)
+        return [D.as_kind(a, t.dtype) for a, t in zip(arrays, self._feed_inputs)]
 
     def _standardize(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, what: str = "fit"
@@ -594,6 +655,7 @@ class Model(Network):
             and type(x) is np.ndarray
             and type(y) is np.ndarray
             and x.shape == xs[0].shape
+            and x.dtype is xs[0].dtype
         ):
             sparse = O.is_loss(self._feed_loss_fns[0], "sparse_categorical_crossentropy")
             fast = _Fast(step, x, y, y.ndim == 1, self._check_targets if sparse else None)
@@ -637,12 +699,16 @@ class Model(Network):
         steps_per_epoch: int | None = None,
         validation_steps: int | None = None,
         validation_freq: Any = 1,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Train for a number of epochs; returns a History.
 
         Args:
-            x, y: arrays, lists of arrays, or dictionaries by input and output name.
+            x, y: arrays, lists of arrays, or dictionaries by input and output name; or x a generator of batches, see
+                ``fit_generator``.
             batch_size: samples per step, 32 by default.
             epochs: number of the epoch to stop before, counted from ``initial_epoch``.
             verbose: 0 silent, 1 progress bar, 2 one line an epoch.
@@ -653,11 +719,27 @@ class Model(Network):
             class_weight: {class number: weight of its samples}.
             sample_weight: weight of each sample, or of each step with ``sample_weight_mode='temporal'``.
             initial_epoch: where to go on.
-            steps_per_epoch, validation_steps: batches an epoch for models fed by tensors.
+            steps_per_epoch, validation_steps: batches an epoch for models fed by tensors or generators.
             validation_freq: validate every so many epochs, or after the epochs of a list (from 1).
+            max_queue_size, workers, use_multiprocessing: see ``fit_generator``.
         """
         self._show_accuracy(kwargs.pop("show_accuracy", False))
         self._refuse_unknown("fit", kwargs)
+        if G.is_batches(x):
+            self._refuse_beside_generator("fit", y=y, sample_weight=sample_weight, validation_split=validation_split)
+            return self.fit_generator(
+                x,
+                steps_per_epoch=steps_per_epoch,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=validation_data,
+                validation_steps=validation_steps,
+                validation_freq=validation_freq,
+                class_weight=class_weight,
+                shuffle=bool(shuffle),
+                initial_epoch=initial_epoch,
+            )
         _check_batch_size(batch_size, "fit")
         _check_whole("epochs", epochs)
         _check_whole("initial_epoch", initial_epoch)
@@ -690,6 +772,107 @@ class Model(Network):
             loop, validation, batch_size, epochs, verbose, listed, initial_epoch, validation_steps, validation_freq
         )
 
+    def _refuse_beside_generator(self, what: str, **given: Any) -> None:
+        wrong = [name for name, value in given.items() if not (value is None or (np.isscalar(value) and not value))]
+        if wrong:
+            raise ValueError(
+                f"[{what}] a generator gives targets and weights with its batches; got also {', '.join(wrong)}. "
+                "Leave it out."
+            )
+
+    def fit_generator(
+        self,
+        generator: Any,
+        steps_per_epoch: int | None = None,
+        epochs: int = 1,
+        verbose: int = 1,
+        callbacks: Any = None,
+        validation_data: Any = None,
+        validation_steps: int | None = None,
+        validation_freq: Any = 1,
+        class_weight: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        shuffle: bool = True,
+        initial_epoch: int = 0,
+        *,
+        samples_per_epoch: int | None = None,
+        nb_val_samples: int | None = None,
+    ) -> Any:
+        """Train on batches that a generator makes; returns a History.
+
+        Args:
+            generator: gives ``(x, y)`` or ``(x, y, sample_weight)`` without end; or an object with ``__len__`` (number
+                of batches) and ``__getitem__``, and ``on_epoch_end`` if it likes.
+            steps_per_epoch: batches an epoch; all of a sequence if None.
+            epochs, initial_epoch, verbose, callbacks, class_weight, validation_freq: as for ``fit``.
+            validation_data: arrays as for ``fit``, or a generator or sequence.
+            validation_steps: batches of it.
+            max_queue_size, workers, use_multiprocessing: taken for old programs; batches are made as they are needed.
+            shuffle: take the batches of a sequence in another order each epoch.
+            samples_per_epoch, nb_val_samples: counts of samples instead of batches (Keras 1).
+        """
+        _check_whole("epochs", epochs)
+        _check_whole("initial_epoch", initial_epoch)
+        listed = _callback_list(callbacks, "fit_generator")
+        self._require_compiled_now("fit_generator")
+        source = G.Source(generator, steps_per_epoch, "fit_generator", samples_per_epoch, shuffle)
+        if self.inputs is None:
+            raise ValueError(
+                "[fit_generator] The model has no input shape yet. Give the first layer input_shape=(...), or call "
+                "build((None, ...))."
+            )
+        validation: Any
+        if G.is_source(validation_data):
+            what = "fit_generator's validation_data"
+            validation = G.Source(validation_data, validation_steps, what, nb_val_samples)
+        else:
+            validation = self._validation_arrays(validation_data)
+        self._check_trainable()
+        loop = G.GeneratorLoop(self, source, class_weight)
+        return self._fit_loop(loop, validation, 32, epochs, verbose, listed, initial_epoch, None, validation_freq)
+
+    def _require_compiled_now(self, what: str) -> None:
+        if not self._is_compiled or self.optimizer is None:
+            self._require_compiled(what)
+        if self.inputs is not None:
+            self._require_compiled(what)
+
+    def evaluate_generator(
+        self,
+        generator: Any,
+        steps: int | None = None,
+        callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        verbose: int = 0,
+        *,
+        val_samples: int | None = None,
+    ) -> Any:
+        """Loss, or ``[loss, *metrics]``, over ``steps`` batches of a generator (or ``val_samples``, as in Keras 1)."""
+        self._require_compiled("evaluate_generator")
+        source = G.Source(generator, steps, "evaluate_generator", val_samples)
+        return unpack_singleton(G.test_on(self, source, self._hooks_for(callbacks, "evaluate_generator")))
+
+    def predict_generator(
+        self,
+        generator: Any,
+        steps: int | None = None,
+        callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
+        verbose: int = 0,
+        *,
+        val_samples: int | None = None,
+    ) -> Any:
+        """Outputs for ``steps`` batches of a generator (or ``val_samples``, as in Keras 1): an array, or a list."""
+        self._require_built("predict_generator")
+        source = G.Source(generator, steps, "predict_generator", val_samples)
+        return unpack_singleton(G.predict_on(self, source, self._hooks_for(callbacks, "predict_generator")))
+
     def _validation_arrays(self, validation_data: Any) -> Any:
         if validation_data is None or (isinstance(validation_data, (list, tuple)) and not validation_data):
             return None
@@ -709,9 +892,18 @@ class Model(Network):
             )
         return arrays
 
+    def _validation_list(self, validation: Any) -> list[Any] | None:
+        """What callbacks find: inputs, targets, weights of samples, and the learning phase where the model has it."""
+        if not isinstance(validation, tuple):
+            return None
+        x, y, weights = validation
+        if weights is None:
+            weights = [np.ones(t.shape[: p.ndim], dtype=K.floatx()) for t, p in zip(y, self._feed_sample_weights)]
+        return [*x, *y, *weights, *([0.0] if self.uses_learning_phase else [])]
+
     def _fit_loop(
         self,
-        loop: _TrainLoop,
+        loop: _TrainLoop | G.GeneratorLoop,
         validation: Any,
         batch_size: int,
         epochs: int,
@@ -742,10 +934,9 @@ class Model(Network):
                 "metrics": names + [f"val_{name}" for name in names] if validation is not None else list(names),
             }
         )
+        self._last_validation = self._validation_list(validation)
         for callback in hooks.callbacks:
-            callback.validation_data = (
-                [*validation[0], *validation[1], *(validation[2] or ())] if validation is not None else None
-            )
+            callback.validation_data = self._last_validation
         self.stop_training = False
         hooks.on_train_begin()
         for epoch in range(initial_epoch, epochs):
@@ -754,8 +945,11 @@ class Model(Network):
             hooks.on_epoch_begin(epoch)
             loop.run_epoch(hooks, names)
             if validation is not None and _validates(validation_freq, epoch):
-                xv, yv, wv = validation
-                values = self._test_loop(xv, yv, wv, batch_size, hooks, 0, validation_steps)
+                if isinstance(validation, G.Source):
+                    values = G.test_on(self, validation, hooks)
+                else:
+                    xv, yv, wv = validation
+                    values = self._test_loop(xv, yv, wv, batch_size, hooks, 0, validation_steps)
                 logs.update({f"val_{name}": value for name, value in zip(names, values)})
             hooks.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -775,11 +969,17 @@ class Model(Network):
         sample_weight: Any = None,
         steps: int | None = None,
         callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Loss, or ``[loss, *metrics]``, over all samples."""
+        """Loss, or ``[loss, *metrics]``, over all samples, or over ``steps`` batches where x is a generator."""
         self._show_accuracy(kwargs.pop("show_accuracy", False))
         self._refuse_unknown("evaluate", kwargs)
+        if G.is_batches(x):
+            self._refuse_beside_generator("evaluate", y=y, sample_weight=sample_weight)
+            return self.evaluate_generator(x, steps=steps, callbacks=callbacks)
         _check_batch_size(batch_size, "evaluate")
         xs, ys, weights = self._standardize(x, y, sample_weight, None, "evaluate")
         hooks = self._hooks_for(callbacks, "evaluate")
@@ -842,10 +1042,15 @@ class Model(Network):
         verbose: int = 0,
         steps: int | None = None,
         callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Outputs for all samples, computed in batches: an array, or a list of arrays."""
+        """Outputs for all samples, computed in batches: an array, or a list of arrays. x may be a generator."""
         self._refuse_unknown("predict", kwargs)
+        if G.is_batches(x):
+            return self.predict_generator(x, steps=steps, callbacks=callbacks)
         _check_batch_size(batch_size, "predict")
         batch_size = batch_size or 32
         self._build_for(x, "predict")
@@ -857,7 +1062,7 @@ class Model(Network):
             raise ValueError("[predict] expected `steps` for a model fed by tensors; got None. Write steps=1.")
         if n == 0:
             raise ValueError(f"[predict] expected at least one sample; got shapes {[a.shape for a in xs]}. Is x empty?")
-        if n is not None and self.stateful_graph and n % batch_size:
+        if n is not None and self.stateful_graph and n > batch_size and n % batch_size:
             raise ValueError(
                 "[predict] In a stateful network, you should only pass inputs with a number of samples that can be "
                 f"divided by the batch size. Found: {n} samples with batch size {batch_size}."

@@ -40,6 +40,7 @@ from keras_compat.utils.conv_utils import (
     with_spatial,
 )
 from keras_compat.utils.generic_utils import transpose_shape as transpose_shape
+from keras_compat.utils.generic_utils import warn
 
 Shape = Sequence[int | None]
 
@@ -494,10 +495,14 @@ class _Transposed(_Conv):
         if output_shape is not None:
             self._wanted = tuple([None if d is None else int(d) for d in output_shape])
             if len(self._wanted) != self.rank + 2 or None in self._wanted[1:]:
-                raise ValueError(
+                message = (
                     f"[{self.name}] output_shape has {self.rank + 2} dimensions, samples and channels included; got "
                     f"{tuple(output_shape)}. Only the samples may be None."
                 )
+                if get_api_level() == "1.2":
+                    raise ValueError(message)
+                warn(message + " It is left out, as Keras 2 does with every output_shape.")
+                self._wanted = None
 
     def _kernel_shape(self, channels: int) -> tuple[int, ...]:
         if self.kernel_format is not None:  # Keras 1's is that of a Convolution2D

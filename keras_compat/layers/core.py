@@ -9,9 +9,10 @@ import numpy as np
 
 from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat import backend as K
+from keras_compat.engine.functions import function_of, text_of
 from keras_compat.engine.layer import InputSpec, Layer, shape_of
 from keras_compat.engine.registry import register
-from keras_compat.utils.generic_utils import get_custom_objects, has_arg
+from keras_compat.utils.generic_utils import get_custom_objects, has_arg, warn
 
 Shape = Sequence[int | None]
 
@@ -144,9 +145,14 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, noise_shape: Shape | None = None, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        if not isinstance(rate, (int, float, np.number)) or not 0.0 <= rate <= 1.0:
+        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)):
             raise ValueError(f"[Dropout] rate is the share to drop, from 0 to 1; got {rate!r}. For a half write 0.5.")
-        self.rate = float(rate)
+        self.rate = min(1.0, max(0.0, float(rate)))
+        if self.rate != rate:
+            warn(
+                f"[Dropout] rate is the share to drop, from 0 to 1; got {rate!r}, read as {self.rate}, which drops "
+                "nothing, as in Keras. For a half write 0.5."
+            )
         self.noise_shape = noise_shape
         self.seed = seed
         self.supports_masking = True
@@ -282,7 +288,8 @@ class Reshape(Layer):
 
     def call(self, inputs: Any) -> Any:
         shape = self.compute_output_shape(shape_of(inputs))[1:]
-        return K.reshape(inputs, (-1, *[d if d is not None else -1 for d in shape]))
+        batch = K.shape(inputs)[0] if None in shape else -1
+        return K.reshape(inputs, (batch, *[d if d is not None else -1 for d in shape]))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"target_shape": self.target_shape}
@@ -341,7 +348,8 @@ class Lambda(Layer):
         mask: mask of the output, or function of (inputs, mask).
         arguments: further keyword arguments.
 
-    A config holds the function's name only. It is found again among ``custom_objects``; code in a file is never run.
+    A config holds the function's name only. It is found again among ``custom_objects`` and what this process has
+    written; code in a file is never run.
     """
 
     def __init__(
@@ -404,9 +412,9 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
-            "function": _name_of(self.function),
+            "function": text_of(self.function),
             "function_type": "function",
-            "output_shape": _name_of(self._output_shape) if callable(self._output_shape) else self._output_shape,
+            "output_shape": text_of(self._output_shape) if callable(self._output_shape) else self._output_shape,
             "output_shape_type": "function" if callable(self._output_shape) else "raw",
             "arguments": self.arguments,
         }
@@ -434,21 +442,17 @@ class Lambda(Layer):
                     f"Pass the function: custom_objects={{{name!r}: function}}."
                 )
             if kind == "function" and isinstance(value, str):
-                if value not in known:
+                config[part] = function_of(value, custom_objects)
+                if config[part] is None:
                     raise ValueError(
                         f"[Lambda] the {part} {value!r} of layer {name!r} is not known. Pass it: "
                         f"custom_objects={{{value!r}: {value if value.isidentifier() else 'function'}}}."
                     )
-                config[part] = known[value]
         arguments = config.get("arguments") or {}
         for key, value in arguments.items():  # arrays were written as {"type": "ndarray", "value": [...]}
             if isinstance(value, dict) and value.get("type") == "ndarray":
                 arguments[key] = np.array(value["value"])
         return cls(**config)
-
-
-def _name_of(function: Any) -> str:
-    return getattr(function, "__name__", None) or type(function).__name__
 
 
 @register

@@ -78,12 +78,16 @@ class _Merge(Layer):
             f"lengths {a} and {b} meet. Lengths must be equal or 1."
         )
 
-    def call(self, inputs: Any) -> Any:
-        if not isinstance(inputs, list):
+    def _check_several(self, inputs: Any) -> None:
+        if not isinstance(inputs, list) or len(inputs) < 2:
+            got = "one" if isinstance(inputs, list) else type(inputs).__name__
             raise ValueError(
-                f"[{self.name}] A merge layer should be called on a list of inputs; got {type(inputs).__name__}. "
-                f"Write {type(self).__name__}()([x, y])."
+                f"[{self.name}] A merge layer should be called on a list of at least 2 inputs; got {got}. Write "
+                f"{type(self).__name__}()([x, y])."
             )
+
+    def call(self, inputs: Any) -> Any:
+        self._check_several(inputs)
         rank = max(K.ndim(x) for x in inputs)
         return self._merge_function([_with_rank(x, rank) for x in inputs])
 
@@ -143,14 +147,18 @@ class Subtract(_Merge):
     """First input minus second; there must be exactly two."""
 
     def build(self, input_shape: Any) -> None:
+        self._check_two(len(self._checked_shapes(input_shape)))
         super().build(input_shape)
-        if len(input_shape) != 2:
+
+    def _check_two(self, n: int) -> None:
+        if n != 2:
             raise ValueError(
-                f"[{self.name}] A `Subtract` layer should be called on exactly 2 inputs; got {len(input_shape)}. Add "
-                "up the ones to take away first."
+                f"[{self.name}] A `Subtract` layer should be called on exactly 2 inputs; got {n}. Add up the ones to "
+                "take away first."
             )
 
     def _merge_function(self, inputs: list[Any]) -> Any:
+        self._check_two(len(inputs))
         return inputs[0] - inputs[1]
 
 
@@ -240,11 +248,7 @@ class Concatenate(_Merge):
         return K.concatenate(inputs, axis=self.axis)
 
     def call(self, inputs: Any) -> Any:
-        if not isinstance(inputs, list):
-            raise ValueError(
-                f"[{self.name}] A `Concatenate` layer should be called on a list of inputs; got "
-                f"{type(inputs).__name__}. Write Concatenate()([x, y])."
-            )
+        self._check_several(inputs)
         return self._merge_function(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

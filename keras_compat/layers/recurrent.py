@@ -22,20 +22,8 @@ from keras_compat.utils.generic_utils import has_arg, to_list
 
 Shape = Sequence[int | None]
 
-# What Keras 1 called the arguments, on layers and cells alike.
-_OLD_NAMES = {
-    "output_dim": "units",
-    "inner_activation": "recurrent_activation",
-    "dropout_W": "dropout",
-    "dropout_U": "recurrent_dropout",
-    "W_regularizer": "kernel_regularizer",
-    "U_regularizer": "recurrent_regularizer",
-    "b_regularizer": "bias_regularizer",
-    "W": "kernel",
-    "U": "recurrent_kernel",
-    "b": "bias",
-}
-_OLD_INITIALIZERS = {"init": "kernel_initializer", "inner_init": "recurrent_initializer"}
+# What Keras 1 called the weights.
+_OLD_NAMES = {"W": "kernel", "U": "recurrent_kernel", "b": "bias"}
 _CONSUME_LESS = ("cpu", "mem", "gpu")
 
 
@@ -101,9 +89,9 @@ class StackedRNNCells(Layer):
         return self.cells[::-1] if self.reverse_state_order else self.cells
 
     @property
-    def state_size(self) -> list[int]:
+    def state_size(self) -> tuple[int, ...]:
         """Sizes of all states."""
-        return [size for cell in self._state_order() for size in state_sizes(cell)]
+        return tuple([size for cell in self._state_order() for size in state_sizes(cell)])
 
     @property
     def output_size(self) -> int:
@@ -394,8 +382,7 @@ class RNN(Layer):
     def _build_first(self, inputs: list[Any]) -> None:
         with name_scope(self.name):
             self.assert_input_compatibility(inputs)
-            self.build([shape_of(x) for x in inputs])
-        self.built = True
+            self._build_as_defined([shape_of(x) for x in inputs])
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
             self._initial_weights = None
@@ -705,10 +692,6 @@ class DenseCell(SequenceCell):
         own = self.__dict__
         if name in _OLD_NAMES and _OLD_NAMES[name] in own:
             return own[_OLD_NAMES[name]]
-        if name in _OLD_INITIALIZERS and _OLD_INITIALIZERS[name] in own:
-            return variable_maker(own[_OLD_INITIALIZERS[name]])
-        if name == "consume_less" and "implementation" in own:
-            return _CONSUME_LESS[own["implementation"]]
         stem, _, gate = name.rpartition("_")
         if gate and gate in self.gates and "kernel" in own:
             if stem in ("W", "U", "b") and stem + gate in own.get("_gate_weights", ()):
@@ -934,16 +917,6 @@ class LSTMCell(DenseCell):
         }
 
 
-def variable_maker(initializer: Any) -> Callable[..., Any]:
-    """An initializer as Keras 1 had it: a function of a shape and a name that returns a variable."""
-
-    def make(shape: Sequence[int], name: str | None = None) -> Any:
-        return K.variable(initializer(tuple(shape)), name=name)
-
-    make.__name__ = getattr(initializer, "__name__", type(initializer).__name__)
-    return make
-
-
 def forget_bias(initializer: Any, units: int, before: int) -> Callable[..., Any]:
     """Initializer of a bias with ones in one part of length ``units``, which ``before`` other parts precede."""
 
@@ -1130,7 +1103,7 @@ class CellLayer(Recurrent):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if name == "input_dim" and own.get("_built"):
             return self.input_spec[0].shape[-1]
-        known = name in _OLD_NAMES or name in _OLD_INITIALIZERS or name in ("kernel", "recurrent_kernel", "bias")
+        known = name in _OLD_NAMES or name in ("kernel", "recurrent_kernel", "bias")
         if known or name.rpartition("_")[2] in own["cell"].gates:
             return getattr(own["cell"], name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

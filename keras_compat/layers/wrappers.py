@@ -21,7 +21,7 @@ from keras_compat.engine.layer import (
     unique,
 )
 from keras_compat.engine.registry import deserialize, register, serialize
-from keras_compat.utils.generic_utils import has_arg, to_list
+from keras_compat.utils.generic_utils import has_arg, object_list_uid, to_list
 
 MERGE_MODES = ("sum", "mul", "concat", "ave", None)
 
@@ -42,8 +42,8 @@ class Wrapper(Layer):
         trainable = kwargs.get("trainable", layer.trainable)
         super().__init__(**kwargs)
         self.trainable = trainable
-        # Tensors that a call of the inner layer got, by those that the wrapper got.
-        self._inner_inputs: dict[Any, Any] = {}
+        # Tensors that a call of the inner layer got, by those that the wrapper got; programs look into it.
+        self._input_map: dict[str, Any] = {}
 
     def _hold(self, layer: Any) -> None:
         object.__setattr__(self, "layer", layer)
@@ -102,11 +102,14 @@ class Wrapper(Layer):
 
     def get_updates_for(self, inputs: Any = None) -> list[Any]:
         found = list(self._per_input_updates.get(tensor_key(inputs), ()))
-        return unique(found + self.layer.get_updates_for(self._inner_inputs.get(tensor_key(inputs), inputs)))
+        return found + self.layer.get_updates_for(self._of_inner(inputs))
 
     def get_losses_for(self, inputs: Any = None) -> list[Any]:
         found = list(self._per_input_losses.get(tensor_key(inputs), ()))
-        return unique(found + self.layer.get_losses_for(self._inner_inputs.get(tensor_key(inputs), inputs)))
+        return found + self.layer.get_losses_for(self._of_inner(inputs))
+
+    def _of_inner(self, inputs: Any) -> Any:
+        return inputs if inputs is None else self._input_map.get(object_list_uid(inputs), inputs)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"layer": serialize(self.layer)}
@@ -152,7 +155,7 @@ class TimeDistributed(Wrapper):
             arguments["training"] = training
         shape = shape_of(inputs)
         flat = flatten_steps(inputs, shape)
-        self._inner_inputs[tensor_key(inputs)] = flat
+        self._input_map[object_list_uid(inputs)] = flat
         self._keep += [inputs, flat]
         if mask is not None and K.ndim(mask) > 2 and has_arg(self.layer.call, "mask"):
             arguments["mask"] = flatten_steps(mask, shape_of(mask))
@@ -168,7 +171,7 @@ class TimeDistributed(Wrapper):
         return out
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        flat = self._inner_inputs.get(tensor_key(inputs))
+        flat = self._input_map.get(object_list_uid(inputs))
         if flat is None:
             flat = flatten_steps(inputs, shape_of(inputs))
         inner = None
@@ -315,11 +318,11 @@ class Bidirectional(Wrapper):
 
     def get_updates_for(self, inputs: Any = None) -> list[Any]:
         found = list(self._per_input_updates.get(tensor_key(inputs), ()))
-        return unique(found + [u for layer in self._pair for u in layer.get_updates_for(inputs)])
+        return found + [u for layer in self._pair for u in layer.get_updates_for(inputs)]
 
     def get_losses_for(self, inputs: Any = None) -> list[Any]:
         found = list(self._per_input_losses.get(tensor_key(inputs), ()))
-        return unique(found + [u for layer in self._pair for u in layer.get_losses_for(inputs)])
+        return found + [u for layer in self._pair for u in layer.get_losses_for(inputs)]
 
     def reset_states(self) -> None:
         """Set the states of both layers back to zero."""

@@ -27,6 +27,7 @@ from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.engine.network import json_value
 from keras_compat.engine.registry import deserialize
+from keras_compat.saving import keras0
 from keras_compat.utils.generic_utils import deserialize_keras_object, get_custom_objects, warn
 from keras_compat.version import KERAS_VERSION
 
@@ -178,6 +179,11 @@ def load_weights(
     with _open(filepath) as group:
         if "layer_names" not in group.attrs and "model_weights" in group:
             group = group["model_weights"]
+        if keras0.is_weight_file(group):
+            if by_name:
+                raise ValueError("[load_weights] files of Keras 0.x hold no names; got by_name=True. Load it in order.")
+            keras0.load_weights(model, group)
+            return
         if by_name:
             pairs = match_by_name(group, _listed(model), skip_mismatch, reshape)
         else:

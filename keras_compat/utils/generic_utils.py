@@ -171,10 +171,11 @@ def deserialize_keras_object(
         raise unknown_name(name, {**known, **(custom_objects or {})}, printable_module_name)
 
     if isinstance(identifier, Mapping):
-        if "class_name" not in identifier and isinstance(identifier.get("name"), str):
+        name = identifier.get("name")
+        if "class_name" not in identifier and isinstance(name, str) and inspect.isclass(find(name)):
             # Keras 1 writes one dictionary for regularizers, constraints, optimizers: the name and the arguments.
             arguments = {key: value for key, value in identifier.items() if key != "name"}
-            identifier = {"class_name": identifier["name"], "config": arguments}
+            identifier = {"class_name": name, "config": arguments}
         if "class_name" not in identifier or "config" not in identifier:
             raise ValueError(
                 f"[{printable_module_name}] a config needs 'class_name' and 'config'; got the keys "

@@ -52,13 +52,14 @@ class Progbar:
         """True when a redraw would show; cheap, so that callers can skip making the values."""
         return self.verbose == 1 and time.perf_counter() >= self._next_draw
 
-    def update(self, current: int, values: Sequence[tuple[str, Any]] | None = None) -> None:
+    def update(self, current: int, values: Sequence[tuple[str, Any]] | None = None, force: bool = False) -> None:
         """Note the step reached and the values there, and redraw when it is time.
 
         Args:
             current: index of the current step.
             values: pairs (name, value). A value whose name is in ``stateful_metrics`` is shown as it is, others are
                 averaged, weighted by steps; a pair (name, None) shows the name only.
+            force: redraw now (Keras 1).
         """
         for name, value in values or ():
             if name in self.stateful_metrics or value is None:
@@ -75,7 +76,7 @@ class Progbar:
         last = self.target is not None and current >= self.target
         if self.verbose == 1:
             now = time.perf_counter()
-            if now < self._next_draw and not last:
+            if now < self._next_draw and not last and not force:
                 return
             if self._dynamic_display:
                 self._next_draw = now + self.interval

@@ -131,7 +131,7 @@ def model_to_dot(
     else:
         dot = Dot(model.name, rankdir=rankdir, concentrate="true", dpi=dpi)
     nested: dict[str, Any] = {}
-    layers = model._layers if isinstance(model, Sequential) else model.layers
+    layers = _drawn(model)
     for layer in layers:
         key = str(id(layer))
         if expand_nested and is_model(layer):
@@ -149,6 +149,14 @@ def model_to_dot(
     return dot
 
 
+def _drawn(model: Any) -> list[Any]:
+    """The layers of a model, with the input layer that a Sequential does not list."""
+    if not isinstance(model, Sequential):
+        return model.layers
+    source = model._input_layers if len(model._input_layers) == 1 else []
+    return [*(layer for layer in source if layer not in model._layers), *model._layers]
+
+
 def _entry(nested: dict[str, Any], key: str) -> str:
     return str(id(_ends(nested[key])[0])) if key in nested else key
 
@@ -158,7 +166,7 @@ def _exit(nested: dict[str, Any], key: str) -> str:
 
 
 def _ends(model: Any) -> list[Any]:
-    layers = model._layers if isinstance(model, Sequential) else model.layers
+    layers = _drawn(model)
     first, last = layers[0], layers[-1]
     return [_ends(first)[0] if is_model(first) else first, _ends(last)[-1] if is_model(last) else last]
 

@@ -173,3 +173,20 @@ def test_special_functions_keep_float_dtypes():
     for name in ("erf", "erfc", "erfinv"):
         for a, want in [("float16", "float16"), ("float32", "float32"), ("float64", "float64"), ("int32", "float64")]:
             assert both(name, np.zeros(2, a)) == [np.dtype(want)] * 2
+
+
+def test_arrays_beside_a_deferred_float_take_its_dtype():
+    x, ones = placeholder((2,), "float32"), np.ones(2)
+    v = at.Variable(np.ones(2, "float32"), deferred=True)
+    for y in (x * ones, ones - x, x / [2.0, 3.0], x * np.array([1, 2]), v + ones, at.where(x > ones, x, ones)):
+        assert y.dtype == np.float32
+    assert at.take(x, np.array([0, 1])).dtype == np.float32  # indices stay integers
+    assert (placeholder((2,), "int32") * ones).dtype == np.float64
+    assert (x * at.Tensor(ones)).dtype == np.float64  # tensors promote
+    assert (at.Tensor(np.ones(2, "float32")) * ones).dtype == np.float64  # eagerly arrays do, too
+
+    @at.compile
+    def step(a):
+        return a * ones
+
+    assert step(at.Tensor(np.ones(2, "float32"))).dtype == np.float64  # and in the trace of an eager step

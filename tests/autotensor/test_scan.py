@@ -11,6 +11,7 @@ import autotensor as at
 from autotensor import config
 from autotensor.core.grad import topological
 from autotensor.errors import GraphError, NanError, ShapeError
+from autotensor.graph.check import check
 from autotensor.testing import check_grad
 
 RNG = np.random.default_rng(0)
@@ -195,6 +196,36 @@ def test_what_never_changes_moves_out_of_the_loop():
     with config.use(numba=False):
         for got, expected in zip(f(X, W), want, strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-13)
+
+
+def test_what_never_changes_is_not_kept_for_the_gradient():
+    x, w = placeholders(X, W)
+    (last,), _ = at.scan(lambda s, xs, c: ((at.tanh(xs[0] @ at.exp(w)),), ()), [H], [x])
+    first = at.grad(at.sum(last), [w])
+    plan = compiled([x, w], [last, *first], X, W)
+    stacked = [n.avals[1:] for n, _ in topological(plan.outputs) if n.op.name == "scan"]
+    assert all(aval.shape[1:] != W.shape for avals in stacked for aval in avals)
+    check_grad(lambda x, w: at.scan(lambda s, xs, c: ((at.tanh(xs[0] @ at.exp(w)),), ()), [H], [x])[0][0], X, W)
+
+
+def test_the_gradient_of_a_weight_is_one_product_after_the_loop():
+    x, h, u = placeholders(X[:, :, :3], H, U)
+    w = at.asarray(W)
+    (last,), _ = at.scan(lambda s, xs, c: ((at.tanh(s[0] @ u + xs[0] @ w),), ()), [h], [x])
+    plan = compiled([x, h, u], [last, *at.grad(at.sum(last), [u])], X, H, U)
+    loops = [n for n, _ in topological(plan.outputs) if n.op.name == "scan"]
+    assert [n.op.name for n in loops[1].params["body"].nodes()].count("matmul") == 1
+    assert [call.label for call in plan.calls].count("matmul") == 1
+
+
+def test_a_loop_whose_gradient_needs_no_loop():
+    x, w = placeholders(X, W)
+    _, (y,) = at.scan(lambda s, xs, c: ((), (xs[0] @ w,)), (), [x])
+    f = at.function([x, w], at.grad(at.sum(y * y), [w]))
+    want = 2 * X.reshape(-1, 3).T @ (X.reshape(-1, 3) @ W)
+    for how in MODES.values():
+        with config.use(**how):
+            np.testing.assert_allclose(f(X, W)[0], want, rtol=1e-12)
 
 
 def test_a_constant_condition_inside_a_step_takes_one_branch_only():
@@ -473,6 +504,48 @@ def test_shapes_that_depend_on_values_run_through_the_interpreter():
         assert at.function([x], total)(np.array([[1.0, -2, 3], [-1, -1, 5]])) == 9
 
 
+def test_graphs_pass_the_checker_with_their_bodies(capsys):
+    inputs = placeholders(X, H, C, W, U)
+    outs = flat(rnn(*inputs))
+    with config.use(debug=4, numba=False):
+        at.function(inputs, [*outs, *at.grad(loss(outs), inputs)])(X, H, C, W, U)
+    assert "def run():\n" in capsys.readouterr().out
+
+
+def test_the_checker_looks_into_bodies():
+    x = at.placeholder((None, 3), "float64")
+    (last,), _ = at.scan(lambda s, xs, c: ((at.tanh(s[0] + xs[0]),), ()), [np.zeros(3)], [x])
+    assert last.node is not None
+    body = last.node.params["body"]
+    body.outputs[0]._aval = at.placeholder((4,), "float64").aval
+    with pytest.raises(GraphError, match="tanh"):
+        check([last])
+
+
+def test_tensors_written_before_are_read_as_they_were():
+    x, h = at.Tensor(np.ones((3, 2)), requires_grad=False), at.placeholder((2,), "float64")
+    x[0] = 5.0
+    (last,), (parts,) = at.scan(lambda s, xs, c: ((s[0] * 2 + xs[0],), (s[0],)), [h], [x])
+    g = at.grad(at.sum(last * at.sum(parts)), [h])
+    f = at.function([h], [last, *g])
+    x[1] = 7.0
+    for how in MODES.values():
+        with config.use(**how):
+            np.testing.assert_array_equal(f(np.zeros(2))[0], [23, 23])
+
+
+def test_values_of_changing_shape_can_not_be_stacked():
+    data = np.array([[1.0, -2, 3], [-1, -1, 5]])
+
+    def total(x):
+        return at.scan(lambda s, xs, c: ((s[0] + at.sum(xs[0][xs[0] > 0] ** 2),), ()), 0.0, [x])[0][0]
+
+    assert total(data).item() == 1 + 9 + 25
+    x = at.Tensor(data, requires_grad=True)
+    with pytest.raises(ShapeError, match="one shape from all steps"):
+        at.grad(total(x), x)
+
+
 # -- errors
 
 
@@ -541,6 +614,9 @@ def test_errors_of_a_step_name_the_operation():
     with config.use(compile=False), pytest.raises(np.linalg.LinAlgError) as caught:
         at.function([x], last)(singular)
     assert any("inv in step 1 of a scan" in note and "test_scan.py" in note for note in caught.value.__notes__)
+    with config.use(numba=False), pytest.raises(np.linalg.LinAlgError) as caught:
+        at.function([x], last)(singular)
+    assert any("scan/inv" in note and "test_scan.py" in note for note in caught.value.__notes__)
 
 
 def test_the_graph_is_shown():

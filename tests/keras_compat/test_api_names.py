@@ -30,14 +30,6 @@ MODELLING = re.compile(
     r"keras\.(activations|backend|constraints|engine|initializers|initializations|layers|legacy|losses|objectives"
     r"|metrics|models|optimizers|regularizers)(\.|$)"
 )
-# Training from generators: pattern of what check_api reports -> why it is not there yet.
-NOT_YET = {
-    r".*(fit|evaluate|predict)_generator\(\)": "training from generators",
-    r"keras\.engine\.training\.(Model\.\w+)\((max_queue_size|workers|use_multiprocessing)=\)": "generators in fit",
-    r"GeneratorEnqueuer|generator_queue": "training from generators",
-}
-
-
 # Parts of this package that other modules of it use; programs do not.
 INTERNAL = {
     "layers.register",
@@ -142,8 +134,7 @@ def test_the_names_of_a_release_are_there(release):
             missing.append(f"{module}.{name}")
         missing += record["missing_members"]
         assert record["problem"] is None, record["problem"]
-    left = [name for name in missing if not any(re.fullmatch(rf"(.*\.)?({p})", name) for p in NOT_YET)]
-    assert not left, f"{len(left)} of Keras {release} are missing: {', '.join(left)}"
+    assert not missing, f"{len(missing)} of Keras {release} are missing: {', '.join(missing)}"
 
 
 def test_aliases_are_the_very_objects():

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autotensor as at
+import keras_compat
 from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
 
@@ -183,6 +184,31 @@ def test_arrays_beside_float32_stay_float32():
     assert K.dtype(K.maximum(x, np.zeros(3))) == "float32"
     assert K.dtype(K.clip(x, np.float64(0), 1)) == "float32"
     assert K.dtype(K.pow(x, np.float64(2))) == "float32"
+    w, ones = K.variable(np.ones((3, 2))), np.ones((3, 2))
+    for y in (w * ones, ones - w, w / [2.0, 3.0], w * np.array([1, 2]), x @ ones, K.dot(x, ones)):
+        assert K.dtype(y) == "float32"
+    assert K.dtype(w > ones) == "bool"
+    double = K.variable(np.ones(3), dtype="float64")
+    assert K.dtype(double * np.ones(3, "float32")) == "float64"
+
+
+def test_a_constant_of_numpy_in_front_of_a_loop():
+    # A float64 input would make the gradients in the loop float64, too, which the float32 states refuse.
+    scaled = keras_compat.layers.Lambda(lambda x: x * np.array([1.0, 2.0]), input_shape=(3, 2))
+    model = keras_compat.models.Sequential([scaled, keras_compat.layers.LSTM(2)])
+    model.compile("sgd", "mse")
+    assert model.output.dtype == "float32"
+    assert np.isfinite(model.train_on_batch(np.ones((1, 3, 2)), np.zeros((1, 2))))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize("threshold", [-0.8, 0.0, 0.8])
+def test_relu_with_all_its_arguments(alpha, threshold):
+    # x * (x > threshold), cut to 0..max_value, and the slope below (Keras 2.3.1).
+    above = np.greater(A, threshold)
+    expected = np.clip(A * above, 0, 0.5) + np.where(above, 0, alpha * (A - threshold))
+    got = K.eval(K.relu(K.variable(A), alpha=alpha, max_value=0.5, threshold=threshold))
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 # -- settings -----------------------------------------------------------------------------------------------------
@@ -580,6 +606,34 @@ def test_batch_dot_over_samples_by_level():
         np.testing.assert_allclose(K.eval(K.batch_dot(a, b, axes=0)), (A * B).sum(0)[:, None], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("x_shape", "y_shape", "axes", "einsum"),
+    [
+        ((2, 3, 4), (2, 3, 4, 5), [2, 2], "bnj,bnjd->bnd"),
+        ((2, 3, 5), (2, 3, 4, 5), [2, 3], "bnd,bnjd->bnj"),
+        ((2, 3, 4, 5), (2, 3, 5, 6), None, "abij,abjk->abik"),
+        ((2, 3, 4, 5), (2, 3, 4, 6), 2, "abij,abik->abjk"),
+        ((2, 3, 4, 5), (2, 6, 5), (3, 2), "abij,akj->abik"),  # no axis in common: as at level 2.3
+        ((2, 3, 4, 5), (2, 7, 5, 6), (3, 2), "abij,acjk->abick"),
+    ],
+)
+def test_batch_dot_shares_leading_axes_up_to_2_2(x_shape, y_shape, axes, einsum):
+    x, y = rng.rand(*x_shape), rng.rand(*y_shape)
+    expected = np.einsum(einsum, x, y)
+    p, q = K.placeholder((None, *x_shape[1:])), K.placeholder((None, *y_shape[1:]))
+    with api_level("2.2"):
+        product = K.batch_dot(p, q, axes=axes)
+        assert K.int_shape(product) == (None, *expected.shape[1:])
+    np.testing.assert_allclose(K.function([p, q], [product])([x, y])[0], expected, rtol=1e-4)
+    with api_level("2.3"):
+        assert K.ndim(K.batch_dot(p, q, axes=axes)) == len(x_shape) + len(y_shape) - 3
+
+
+def test_batch_dot_over_several_axes_is_refused():
+    with pytest.raises(ValueError, match="Multiple target dimensions are not supported"):
+        K.batch_dot(K.placeholder((2, 3, 4)), K.placeholder((2, 3, 4)), axes=[(1, 2), (1, 2)])
+
+
 def test_batch_dot_with_lengths_that_differ():
     with pytest.raises(ValueError, match=r"axis 1 of .*; got 4 and 5"):
         K.batch_dot(K.placeholder((None, 4)), K.placeholder((None, 5)))
@@ -658,6 +712,74 @@ def test_in_top_k_counts_ties():
     labels = K.constant([2, 0, 2], dtype="int32")
     assert K.eval(K.in_top_k(scores, labels, 1)).tolist() == [False, False, False]
     assert K.eval(K.in_top_k(scores, labels, 2)).tolist() == [True, True, False]
+
+
+def test_lengths_that_only_the_data_tells():
+    # The grid of a detector: (column, row) of each cell, for images of any size.
+    images = K.placeholder((None, None, None, 2))
+    size = K.shape(images)[1:3]
+    rows = K.tile(K.reshape(K.arange(0, stop=size[0]), [-1, 1, 1]), [1, size[1], 1])
+    columns = K.tile(K.reshape(K.arange(0, stop=size[1]), [1, -1, 1]), [size[0], 1, 1])
+    grid = K.concatenate([columns, rows]) / size[::-1]
+    got = K.function([images], [grid])([np.zeros((1, 3, 4, 2))])[0]
+    expected = np.stack(np.meshgrid(np.arange(4) / 4, np.arange(3) / 3), -1)
+    np.testing.assert_allclose(got, expected)
+    odd = K.arange(1, K.shape(images)[2], 2)
+    assert K.function([images], [odd])([np.zeros((1, 3, 6, 2))])[0].tolist() == [1, 3, 5]
+    with pytest.raises(ValueError, match="start >= 0"):
+        K.arange(-1, K.shape(images)[2])
+
+
+def test_tile_and_repeat_as_often_as_another_tensor_is_long():
+    steps, vector = K.placeholder((None, None, 3)), K.placeholder((None, 2))
+    repeated = K.repeat(vector, K.shape(steps)[1])
+    assert K.int_shape(repeated) == (None, None, 2)
+    tiled = K.tile(K.constant([[1.0, 2.0]]), [K.shape(steps)[0], 2])
+    double = K.tile(vector, [K.shape(steps)[1], 1])
+    results = K.function([steps, vector], [repeated, tiled, double])([np.zeros((2, 4, 3)), A[:2, :2]])
+    for got, expected in zip(
+        results, [np.repeat(A[:2, None, :2], 4, 1), [[1, 2, 1, 2]] * 2, np.tile(A[:2, :2], (4, 1))], strict=True
+    ):
+        np.testing.assert_array_equal(got, expected)
+
+
+def test_a_computed_length_is_the_one_that_reshape_finds():
+    x = K.placeholder((None, None, 4))
+    batch, steps = K.shape(x)[0], K.shape(x)[1]
+    data = rng.rand(2, 3, 4).astype("float32")
+    for shape in [(batch * steps, 4), K.stack([batch * steps, 4])]:
+        flat = K.reshape(x, shape)
+        np.testing.assert_array_equal(K.function([x], [flat])([data])[0], data.reshape(6, 4))
+    with pytest.raises(ValueError, match="dimension 0 is computed"):
+        K.zeros((batch * steps, 4))
+
+
+def test_batch_flatten_of_unknown_lengths():
+    x = K.placeholder((None, None, 4))
+    flat = K.batch_flatten(x)
+    assert K.int_shape(flat) == (None, None)
+    data = rng.rand(2, 3, 4).astype("float32")
+    np.testing.assert_array_equal(K.function([x], [flat])([data])[0], data.reshape(2, 12))
+
+
+def test_every_tensor_answers_to_the_names_of_keras_backends():
+    x = K.placeholder((None, 4))
+    for y in (x, x + 1, K.dot(x, K.variable(np.ones((4, 3)))), K.repeat_elements(x, 3, axis=0), K.sum(x, axis=1)):
+        assert y._keras_shape == K.int_shape(y) == tuple(y.get_shape().as_list())
+    assert x.get_shape()[1].value == 4 and x.get_shape().ndims == 2
+    v = K.variable(A)
+    np.testing.assert_array_equal((v * 2).eval(), A * 2)
+    np.testing.assert_array_equal(v.dimshuffle(1, "x", 0).eval(), A.T[:, None])
+    np.testing.assert_array_equal(K.expand_dims(v).dimshuffle((1, 0)).eval(), A.T)
+    v.set_value(B)
+    np.testing.assert_array_equal(v.get_value(), B)
+
+
+def test_set_value_takes_sparse_matrices():
+    sparse = pytest.importorskip("scipy.sparse")
+    v = K.variable(np.zeros((2, 2)))
+    K.set_value(v, sparse.csr_matrix([[1.0, 0.0], [0.0, 2.0]]))
+    assert K.get_value(v).tolist() == [[1, 0], [0, 2]]
 
 
 def test_print_tensor_is_an_identity(capsys):

@@ -9,6 +9,9 @@ import pytest
 
 import autotensor as at
 from keras_compat import backend as K
+from keras_compat.layers import Dense, Input, Lambda, SimpleRNN
+from keras_compat.models import Model
+from keras_compat.optimizers import Adam
 
 RNG = np.random.default_rng(0)
 P = RNG.dirichlet(np.ones(4), size=(3, 5))
@@ -98,3 +101,32 @@ def test_beam_search_in_a_function():
 def test_labels_behind_their_lengths_are_marked():
     got = K.eval(K.ctc_label_dense_to_sparse(K.variable(LABELS, dtype="int32"), K.variable([1, 3, 0], dtype="int32")))
     assert got.tolist() == [[0, -1, -1], [1, 1, 0], [-1, -1, -1]]
+
+
+def test_the_ocr_example_s_model_learns_to_read():
+    # The classic set-up: a Lambda layer computes the loss from inputs of the model, and the model's loss passes it on.
+    def ctc_lambda(args):
+        y_pred, labels, times, lengths = args
+        return K.ctc_batch_cost(labels, y_pred[:, 1:, :], times, lengths)
+
+    rng = np.random.default_rng(1)
+    frames = Input(name="the_input", shape=(9, 3))
+    labels = Input(name="the_labels", shape=(2,), dtype="float32")
+    times = Input(name="input_length", shape=(1,), dtype="int64")
+    lengths = Input(name="label_length", shape=(1,), dtype="int64")
+    y_pred = Dense(4, activation="softmax")(SimpleRNN(16, return_sequences=True)(frames))
+    loss = Lambda(ctc_lambda, output_shape=(1,), name="ctc")([y_pred, labels, times, lengths])
+    model = Model([frames, labels, times, lengths], loss)
+    model.compile(loss={"ctc": lambda y_true, y_pred: y_pred}, optimizer=Adam(lr=0.02))
+
+    # Two letters at unknown times, noise elsewhere.
+    wanted = rng.integers(0, 3, size=(96, 2))
+    x = 0.1 * rng.normal(size=(96, 9, 3))
+    x[np.arange(96), rng.integers(1, 4, 96), wanted[:, 0]] += 1
+    x[np.arange(96), rng.integers(5, 8, 96), wanted[:, 1]] += 1
+    inputs = [x, wanted, np.full((96, 1), 8), np.full((96, 1), 2)]
+    history = model.fit(inputs, np.zeros(96), epochs=25, batch_size=32, verbose=0)
+    costs = history.history["loss"]
+    assert costs[-1] < 0.2 * costs[0]
+    read = K.function([frames], [*K.ctc_decode(y_pred[:, 1:], K.constant(np.full(96, 8), dtype="int32"))[0]])
+    assert (read([x])[0][:, :2] == wanted).mean() > 0.9

@@ -7,6 +7,7 @@ import pytest
 
 from keras_compat import backend as K
 from keras_compat import constraints
+from keras_compat.dialect.level import api_level
 
 W = np.random.RandomState(0).uniform(-2, 2, (6, 4)).astype("float32")
 
@@ -38,6 +39,13 @@ def test_non_neg():
 @pytest.mark.parametrize("axis", [0, 1])
 def test_unit_norm(axis):
     np.testing.assert_allclose(norms(constrained(constraints.UnitNorm(axis=axis)), axis), 1, rtol=1e-5)
+
+
+def test_unit_norm_of_keras_0_is_of_the_rows():
+    """0.3.3 has no axis: each row of an embedding gets the length 1."""
+    with api_level("0.3"):
+        rule = constraints.unitnorm()
+    np.testing.assert_allclose(norms(constrained(rule), 1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("rate", [1.0, 0.3])

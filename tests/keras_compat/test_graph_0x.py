@@ -138,6 +138,29 @@ def test_graph_fit_takes_weights_validation_and_accuracy() -> None:
         two.fit({"a": A, "b": B, "y": T, "z": U}, show_accuracy=True)
 
 
+def test_graph_on_generators_of_dictionaries() -> None:
+    def parts(weighted: bool = False) -> Any:
+        while True:
+            for k in range(0, 12, 4):
+                data = {"a": A[k : k + 4], "b": B[k : k + 4], "y": T[k : k + 4], "z": U[k : k + 4]}
+                yield (data, {"y": np.full(4, 2.0)}) if weighted else data
+
+    data = {"a": A, "b": B, "y": T, "z": U}
+    graphs = []
+    for _ in range(2):
+        np.random.seed(8)
+        graphs.append(branched())
+        graphs[-1].compile("sgd", {"y": "mse", "z": "mse"})
+    one, two = graphs
+    one.fit(data, nb_epoch=2, batch_size=4, shuffle=False, verbose=0)
+    log = two.fit_generator(parts(), 12, 2, verbose=0, validation_data=data).history
+    assert sorted(log) == ["loss", "val_loss"]
+    near(two.get_weights()[0], one.get_weights()[0])
+    assert two.evaluate_generator(parts(), 12) == pytest.approx(one.evaluate(data), rel=1e-5)
+    log = two.fit_generator(parts(True), 12, 1, verbose=0, validation_data=parts(), nb_val_samples=12).history
+    assert sorted(log) == ["loss", "val_loss"]
+
+
 def test_graph_asks_for_its_accuracy_without_losing_the_optimizers_state() -> None:
     def weights_after(*shown: bool) -> Any:
         np.random.seed(5)

@@ -179,8 +179,11 @@ def test_transposed_convolution_takes_the_lengths_asked_for() -> None:
         np.testing.assert_allclose(got, spread_out(x, kernel, (2, 2), (length, 11)), atol=1e-5)
         again = deserialize(json.loads(json.dumps(serialize(layer))))
         assert run(again, x).shape == got.shape
-    with pytest.raises(ValueError, match="output_shape has 4 dimensions"):
+    with api_level("1.2"), pytest.raises(ValueError, match="output_shape has 4 dimensions"):
         L.Deconvolution2D(4, 3, 3, output_shape=(12, 11), subsample=(2, 2))
+    with pytest.warns(UserWarning, match="output_shape has 4 dimensions"):  # Keras 2 looks at none
+        layer = L.Deconvolution2D(4, 3, 3, output_shape=(12, 11), subsample=(2, 2))
+    assert layer.compute_output_shape((None, 5, 5, 3)) == (None, 11, 11, 4)
 
 
 @pytest.mark.parametrize("layout", [LAST, FIRST])

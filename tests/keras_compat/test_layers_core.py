@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -29,7 +32,7 @@ from keras_compat.layers import (
     deserialize,
     serialize,
 )
-from keras_compat.models import Model, Sequential
+from keras_compat.models import Model, Sequential, model_from_json
 
 RNG = np.random.default_rng(7)
 
@@ -149,10 +152,49 @@ def double(t: Any) -> Any:
 def test_lambda_from_a_config_takes_known_functions_only() -> None:
     config = serialize(Lambda(double, name="twice"))
     assert config["config"]["function"] == "double"
+    np.testing.assert_allclose(run(deserialize(config), np.ones((1, 2), "float32")), 2.0)
+    config["config"]["function"] = "of_another_program"
     with pytest.raises(ValueError, match="custom_objects"):
         deserialize(config)
-    again = deserialize(config, custom_objects={"double": double})
+    again = deserialize(config, custom_objects={"of_another_program": double})
     np.testing.assert_allclose(run(again, np.ones((1, 2), "float32")), 2.0)
+
+
+def times(k: float) -> Any:
+    return lambda t: t * k
+
+
+def test_functions_of_one_name_are_told_apart_in_json() -> None:
+    def double(t: Any) -> Any:
+        return t * 20
+
+    layers = [Lambda(f) for f in (times(3.0), times(5.0), double, lambda t, by: t * by)]
+    layers[3].arguments = {"by": np.array([1.0, 7.0])}
+    config = json.loads(json.dumps(serialize(Lambda(globals()["double"]))))
+    assert deserialize(config).function is globals()["double"]
+    for layer in layers[:3]:
+        again = deserialize(json.loads(json.dumps(serialize(layer))))
+        assert again.function is layer.function
+    model = Sequential([Lambda(times(3.0), input_shape=(2,)), *layers])
+    again = model_from_json(model.to_json())
+    np.testing.assert_allclose(again.predict(np.ones((1, 2))), [[3.0 * 3 * 5 * 20, 3.0 * 3 * 5 * 20 * 7]])
+
+
+def test_a_lambda_is_named_alike_in_every_run() -> None:
+    """Another process has other addresses, and finds the function all the same."""
+    code = "from keras_compat.layers import Lambda; print(Lambda(lambda t: t * 2.5).get_config()['function'])"
+    runs = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout for _ in range(2)}
+    assert len(runs) == 1
+    assert runs.pop().startswith("<lambda>@")
+
+
+@pytest.mark.parametrize("rate", [-1, 3])
+def test_a_dropout_rate_out_of_range_is_cut_as_in_keras(rate: float) -> None:
+    with pytest.warns(UserWarning, match="from 0 to 1"):
+        layer = Dropout(rate)
+    assert layer.get_config()["rate"] == min(max(rate, 0), 1)
+    x = floats(2, 3)
+    np.testing.assert_array_equal(run(layer, x), x)
 
 
 def test_lambda_byte_code_is_never_run() -> None:
@@ -172,7 +214,7 @@ def test_lambda_byte_code_is_never_run() -> None:
         (lambda: Dense("many"), "units must be a whole number"),
         (lambda: Dense(0), "at least 1"),
         (lambda: Dense(3, colour="red"), "colour"),
-        (lambda: Dropout(20), "from 0 to 1"),
+        (lambda: Dropout("half"), "from 0 to 1"),
         (lambda: Permute((0, 1)), "from 1 to 2"),
         (lambda: Reshape((5,))(Input((3, 4))), "total size"),
         (lambda: Flatten()(Input((None, 4))), "not fully defined"),

@@ -19,6 +19,7 @@ from keras_compat.layers import (
     GRU,
     LSTM,
     RNN,
+    BatchNormalization,
     CuDNNGRU,
     CuDNNLSTM,
     Dense,
@@ -253,6 +254,36 @@ def test_states_move_in_training_and_testing_too() -> None:
     model.evaluate(x, y, batch_size=2, verbose=0)
     seen.append(K.get_value(model.layers[0].states[0]))
     assert not np.allclose(seen[0], seen[1]) and not np.allclose(seen[1], seen[2])
+
+
+def test_states_of_a_model_inside_a_model() -> None:
+    inner = Sequential(
+        [GRU(3, stateful=True, return_sequences=True, batch_input_shape=(2, 3, 2)), BatchNormalization()]
+    )
+    model, x = Sequential([inner, Dense(2)]), numbers(2, 6, 2)
+    plain = GRU(3, return_sequences=True)
+    whole = Sequential([plain, inner.layers[1], model.layers[1]])
+    whole.build((None, 6, 2))
+    plain.set_weights(inner.layers[0].get_weights())
+    means = inner.layers[1].get_weights()[2]
+    wanted = whole.predict(x)
+    assert model.stateful and inner.stateful and not whole.stateful
+    for part in (slice(0, 3), slice(3, 6)):
+        np.testing.assert_allclose(model.predict(x[:, part], batch_size=2), wanted[:, part], atol=1e-12)
+    np.testing.assert_array_equal(inner.layers[1].get_weights()[2], means)  # prediction moves states only
+    model.reset_states()
+    np.testing.assert_allclose(model.predict(x[:, :3], batch_size=2), wanted[:, :3], atol=1e-12)
+    assert len(model.state_updates) == 1 and len(model.updates) == 3
+
+
+def test_two_models_share_a_stateful_layer() -> None:
+    layer, x = LSTM(3, stateful=True), numbers(2, 6, 2)
+    inputs = [Input(batch_shape=(2, 3, 2)) for _ in range(2)]
+    first, second = [Model(inp, layer(inp)) for inp in inputs]
+    w = randomise(layer)
+    outputs, _ = loop(lstm_step, w, x, [np.zeros((2, 3))] * 2)
+    np.testing.assert_allclose(first.predict(x[:, :3], batch_size=2), outputs[:, 2], atol=1e-12)
+    np.testing.assert_allclose(second.predict(x[:, 3:], batch_size=2), outputs[:, 5], atol=1e-12)
 
 
 def test_what_reset_states_refuses() -> None:
@@ -497,7 +528,7 @@ def test_stacked_cells_are_stacked_layers(unroll: bool) -> None:
     layers.set_weights(w)
     for ours, wanted in zip(model.predict(x), layers.predict(x), strict=True):
         np.testing.assert_allclose(ours, wanted, atol=1e-12)
-    assert stack.cell.state_size == [3, 3, 4, 2]
+    assert stack.cell.state_size == (3, 3, 4, 2)
     assert stack.compute_output_shape((None, 4, 2)) == [(None, 2), (None, 3), (None, 3), (None, 4), (None, 2)]
     names = [v.name.split("/")[-1] for v in stack.weights]
     assert names[0::3] == ["kernel:0", "kernel_1:0", "kernel_2:0"]
@@ -507,7 +538,7 @@ def test_stacked_cells_are_stacked_layers(unroll: bool) -> None:
 
 def test_reversed_state_order_of_keras_2_1() -> None:
     stack = StackedRNNCells([SimpleRNNCell(3), SimpleRNNCell(4)], reverse_state_order=True)
-    assert stack.state_size == [4, 3]
+    assert stack.state_size == (4, 3)
     layer, inp, x = RNN(stack, return_state=True), Input((2, 2)), numbers(1, 2, 2)
     out, big, small = Model(inp, layer(inp)).predict(x)
     assert big.shape == (1, 4) and small.shape == (1, 3)
@@ -777,6 +808,88 @@ def test_an_lstm_with_a_step_of_its_own(level: str, arguments: dict[str, Any]) -
         h, c = lstm_step(w, x[:, t], states, sigmoid)
         states = [h / 2, c]
     np.testing.assert_allclose(model.predict(x), states[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("level", ["1.2", "2.3"])
+@pytest.mark.parametrize("consume_less", ["cpu", "mem", "gpu"])
+def test_an_lstm_whose_step_is_written_out(level: str, consume_less: str) -> None:
+    class Written(LSTM):
+        """The step of Keras 1's LSTM, in terms of its weights, masks and activations."""
+
+        def step(self, x: Any, states: Any) -> Any:
+            h, c, b_u, b_w = states
+            n = self.output_dim
+            if self.consume_less == "gpu":
+                z = K.dot(x * b_w[0], self.W) + K.dot(h * b_u[0], self.U) + self.b
+                gates = [z[:, k * n : (k + 1) * n] for k in range(4)]
+            else:
+                if self.consume_less == "cpu":
+                    parts = [x[:, k * n : (k + 1) * n] for k in range(4)]
+                else:
+                    kernels = [(self.W_i, self.b_i), (self.W_f, self.b_f), (self.W_c, self.b_c), (self.W_o, self.b_o)]
+                    parts = [K.dot(x * b_w[k], w) + b for k, (w, b) in enumerate(kernels)]
+                kernels = [self.U_i, self.U_f, self.U_c, self.U_o]
+                gates = [part + K.dot(h * b_u[k], u) for k, (part, u) in enumerate(zip(parts, kernels))]
+            i, f, o = [self.inner_activation(gates[k]) for k in (0, 1, 3)]
+            c = f * c + i * self.activation(gates[2])
+            h = o * self.activation(c)
+            return h, [h, c]
+
+    with api_level(level):
+        inp, x = Input((4, 3)), numbers(2, 4, 3)
+        for masks in ({}, {"dropout_W": 0.3, "dropout_U": 0.3}):
+            written, plain = Written(5, consume_less=consume_less, **masks), LSTM(5, consume_less=consume_less)
+            model = Model(inp, [written(inp), plain(inp)])
+            written.set_weights(randomise(plain))
+            ours, wanted = model.predict(x)
+            np.testing.assert_allclose(ours, wanted, atol=1e-12)
+            assert written(inp)._uses_learning_phase == bool(masks)
+
+
+@pytest.mark.parametrize("level", ["1.2", "2.3"])
+def test_attention_as_programs_of_keras_1_wrote_it(level: str) -> None:
+    class Attentive(LSTM):
+        def __init__(self, output_dim: int, attention: Any, **kwargs: Any):
+            self.attention = attention
+            super().__init__(output_dim, **kwargs)
+
+        def build(self, input_shape: Any) -> None:
+            super().build(input_shape)
+            size = self.attention._keras_shape[1]
+            self.U_a = self.inner_init((self.output_dim, self.output_dim), name=f"{self.name}_U_a")
+            self.U_m = self.init((size, self.output_dim), name=f"{self.name}_U_m")
+            self.b_a = K.zeros((self.output_dim,), name=f"{self.name}_b_a")
+            self.trainable_weights += [self.U_a, self.U_m, self.b_a]
+            if self.initial_weights is not None:
+                self.set_weights(self.initial_weights)
+                del self.initial_weights
+
+        def get_constants(self, x: Any) -> list[Any]:
+            return [*super().get_constants(x), K.dot(self.attention, self.U_m)]
+
+        def step(self, x: Any, states: Any) -> Any:
+            h, [h, c] = super().step(x, states)
+            h = h * K.sigmoid(K.dot(h, self.U_a) + states[4] + self.b_a)
+            return h, [h, c]
+
+    with api_level(level):
+        a, v = Input((3, 2)), Input((5,))
+        layer = Attentive(4, v, consume_less="gpu", inner_activation="sigmoid")
+        model = Model([a, v], layer(a))
+        by_name = {id(w): numbers(*w.shape) for w in layer.weights}
+        K.batch_set_value([(w, by_name[id(w)]) for w in layer.weights])
+        x, y = numbers(2, 3, 2), numbers(2, 5)
+        w = [by_name[id(v)] for v in layer.cell.weights]
+        u_a, u_m, b_a = [by_name[id(v)] for v in (layer.U_a, layer.U_m, layer.b_a)]
+        states = zeros(layer, 2)
+        for t in range(3):
+            h, c = lstm_step(w, x[:, t], states, sigmoid)
+            states = [h * sigmoid(h @ u_a + y @ u_m + b_a), c]
+        np.testing.assert_allclose(model.predict([x, y]), states[0], atol=1e-12)
+        assert len(layer.trainable_weights) == 6
+        model.compile("sgd", "mse")
+        model.train_on_batch([x, y], numbers(2, 4))
+        assert all(np.abs(K.get_value(v) - by_name[id(v)]).max() > 0 for v in layer.weights)
 
 
 def test_an_lstm_with_a_build_of_its_own() -> None:

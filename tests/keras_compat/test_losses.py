@@ -207,3 +207,50 @@ def test_categorical_crossentropy_is_recognized(loss):
     assert losses.is_categorical_crossentropy(loss)
     assert not losses.is_categorical_crossentropy("mse")
     assert not losses.is_categorical_crossentropy(losses.Hinge())
+
+
+def gradient_of_loss(loss, activation, scores, targets):
+    """Value of the loss of ``activation(scores)`` for each sample, and the gradient of its sum by the scores."""
+    z, t = K.placeholder(shape=scores.shape, dtype="float64"), K.placeholder(shape=targets.shape, dtype="float64")
+    value = loss(t, activation(z))
+    return K.function([z, t], [value, *K.gradients(K.sum(value), [z])])([scores, targets])
+
+
+SCORES = np.array([[1.0, -2.0, 0.5], [0.3, 0.1, -0.7]])
+SHARES = np.exp(SCORES) / np.exp(SCORES).sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("level", ["1.2", "2.2", "2.3"])
+def test_targets_that_do_not_sum_to_1(level):
+    """The loss is the same everywhere; Keras 2.3.1's gradient, TensorFlow's, is softmax - target all the same."""
+    targets = np.array([[0.9, 0.4, 0.8], [0.2, 0.1, 0.3]])
+    with api_level(level):
+        value, gradient = gradient_of_loss(losses.categorical_crossentropy, K.softmax, SCORES, targets)
+    np.testing.assert_allclose(value, -(targets * np.log(SHARES)).sum(axis=-1), rtol=1e-6)
+    weight = 1.0 if level == "2.3" else targets.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(gradient, weight * SHARES - targets, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("level", ["1.2", "2.2", "2.3"])
+def test_certain_and_wrong(level):
+    """From 2.3 on the cross-entropies look behind softmax and sigmoid: nothing is clipped, the gradient stays."""
+    whole = level == "2.3"
+    with api_level(level):
+        wrong = np.array([[40.0, 0.0]])
+        value, gradient = gradient_of_loss(losses.categorical_crossentropy, K.softmax, wrong, np.array([[0.0, 1.0]]))
+        assert value[0] == pytest.approx(40.0 if whole else -np.log(EPS), rel=1e-5)
+        np.testing.assert_allclose(gradient, [[1.0, -1.0]] if whole else [[0.0, 0.0]], atol=1e-6)
+        value, gradient = gradient_of_loss(
+            losses.binary_crossentropy, K.sigmoid, np.array([[-40.0]]), np.array([[1.0]])
+        )
+        assert value[0] == pytest.approx(40.0 if whole else -np.log(EPS), rel=1e-5)
+        np.testing.assert_allclose(gradient, [[-1.0]] if whole else [[0.0]], atol=1e-6)
+        # A softmax under a binary cross-entropy is not looked behind.
+        value, _ = gradient_of_loss(losses.binary_crossentropy, K.softmax, np.array([[3.0]]), np.array([[0.0]]))
+        assert value[0] == pytest.approx(-np.log(EPS), rel=1e-2)
+
+
+def test_sparse_certain_and_wrong():
+    z = K.placeholder(shape=(1, 2), dtype="float64")
+    value = losses.sparse_categorical_crossentropy(K.constant([[1]], dtype="int64"), K.softmax(z))
+    assert K.function([z], [value])([np.array([[40.0, 0.0]])])[0][0] == pytest.approx(40.0)

@@ -233,6 +233,24 @@ def test_siamese_by_heads():
     assert len(siamese.layer.inbound_nodes) == before + 1
 
 
+def test_the_gate_of_a_highway_layer_starts_where_keras_0_says():
+    for level, given, want in (("2.3", {}, 1.0), ("0.3", {}, -2.0), ("0.3", {"transform_bias": -3}, -3.0)):
+        with api_level(level):
+            layer = L.Highway(input_dim=4, **given)
+            Sequential([layer])
+            assert K.get_value(layer.b_carry).tolist() == [want] * 4
+            again = L.Highway.from_config(layer.get_config())
+            Sequential([again])
+            assert K.get_value(again.b_carry).tolist() == [want] * 4
+
+
+def test_the_gate_of_a_highway_layer_in_keras_1():
+    with api_level("1.2"), pytest.warns(UserWarning, match="transform_bias is of Keras 0.x"):
+        layer = L.Highway(input_dim=4, transform_bias=-3)
+    Sequential([layer])
+    assert K.get_value(layer.b_carry).tolist() == [1.0] * 4
+
+
 def test_layers_of_keras_0_put_behind_others():
     both = L.AutoEncoder(L.Dense(2, input_dim=4, name="in"), L.Dense(4, name="out"))
     Sequential([both])

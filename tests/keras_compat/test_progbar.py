@@ -69,6 +69,10 @@ def test_redraws_are_rare(monkeypatch: pytest.MonkeyPatch, wide: None) -> None:
     for i in range(10_000):
         bar.update(i + 1)
     assert out.writes == 2  # the first and the last
+    bar = Progbar(10_000, interval=60.0)
+    for i in range(4):
+        bar.update(i + 1, force=True)
+    assert out.writes == 6  # each of them, as told
 
 
 def test_a_log_gets_whole_lines_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from keras_compat import callbacks
 from keras_compat.dialect.level import api_level
 from keras_compat.engine import data as D
 from keras_compat.engine.training import shuffled_batches
-from keras_compat.layers import Activation, Dense, Dropout, Input
+from keras_compat.layers import Activation, Dense, Dropout, Input, SimpleRNN
 from keras_compat.models import Model, Sequential
 from keras_compat.optimizers import SGD
 
@@ -499,3 +499,12 @@ def test_steps_for_a_model_fed_by_tensors() -> None:
     history = model.fit(steps_per_epoch=3, epochs=1, verbose=0).history
     assert history["loss"][0] == pytest.approx(np.mean(losses), rel=1e-5)
     assert model.evaluate(steps=1, verbose=0) == pytest.approx(step(w, X, Y, 0.1)[1], rel=1e-4)
+
+
+def test_predict_of_less_than_a_batch_with_states() -> None:
+    """Keras refuses samples that the batch size does not divide only where there is more than one batch of them."""
+    model = Sequential([SimpleRNN(2, stateful=True, batch_input_shape=(1, 3, 2))])
+    x = RNG.normal(size=(1, 3, 2))
+    assert model.predict(x).shape == (1, 2)
+    with pytest.raises(ValueError, match="divided by the batch size. Found: 3 samples with batch size 2"):
+        model.predict(np.repeat(x, 3, axis=0), batch_size=2)

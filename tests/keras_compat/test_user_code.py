@@ -758,8 +758,8 @@ def test_configs_of_penalties_as_keras_1_writes_them(level: str) -> None:
 
     with CustomObjectScope({"Odd": Odd}):
         assert regularizers.get(Odd(3.0).get_config()).k == 3.0
-    assert regularizers.get({"name": "l2", "l": 0.5}).get_config()["l2"] == 0.5
-    assert constraints.get({"name": "maxnorm", "m": 3.0}).get_config()["max_value"] == 3.0
+    assert regularizers.get({"name": "L1L2Regularizer", "l1": 0.0, "l2": 0.5}).get_config()["l2"] == 0.5
+    assert constraints.get({"name": "MaxNorm", "m": 3.0}).get_config()["max_value"] == 3.0
     with pytest.raises(ValueError, match="expected the name of a known regularizer; got 'Odd'"):
         regularizers.get({"name": "Odd"})
 

@@ -180,6 +180,27 @@ SAMPLES = {
             skip=_FIXED,
         ),
     ],
+    "place_in": [
+        Sample(
+            array(3, 2, seed=1),
+            oracle=lambda g, **params: _place(g, np.zeros((3, 5)), (slice(None), slice(1, 5, 2))),
+            pattern=((None, None, None), (1, 5, 2)),
+            shape=(3, 5),
+            dtype=np.dtype(np.float64),
+            name="slices",
+            skip={**_FIXED, "float32": "the dtype is given", "dtypes": "the dtype is given"},
+        ),
+        Sample(
+            array(4, 2, seed=1),
+            _ROWS,
+            oracle=lambda g, i, **params: _place(g, np.zeros((3, 2)), i),
+            pattern=("array",),
+            shape=(3, 2),
+            dtype=np.dtype(np.float64),
+            name="rows",
+            skip={**_FIXED, "float32": "the dtype is given", "dtypes": "the dtype is given"},
+        ),
+    ],
     "index_update": [
         *_indexing(lambda x, v, key: at.index_update(x, v, *_key(key)), _update, _value),
         Sample(

@@ -48,6 +48,8 @@ def nothing_chosen(monkeypatch):
         ((None, 28, 28, 1), "old", "1.2", None),
         ((None, 3, 100, 3), "old", "2.3", None),  # both could be the channels
         ((None, 16, 32, 32), "old", "1.2", None),  # no picture
+        ((None, 4, 4, 2), "either", "1.2", None),  # two maps of 4 x 4, no four channels of 4 x 2
+        ((None, 3, 3, 8), "old", "1.2", None),
         ((None, 3, 100), "old", "1.2", None),
     ],
 )

@@ -52,7 +52,7 @@ BY_WORD = {
 # What a class needs although its signature does not say so.
 ALWAYS = {"layers:InputLayer": {"input_shape": (4,)}}
 BY_KIND = {
-    "initializer": "orthogonal",
+    "initializer": "he_uniform",  # nowhere a default
     "activation": "tanh",
     "integer": 4,
     "integers": 2,

@@ -55,7 +55,9 @@ def test_every_old_name_is_one_that_the_layer_was_called_with() -> None:
     for layer in (old, new):
         assert layer.W_regularizer is layer.kernel_regularizer
         assert layer.b_constraint is layer.bias_constraint
-        assert layer.init is layer.kernel_initializer
+        weight = layer.init((3, 2, 1, 4), name="w")  # a function of shape and name that makes a variable
+        assert K.is_variable(weight) and weight.shape == (3, 2, 1, 4) and weight.name == "w"
+        assert layer.init.__name__ == "VarianceScaling"
         assert layer.bias is None  # Keras 2's name of the weight, not made yet
 
 

@@ -187,13 +187,14 @@ def test_arguments_are_not_changed():
     kwargs = {"init": "glorot_normal", "output_dim": 3}
     translate(SPECS["layers:Dense"], (), kwargs)
     assert kwargs == {"init": "glorot_normal", "output_dim": 3}
-    first = Call("layers:Dense")(3, init="glorot_normal")["kernel_initializer"]
+    first = Call("layers:Dense", "1.2")(3, init="glorot_normal")["kernel_initializer"]
     first["config"]["scale"] = 99
-    assert Call("layers:Dense")(3, init="glorot_normal")["kernel_initializer"]["config"]["scale"] == 1.0
+    again = Call("layers:Dense", "1.2")(3, init="glorot_normal")["kernel_initializer"]
+    assert again["config"]["scale"] == 1.0
 
 
 def test_one_old_word_for_two_new_ones():
-    got = Call("layers:SeparableConv2D")(8, 3, 3, init="he_normal")
+    got = Call("layers:SeparableConv2D", "1.2")(8, 3, 3, init="he_normal")
     expected = plain_normal(2.0, "fan_in")
     assert got["depthwise_initializer"] == got["pointwise_initializer"] == expected
 
@@ -282,22 +283,25 @@ def test_a_config_written_by_1_2_2():
     ],
 )
 def test_initializers_mean_what_they_meant(name, meaning):
-    assert Call("layers:Dense")(3, init=name)["kernel_initializer"] == meaning
-    assert Call("layers:Dense")(3, kernel_initializer=name)["kernel_initializer"] == name
+    """At level 1.2; genuine Keras 2 read the names under old words as its own (golden: legacy_spelling)."""
+    assert Call("layers:Dense", "1.2")(3, init=name)["kernel_initializer"] == meaning
+    assert Call("layers:Dense", "1.2")(3, kernel_initializer=name)["kernel_initializer"] == name
+    for level in ("2.2", "2.3"):
+        assert Call("layers:Dense", level)(3, init=name)["kernel_initializer"] == name
 
 
 @pytest.mark.parametrize("name", ["glorot_normal", "he_normal"])
 def test_the_scaled_normals_have_the_deviation_of_1_2_2(name):
     """1.2.2: sqrt(2 / (fan_in + fan_out)) and sqrt(2 / fan_in)."""
     fan_in, fan_out = 30, 50
-    config = Call("layers:Dense")(3, init=name)["kernel_initializer"]["config"]
+    config = Call("layers:Dense", "1.2")(3, init=name)["kernel_initializer"]["config"]
     n = {"fan_in": fan_in, "fan_avg": (fan_in + fan_out) / 2}[config["mode"]]
     expected = {"glorot_normal": 2 / (fan_in + fan_out), "he_normal": 2 / fan_in}[name]
     assert np.isclose(config["scale"] / n, expected)
 
 
 def test_kernels_of_three_dimensions_keep_the_fans_of_1_2_2():
-    config = Call("layers:LocallyConnected1D")(3, 2, init="glorot_uniform")["kernel_initializer"]["config"]
+    config = Call("layers:LocallyConnected1D", "1.2")(3, 2, init="glorot_uniform")["kernel_initializer"]["config"]
     assert config["legacy_fans"] is True
     assert Call("layers:LocallyConnected1D", "1.2")(3, 2)["kernel_initializer"]["config"]["legacy_fans"] is True
     assert "kernel_initializer" not in Call("layers:LocallyConnected1D")(3, 2)
@@ -345,6 +349,11 @@ def test_paddings_of_each_side(path, padding, pairs):
 def test_what_nothing_stands_for_is_refused(path, kwargs, message):
     with pytest.raises(DialectError, match=message):
         translate(SPECS[path], (), {"filters": 3, **kwargs} if path == "layers:Conv2D" else kwargs)
+
+
+def test_an_old_word_with_a_value_it_never_took_is_a_value_error():
+    with pytest.raises(ValueError, match="dim_ordering is one of"):
+        translate(SPECS["layers:Conv2D"], (), {"filters": 3, "dim_ordering": "middle"})
 
 
 def test_what_is_gone_without_harm_is_dropped_with_a_note():
