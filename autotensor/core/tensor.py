@@ -285,7 +285,7 @@ class Variable(Tensor):
     a gradient taken through an eager result that was recorded before an ``assign`` raises ``GradError``.
 
     Operations on a ``deferred`` Variable are never computed eagerly: their results are symbolic and follow the value
-    at every evaluation, as in Keras.
+    at every evaluation, as in Keras. As it compares by identity, it is true as any object is.
     """
 
     tracked = True
@@ -311,6 +311,10 @@ class Variable(Tensor):
                 "its present value would be frozen into the step. Compute with the Variable itself."
             )
         return super()._value(asked)
+
+    def __bool__(self) -> bool:
+        # A layer asks `if self.bias:`; that the bias is 0 today must not leave it out of the graph.
+        return True if self.deferred else super().__bool__()
 
     def numpy(self) -> np.ndarray:
         """A copy of the value: the buffer itself is rewritten by updates."""

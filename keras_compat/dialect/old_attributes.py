@@ -40,6 +40,10 @@ def add(cls: type, spec: Spec) -> None:
         if gather.how == "tuple":
             for position, part in enumerate(gather.parts):
                 _set(cls, part, _item(gather.target, position))
+        elif gather.how == "input_shape":
+            for part in gather.parts:
+                if part in spec.legacy:
+                    _set(cls, part, _length_of_input(-1 if part == "input_dim" else 1))
 
 
 def _set(cls: type, word: str, read: Callable[[Any], Any]) -> None:
@@ -73,6 +77,17 @@ def _variable_maker(initializer: Any) -> Callable[..., Any]:
 
     make.__name__ = getattr(initializer, "__name__", type(initializer).__name__)
     return make
+
+
+def _length_of_input(axis: int) -> Callable[[Any], Any]:
+    """``input_dim`` and ``input_length``: of the first call, or as the constructor was told; else None."""
+
+    def read(layer: Any) -> Any:
+        nodes = layer._inbound_nodes
+        shape = nodes[0].input_shapes[0] if nodes else getattr(layer, "batch_input_shape", None)
+        return None if shape is None else shape[axis]
+
+    return read
 
 
 def _item(target: str, position: int) -> Callable[[Any], Any]:

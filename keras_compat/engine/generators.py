@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from keras_compat import callbacks as cbks
-from keras_compat.engine import data as D
 from keras_compat.utils.generic_utils import warn
 
 

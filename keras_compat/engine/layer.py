@@ -748,7 +748,8 @@ class Layer:
 
     @input.setter
     def input(self, tensor: Any) -> None:
-        pass  # layers of Keras 0.x set a placeholder here; the calls of the layer tell
+        # Keras 0.x's: layers set a placeholder here, tests of a layer a variable. Calls of the layer count more.
+        self._input_given = tensor
 
     @property
     def output(self) -> Any:
@@ -815,17 +816,27 @@ class Layer:
     def get_input(self, train: bool = False) -> Any:
         """The input tensor (Keras 0.x); inside ``get_output`` that of the call under way."""
         now = self.__dict__.get("_input_now")
-        return self.input if now is None else now
+        if now is not None:
+            return now
+        self._call_given()
+        return self.input
+
+    def _call_given(self) -> None:
+        given = self.__dict__.get("_input_given")
+        if given is not None and not self._inbound_nodes:
+            self(given)
 
     def get_output(self, train: bool = False) -> Any:
         """The output tensor, in the training phase or not (Keras 0.x)."""
         if self.__dict__.get("_input_now") is not None:
             return self._input_now
+        self._call_given()
         outputs = K.replace(to_list(self.output), K.phase_givens(1 if train else 0))
         return unpack_singleton(outputs)
 
     def get_output_mask(self, train: bool = False) -> Any:
         """The mask of the output (Keras 0.x)."""
+        self._call_given()
         return self.output_mask
 
     def get_params(self) -> tuple[list[Any], list[Any], list[Any], list[Any]]:

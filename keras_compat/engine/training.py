@@ -6,10 +6,11 @@ one graph (see ``_Steps``). What is done per batch beside that call is kept to a
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -262,6 +263,7 @@ class Model(Network):
         self._is_compiled = True
         self._accuracy_shown = False
         self._steps = self._fast_train = self._fast_test = None
+        self._own_steps = {}
         if self.inputs is not None and self.outputs is not None and self.built:
             self._build_objective()
         else:
@@ -501,7 +503,13 @@ class Model(Network):
 
     @predict_function.setter
     def predict_function(self, function: Any) -> None:
+        if function is not None:
+            function = functools.partial(self._predict_by_hand, function)
         self._predict_function, self._fast_predict = function, None
+
+    def _predict_by_hand(self, own: Callable[[list[Any]], Any], *arrays: Any) -> list[Any]:
+        fed = [*arrays, 0.0] if self._uses_dynamic_learning_phase() else list(arrays)
+        return [np.asarray(value) for value in own(fed)]
 
     def _uses_dynamic_learning_phase(self) -> bool:
         return self.uses_learning_phase and not isinstance(K.learning_phase(), int)

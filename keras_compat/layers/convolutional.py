@@ -286,6 +286,11 @@ class _Conv(_Convolution):
     def W(self, weight: Any) -> None:
         self.kernel = weight
 
+    @property
+    def W_shape(self) -> Any:
+        """The shape of the kernel, by Keras 1's name."""
+        return K.int_shape(self.kernel)
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "filters": self.filters,

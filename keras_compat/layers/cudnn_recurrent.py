@@ -12,7 +12,7 @@ from typing import Any
 from keras_compat import backend as K
 from keras_compat import constraints, initializers, regularizers
 from keras_compat.engine.registry import register
-from keras_compat.layers.recurrent import CellLayer, GRUCell, LSTMCell, forget_bias
+from keras_compat.layers.recurrent import CellLayer, DenseCell, GRUCell, LSTMCell, forget_bias
 
 _CONFIG = (
     "kernel_initializer",
@@ -33,7 +33,35 @@ def _transposed_parts(weight: Any, units: int, count: int, rows: int) -> Any:
     return K.concatenate([K.transpose(K.reshape(part, (units, rows))) for part in parts])
 
 
-class CuDNNGRUCell(GRUCell):
+class _CuDNNCell(DenseCell):
+    """A cell that keeps the weights of cuDNN beside the ones it computes with."""
+
+    def _keep_own(self, kernel: Any, recurrent: Any, bias: Any) -> None:
+        self._own = {"kernel": kernel, "recurrent_kernel": recurrent, "bias": bias}
+
+    def part(self, name: str) -> Any:
+        """A weight of cuDNN's: kernel, recurrent_kernel, bias, or a gate's part of it, such as kernel_i, bias_i.
+
+        The first half of the bias, added to the inputs' product, is bias_i_i, bias_f_i and so on.
+        """
+        own, units, gates = self._own, self.units, self.gates
+        if name in own:
+            return own[name]
+        of_inputs = name.startswith("bias_") and name.endswith("_i") and name.count("_") == 2
+        stem, _, gate = (name.removesuffix("_i") if of_inputs else name).rpartition("_")
+        start = gates.index(gate) * units
+        if stem == "bias":
+            start += 0 if of_inputs else len(gates) * units
+            return own["bias"][start : start + units]
+        return own[stem][:, start : start + units]
+
+    def has_part(self, name: str) -> bool:
+        """Whether :meth:`part` knows the name."""
+        names = [f"{w}_{g}" for w in ("kernel", "recurrent_kernel", "bias") for g in self.gates]
+        return "_own" in self.__dict__ and name in {*self._own, *names, *[f"bias_{g}_i" for g in self.gates]}
+
+
+class CuDNNGRUCell(GRUCell, _CuDNNCell):
     """GRU cell with cuDNN's weights: kernel (n, 3 * units), recurrent_kernel (units, 3 * units), bias (6 * units,)."""
 
     def build(self, input_shape: Any = None) -> None:
@@ -41,13 +69,14 @@ class CuDNNGRUCell(GRUCell):
         kernel = self._weight("kernel", "kernel", (n, 3 * u), self.kernel_initializer)
         recurrent = self._weight("recurrent", "recurrent_kernel", (u, 3 * u), self.recurrent_initializer)
         bias = self._weight("bias", "bias", (6 * u,), self.bias_initializer)
+        self._keep_own(kernel, recurrent, bias)
         self.kernel = _transposed_parts(kernel, u, 3, n)
         self.recurrent_kernel = _transposed_parts(recurrent, u, 3, u)
         self.bias = K.reshape(bias, (2, 3 * u))
         self.built = True
 
 
-class CuDNNLSTMCell(LSTMCell):
+class CuDNNLSTMCell(LSTMCell, _CuDNNCell):
     """LSTM cell with cuDNN's weights: kernel (n, 4 * units), recurrent_kernel (units, 4 * units), bias (8 * units,)."""
 
     def build(self, input_shape: Any = None) -> None:
@@ -56,6 +85,7 @@ class CuDNNLSTMCell(LSTMCell):
         recurrent = self._weight("recurrent", "recurrent_kernel", (u, 4 * u), self.recurrent_initializer)
         start = forget_bias(self.bias_initializer, u, 5) if self.unit_forget_bias else self.bias_initializer
         bias = self._weight("bias", "bias", (8 * u,), start)
+        self._keep_own(kernel, recurrent, bias)
         self.kernel = _transposed_parts(kernel, u, 4, n)
         self.recurrent_kernel = _transposed_parts(recurrent, u, 4, u)
         self.bias = bias[: 4 * u] + bias[4 * u :]
@@ -68,6 +98,12 @@ class _CuDNNRNN(CellLayer):
     def _init_cudnn(self, cell: Any, arguments: dict[str, Any]) -> None:
         self._init_layer(cell, arguments)
         self.supports_masking = False
+
+    def __getattr__(self, name: str) -> Any:
+        cell = self.__dict__.get("cell")
+        if cell is not None and cell.has_part(name):
+            return cell.part(name)
+        return super().__getattr__(name)
 
     def call(
         self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None, constants: Any = None

@@ -231,11 +231,12 @@ class RNN(Layer):
         kwargs: dict[str, Any],
     ) -> None:
         """The part of ``__init__`` that does not speak of a cell."""
-        if "input_dim" in kwargs or "input_length" in kwargs:
-            shape = (kwargs.pop("input_length", None), kwargs.pop("input_dim", None))
-            if "input_shape" not in kwargs and "batch_input_shape" not in kwargs:
-                kwargs["input_shape"] = shape
+        shape = (kwargs.pop("input_length", None), kwargs.pop("input_dim", None))
+        if shape != (None, None) and "input_shape" not in kwargs and "batch_input_shape" not in kwargs:
+            kwargs["input_shape"] = shape
         Layer.__init__(self, **kwargs)
+        declared = getattr(self, "batch_input_shape", None) or (None, *shape)
+        self.input_length, self.input_dim = declared[1:3] if len(declared) == 3 else (None, None)
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.go_backwards = go_backwards
@@ -700,7 +701,7 @@ class DenseCell(SequenceCell):
             if whole is not None and not isinstance(whole, (int, float, str)) and hasattr(whole, "ndim"):
                 start = self.gates.index(gate) * self.units
                 return whole[..., start : start + self.units]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return object.__getattribute__(self, name)  # says what is missing, also within a property
 
     def _parts(self, x: Any) -> list[Any]:
         """The gates' shares of the last axis."""
@@ -1101,12 +1102,10 @@ class CellLayer(Recurrent):
         own = self.__dict__
         if name.startswith("__") or "cell" not in own or name in ("states", "cell", "input_spec"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if name == "input_dim" and own.get("_built"):
-            return self.input_spec[0].shape[-1]
         known = name in _OLD_NAMES or name in ("kernel", "recurrent_kernel", "bias")
         if known or name.rpartition("_")[2] in own["cell"].gates:
             return getattr(own["cell"], name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return object.__getattribute__(self, name)  # says what is missing, also within a property
 
     def _state_shapes(self, input_shape: Any) -> list[tuple[Any, ...]]:
         return RNN._state_shapes(self, input_shape)
@@ -1116,6 +1115,7 @@ class CellLayer(Recurrent):
 
     def build(self, input_shape: Any = None) -> None:
         RNN.build(self, input_shape)
+        self.input_dim = self.input_spec[0].shape[-1]
 
     def call(
         self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None, constants: Any = None

@@ -10,7 +10,8 @@ import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 # Keras 1 has it here.
 from keras_compat.utils.progbar import Progbar as Progbar
@@ -19,6 +20,33 @@ from keras_compat.utils.progbar import Progbar as Progbar
 TIMEOUT = 10.0
 
 _CHUNK = 1 << 16
+
+
+class Sequence:
+    """Base of a source of batches with a known number of them: ``len(s)`` batches, each ``s[i]``.
+
+    A subclass defines ``__len__`` and ``__getitem__``, which gives ``(x, y)`` or ``(x, y, sample_weight)``, and
+    ``on_epoch_end`` if the batches are to change from epoch to epoch.
+    """
+
+    # Batches may be asked for in any order and by several workers: Keras knows a sequence by this.
+    use_sequence_api = True
+
+    def __getitem__(self, index: int) -> Any:
+        """The batch at a place."""
+        raise NotImplementedError(f"[{type(self).__name__}] a Sequence defines __getitem__(index).")
+
+    def __len__(self) -> int:
+        """Number of batches in an epoch."""
+        raise NotImplementedError(f"[{type(self).__name__}] a Sequence defines __len__().")
+
+    def on_epoch_end(self) -> None:
+        """Called after each epoch."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of one epoch."""
+        for index in range(len(self)):
+            yield self[index]
 
 
 def keras_home() -> str:

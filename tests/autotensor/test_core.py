@@ -302,6 +302,14 @@ def test_deferred_variable_gives_symbolic_results():
     assert w.numpy().tolist() == [1, 2]
 
 
+def test_a_deferred_variable_is_true_whatever_its_value():
+    for value in (np.zeros(3), np.zeros(1), 0.0):
+        assert at.Variable(value, deferred=True)
+    assert not at.Variable(0.0)
+    with pytest.raises(at.ShapeError):
+        bool(at.Variable(np.zeros(3)))
+
+
 def test_deferred_block():
     w = at.Variable(np.array([1.0, 2.0]))
     assert not at.tanh(w).is_symbolic

@@ -16,6 +16,11 @@ from keras_compat.models import Model
 from tests.keras_compat.conv_oracles import correlate, floats
 
 
+def called(layer: Any, shape: tuple[int, ...]) -> Any:
+    layer(L.Input(shape))
+    return layer
+
+
 @pytest.mark.parametrize(
     ("make", "names"),
     [
@@ -42,6 +47,12 @@ from tests.keras_compat.conv_oracles import correlate, floats
         ),
         (lambda: L.MaxPooling1D(pool_length=3), {"pool_length": 3, "stride": 3, "border_mode": "valid"}),
         (lambda: L.UpSampling1D(length=3), {"length": 3}),
+        (lambda: L.Dense(3, input_dim=5), {"input_dim": 5}),
+        (lambda: L.Dense(3), {"input_dim": None}),
+        (lambda: L.LSTM(3, input_dim=5, input_length=7), {"input_dim": 5, "input_length": 7}),
+        (lambda: L.LSTM(3, input_shape=(None, 5)), {"input_dim": 5, "input_length": None}),
+        (lambda: called(L.Convolution1D(4, 3), (7, 5)), {"input_dim": 5, "input_length": 7}),
+        (lambda: called(L.Convolution2D(4, 3, 2, dim_ordering="th"), (3, 7, 5)), {"W_shape": (4, 3, 3, 2)}),
     ],
 )
 def test_old_names_are_read(make: Any, names: dict[str, Any]) -> None:
