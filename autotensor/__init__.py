@@ -14,7 +14,7 @@ from numpy import bool_ as bool  # noqa: F401 (not in __all__: it would hide Pyt
 from numpy import finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
 from autotensor import config, errors
-from autotensor.core.state import deferred, enable_grad, is_tracking, no_grad
+from autotensor.core.state import deferred, enable_grad, immediate, is_immediate, is_tracking, no_grad
 from autotensor.core.tensor import Tensor, Variable, placeholder, register_library
 from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError, NanError, ShapeError, TraceError
 from autotensor.graph.compile import Function, compile, evaluate, function
@@ -53,7 +53,7 @@ newaxis = None
 _BUILTINS = {"abs", "all", "any", "max", "min", "pow", "round", "sum"}
 
 __all__ = [
-    "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred",
+    "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred", "immediate", "is_immediate",
     "Function", "function", "compile", "evaluate", "show", "print_value", "reshape_to", "register_library",
     "config", "errors", "linalg", "random",
     "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "ShapeError", "TraceError",

@@ -35,22 +35,13 @@ def decode(
         beam_width=beam_width,
         top_paths=top_paths,
         blank=-1,
+        merge_repeated=None if greedy else merge_repeated,
     )
     found = []
     for k in range(1 if greedy else top_paths):
-        path = _without_repeats(paths[k]) if merge_repeated and not greedy else paths[k]
-        columns = at.permute_dims(path, (1, 0))  # each sequence is filled from the left: cut what is empty in all
+        columns = at.permute_dims(paths[k], (1, 0))  # each sequence is filled from the left: cut what is empty in all
         found.append(at.permute_dims(columns[at.any(columns >= 0, axis=1)], (1, 0)))
     return found, scores
-
-
-def _without_repeats(path: Any) -> Any:
-    """Each run of equal labels as one, filled up with -1 again: (n, longest) -> (n, longest)."""
-    kept = at.concat([path[:, :1] >= 0, at.logical_and(path[:, 1:] != path[:, :-1], path[:, 1:] >= 0)], axis=1)
-    # A stable order with what is kept in front.
-    order = at.argsort(at.astype(at.logical_not(kept), "int64"), axis=1)
-    moved = at.take_along_axis(at.where(kept, path, -1), order, axis=1)
-    return moved
 
 
 def dense_to_sparse(labels: Any, label_lengths: Any) -> Any:

@@ -36,9 +36,12 @@ _LAYOUTS = _settings.LAYOUTS
 # -- settings ---------------------------------------------------------------------------------------------------------
 
 
+_BACKEND = "autotensor"  # programs of Keras 0.x and 1.0 compare K._BACKEND
+
+
 def backend() -> str:
     """The name of the backend. Not 'tensorflow': programs that see that name import it."""
-    return "autotensor"
+    return _BACKEND
 
 
 def floatx() -> str:
@@ -159,9 +162,11 @@ _phase_value: int | None = None
 def learning_phase() -> Any:
     """The learning phase: 0 or 1 if set by :func:`set_learning_phase`, else a boolean placeholder to feed.
 
-    Where the placeholder is not fed it counts as 0, testing.
+    Where the placeholder is not fed it counts as 0, testing; so it does where layers are called on values.
     """
-    return _phase_placeholder if _phase_value is None else _phase_value
+    if _phase_value is not None:
+        return _phase_value
+    return 0 if at.is_immediate() else _phase_placeholder
 
 
 def set_learning_phase(value: int) -> None:
@@ -877,12 +882,14 @@ def dropout(x: Any, level: float, noise_shape: Any = None, seed: int | None = No
     """Set a fraction ``level`` of the elements to 0 and divide the others by ``1 - level``, anew at each evaluation.
 
     ``noise_shape`` has 1 for each axis along which one decision is shared: ``(batch, 1, channels)`` drops channels.
+    A shorter one is of the last axes.
     """
     x = _floating(x)
     if not 0 <= level < 1:
         raise ValueError(f"[dropout] level must be in interval [0, 1); got {level}. It is the fraction to drop.")
     if noise_shape is not None:
         noise_shape = [d if isinstance(d, int) and d != -1 else None for d in _dims(noise_shape)]
+        noise_shape = [1] * (x.ndim - len(noise_shape)) + noise_shape
     with at.deferred():
         return at.random.dropout(x, level, noise_shape, generator=_generator(seed))
 
@@ -1180,10 +1187,14 @@ def cumprod(x: Any, axis: int = 0) -> Any:
 def reshape(x: Any, shape: Any) -> Any:
     """The elements in another shape; -1 for at most one dimension, others may be items of :func:`shape`.
 
-    A dimension that is computed from such items counts as -1: it follows from the number of elements.
+    A dimension that is computed from such items counts as -1: it follows from the number of elements. So does None,
+    as in ``(x.shape[0], 8)`` of a program for Theano; beside another -1 it is the dimension of x in that place.
     """
     x = _tensor(x)
     asked = tuple([-1 if isinstance(d, at.Tensor) else d for d in _dims(shape)])
+    if asked.count(-1) > 1 and isinstance(shape, (tuple, list)):
+        links = [(x, i) if d is None and i < x.ndim else given for i, (d, given) in enumerate(zip(shape, asked))]
+        asked = tuple([x.shape[d[1]] or d if isinstance(d, tuple) and d[0] is x else d for d in links])
     dims = tuple([d if isinstance(d, int) else -1 for d in asked])
     if asked.count(-1) <= 1 < dims.count(-1):
         refs = [d[0] for d in asked if not isinstance(d, int)]
@@ -1319,8 +1330,18 @@ def slice(x: Any, start: Any, size: Any) -> Any:
         raise ValueError(
             f"[slice] expected one number per axis of {x.shape}; got start {start} and size {size}. Use -1 for 'all'."
         )
-    ends = [None if n == -1 else s + n for s, n in zip(first, length)]
+    for axis, n in enumerate(length):
+        if not (isinstance(first[axis], int) and (isinstance(n, int) or _same_length(n, x, axis))):
+            raise ValueError(
+                f"[slice] expected numbers, or K.shape(x)[{axis}] as the size of axis {axis}; got start {start} and "
+                f"size {size}. Use -1 for 'to the end'."
+            )
+    ends = [s + n if isinstance(n, int) and n != -1 else None for s, n in zip(first, length)]
     return x[tuple([builtins.slice(s, e) for s, e in zip(first, ends)])]
+
+
+def _same_length(link: Any, x: Any, axis: int) -> bool:
+    return isinstance(link, tuple) and link[0] is x and link[1] == axis
 
 
 def reverse(x: Any, axes: Any) -> Any:
@@ -1948,7 +1969,7 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     target = _tensor(target)
     axis = _axis_of("sparse_categorical_crossentropy", output, axis)
     if target.ndim == output.ndim:
-        target = at.squeeze(target, axis) if target.shape[axis] == 1 else at.reshape(target, (-1,))
+        target = at.squeeze(target, axis) if target.shape[axis] in (1, None) else at.reshape(target, (-1,))
     elif target.ndim == 1 and output.ndim > 2:
         return sparse_categorical_crossentropy(
             target=target, output=at.reshape(output, (-1, output.shape[axis])), from_logits=from_logits
@@ -2068,7 +2089,7 @@ def ctc_decode(
     greedy: bool = True,
     beam_width: int = 100,
     top_paths: int = 1,
-    merge_repeated: bool = False,
+    merge_repeated: bool | None = None,
 ) -> tuple[list[Any], Any]:
     """Label sequences that the output of a softmax stands for.
 
@@ -2078,13 +2099,16 @@ def ctc_decode(
         greedy: take the most probable class at each step; else search with a beam.
         beam_width: how many beginnings the search keeps at each step.
         top_paths: how many sequences the search returns.
-        merge_repeated: write runs of equal labels in the sequences of the search as one.
+        merge_repeated: write runs of equal labels in the sequences of the search as one. By default not; up to API
+            level 2.2 yes, which was TensorFlow's default.
 
     Returns:
         A list (of one tensor if greedy, else of ``top_paths``, best first) of int64 labels ``(samples, longest)``,
         filled up with -1; and a tensor: minus the sum of the logarithms of the highest probabilities ``(samples, 1)``
         if greedy, else the log probabilities of the sequences ``(samples, top_paths)``.
     """
+    if merge_repeated is None:
+        merge_repeated = get_api_level() != "2.3"
     return _backend_ctc.decode(y_pred, input_length, greedy, beam_width, top_paths, _EPSILON, merge_repeated)
 
 

@@ -156,7 +156,7 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
             arrays.append(data)
             if x.tracked:
                 tracked = True
-                if x.deferred:
+                if x.deferred and not state.immediate:
                     symbolic = True
             if x.version:
                 written = True

@@ -24,6 +24,7 @@ class Trace(Protocol):
 class _State(threading.local):
     tracking: bool = True
     deferred: bool = False
+    immediate: bool = False
     replaying: bool = False  # the compiler at work: nothing is computed, also not of constants
     trace: Trace | None = None
     made: list[Node] | None = None  # symbolic operations recorded in the innermost ``recording()`` block
@@ -54,12 +55,26 @@ def enable_grad() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Build symbolic graphs only: random operations have no value until a compiled function runs."""
-    before, state.deferred = state.deferred, True
+    """Build symbolic graphs only: random operations have no value until a compiled function runs.
+
+    Without effect inside ``immediate()``.
+    """
+    before, state.deferred = state.deferred, not state.immediate
     try:
         yield
     finally:
         state.deferred = before
+
+
+@contextmanager
+def immediate() -> Iterator[None]:
+    """Compute on values: deferred Variables count as what they hold now, random operations draw at once."""
+    before = state.immediate, state.deferred
+    state.immediate, state.deferred = True, False
+    try:
+        yield
+    finally:
+        state.immediate, state.deferred = before
 
 
 @contextmanager
@@ -83,6 +98,11 @@ def recording() -> Iterator[list[Node]]:
         yield made
     finally:
         state.made, state.deferred = before
+
+
+def is_immediate() -> bool:
+    """True inside ``immediate()``."""
+    return state.immediate
 
 
 def is_tracking() -> bool:

@@ -120,6 +120,11 @@ class Tensor:
         return self.data is None
 
     @property
+    def waits(self) -> bool:
+        """True when operations on it are not computed now: it has no value yet, or is a deferred Variable."""
+        return self.data is None or (self.deferred and not state.immediate)
+
+    @property
     def requires_grad(self) -> bool:
         """True when gradients flow to or through this tensor."""
         return self.tracked and self.dtype.kind == "f"
@@ -284,8 +289,8 @@ class Variable(Tensor):
     Graphs built on it follow its value: a compiled function reads it at call time. The buffer is written in place, so
     a gradient taken through an eager result that was recorded before an ``assign`` raises ``GradError``.
 
-    Operations on a ``deferred`` Variable are never computed eagerly: their results are symbolic and follow the value
-    at every evaluation, as in Keras. As it compares by identity, it is true as any object is.
+    Operations on a ``deferred`` Variable are not computed eagerly: their results are symbolic and follow the value
+    at every evaluation, as in Keras. Inside ``immediate()`` it counts as what it holds now. As it compares by identity, it is true as any object is.
     """
 
     tracked = True

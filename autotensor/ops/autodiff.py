@@ -11,7 +11,7 @@ import numpy as np
 from autotensor.core.aval import Aval, Operand, result_dtype, shape_of
 from autotensor.core.grad import backpropagate, blocking_op, topological
 from autotensor.core.op import defop
-from autotensor.core.state import enable_grad, no_grad, state
+from autotensor.core.state import enable_grad, immediate, no_grad, state
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import DTypeError, GradError, ShapeError
 from autotensor.ops.creation import asarray, operand
@@ -84,7 +84,10 @@ def _backpropagate(
                 f"[{op}] expected tensors to differentiate by; got {type(x).__name__}. Use at.asarray, and compute the "
                 "output from it."
             )
-    return backpropagate(ys, seeds, xs, create_graph)
+    if any([y.waits for y in ys]):
+        return backpropagate(ys, seeds, xs, create_graph)
+    with immediate():  # values that deferred Variables took part in: their gradients are values, too
+        return backpropagate(ys, seeds, xs, create_graph)
 
 
 def _tensor_grad(

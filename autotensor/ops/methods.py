@@ -153,7 +153,7 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
             "Use v.assign(at.index_update(v, value, index))."
         )
     pattern, arrays = index.parse("setitem", key, self.shape)
-    symbolic = [x for x in (self, value, *arrays) if isinstance(x, Tensor) and (x.data is None or x.deferred)]
+    symbolic = [x for x in (self, value, *arrays) if isinstance(x, Tensor) and x.waits]
     if symbolic:
         raise TraceError(
             "[setitem] a tensor without a value can not be written in place; got "

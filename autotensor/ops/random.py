@@ -131,7 +131,7 @@ def next_key(generator: Generator | None = None, like: Tensor | None = None) -> 
     Symbolic inside ``deferred()``, and where ``like`` is symbolic or a deferred Variable.
     """
     generator = default_generator if generator is None else generator
-    if like is not None and (like.is_symbolic or like.deferred):
+    if like is not None and like.waits:
         with deferred():
             return apply(next_key_op, generator=generator)
     return apply(next_key_op, generator=generator)

@@ -360,7 +360,7 @@ def scan(
     for i, (first, after) in enumerate(zip(states, tops, strict=False)):
         checked_state(i, first.aval, after.aval)
     wholes = [*given[0], *given[1], *given[2], *[x for x, _ in closed.values()]]
-    waiting = next((x for x in wholes if x.is_symbolic or x.deferred), None)
+    waiting = next((x for x in wholes if x.waits), None)
     drawn = [_step_keys(next_key(**node.params, like=waiting), given[1][0]) for node, _ in keys]
     body = Body(
         (*states, *parts, *[x for _, x in keys], *fixed, *[x for _, x in closed.values()]),

@@ -257,6 +257,11 @@ def _set_aliases(package: str) -> None:
             for module in _modules_of(home):
                 if vars(module).get(new) is target and not hasattr(module, old):
                     setattr(module, old, target)
+    for module_name, names in tables.V1_CLASS_NAMES.items():
+        for new, old in names.items():
+            cls = getattr(sys.modules.get(f"{package}.{module_name}"), new, None)
+            if cls is not None:
+                cls.keras_1_name = old
     registry = sys.modules.get(f"{package}.engine.registry")
     if registry is not None:  # configs of Keras 1 name its classes
         for old, new in tables.ALIASES["layers"].items():

@@ -84,6 +84,17 @@ ALIASES: dict[str, dict[str, str]] = {
     "utils.vis_utils": {"plot": "plot_model"},
 }
 
+# What Keras 1 called classes of ours: its automatic names are made of it ("convolution2d_1").
+V1_CLASS_NAMES: dict[str, dict[str, str]] = {
+    "layers": {
+        "Conv1D": "Convolution1D",
+        "Conv2D": "Convolution2D",
+        "Conv3D": "Convolution3D",
+        "Conv2DTranspose": "Deconvolution2D",
+        "SeparableConv2D": "SeparableConvolution2D",
+    },
+}
+
 # Aliases of the table above that need more than the same object under another name: they take other arguments
 # or speak other values, so whoever writes them writes a function.
 ALIASES_WITH_BEHAVIOUR: frozenset[str] = frozenset(

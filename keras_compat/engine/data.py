@@ -233,7 +233,7 @@ def per_output(value: Any, names: Sequence[str], what: str) -> list[Any]:
         if isinstance(value, Mapping) and names[0] in value:
             return [value[names[0]]]
         return [value]
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         if len(value) != len(names):
             raise ValueError(
                 f"[{what}] Provided `{what}` was a list of {len(value)} elements, but the model has {len(names)} "

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_compat import callbacks as cbks
 from keras_compat.utils.generic_utils import warn
+from keras_compat.utils.progbar import Progbar
 
 
 def is_sequence(source: Any) -> bool:
@@ -151,8 +152,14 @@ class GeneratorLoop:
                 break
 
 
-def test_on(model: Any, source: Source, hooks: Any) -> list[float]:
-    """Loss and metrics over the batches of an epoch of a source."""
+def _bar(source: Source, verbose: int) -> Progbar | None:
+    """The progress bar over the batches (or samples) of an epoch of a source, for ``verbose=1``."""
+    return Progbar(source.steps if source.samples is None else source.samples) if verbose == 1 else None
+
+
+def test_on(model: Any, source: Source, hooks: Any, verbose: int = 0) -> list[float]:
+    """Loss and metrics over the batches of an epoch of a source; ``verbose=1`` shows how far it is."""
+    bar = _bar(source, verbose)
     names, stateful = model.metrics_names, model.stateful_metric_names
     model.reset_metrics()
     hooks.on_test_begin()
@@ -165,12 +172,15 @@ def test_on(model: Any, source: Source, hooks: Any) -> list[float]:
             totals[k] = value if names[k] in stateful else totals[k] + value * size
         seen += size
         hooks.on_test_batch_end(i, {"batch": i, "size": size, **dict(zip(names, numbers))})
+        if bar is not None:
+            bar.update(i + 1 if source.samples is None else seen)
     hooks.on_test_end()
     return [v if name in stateful else v / max(seen, 1) for name, v in zip(names, totals)]
 
 
-def predict_on(model: Any, source: Source, hooks: Any) -> list[np.ndarray]:
-    """The outputs of the batches of an epoch of a source, joined."""
+def predict_on(model: Any, source: Source, hooks: Any, verbose: int = 0) -> list[np.ndarray]:
+    """The outputs of the batches of an epoch of a source, joined; ``verbose=1`` shows how far it is."""
+    bar, seen = _bar(source, verbose), 0
     made: list[list[np.ndarray]] = []
     hooks.on_predict_begin()
     for i, batch, size in source.epoch():
@@ -179,6 +189,9 @@ def predict_on(model: Any, source: Source, hooks: Any) -> list[np.ndarray]:
         outputs = model._predictor()(*model._standardize_inputs(x))
         made.append(outputs)
         hooks.on_predict_batch_end(i, {"batch": i, "size": size, "outputs": outputs})
+        seen += size
+        if bar is not None:
+            bar.update(i + 1 if source.samples is None else seen)
     hooks.on_predict_end()
     if not made:
         raise ValueError(f"[{source.what}] expected at least one batch; the generator gave none.")

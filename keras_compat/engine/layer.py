@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -52,8 +52,15 @@ def name_scope(name: str, eager: bool = False) -> Iterator[None]:
 
 
 def automatic_name(cls: type) -> str:
-    """``"dense_1"``, ``"dense_2"``... for the objects of a class."""
-    prefix = to_snake_case(cls.__name__)
+    """``"dense_1"``, ``"dense_2"``... for the objects of a class.
+
+    Keras 1 wrote the name of the class in small letters: ``"batchnormalization_1"`` at API level 1.2,
+    ``"batch_normalization_1"`` later.
+    """
+    if get_api_level() == "1.2":
+        prefix = cls.__dict__.get("keras_1_name", cls.__name__).lower()
+    else:
+        prefix = to_snake_case(cls.__name__)
     return f"{prefix}_{K.get_uid(prefix)}"
 
 
@@ -598,7 +605,7 @@ class Layer:
             inputs = list(inputs)  # the program may go on with its list
         listed = to_list(inputs)
         eager = bool(listed) and not _calls.scopes and all(is_value(x) for x in listed)
-        with name_scope(self.name, eager):
+        with name_scope(self.name, eager), at.immediate() if eager else nullcontext():
             self.assert_input_compatibility(inputs)
             input_shapes = [shape_of(x) for x in listed]
             if not self.built:

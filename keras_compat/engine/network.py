@@ -163,13 +163,13 @@ class Network(Layer):
                 )
             seen.add(id(x))
             if not is_keras_tensor(x):
-                raise ValueError(
+                raise _wrong_end(
                     f"[Model] Input tensors to a {type(self).__name__} must come from `keras.layers.Input`. Received: "
                     f"{x!r} (missing previous layer metadata). Wrap it: Input(tensor=x)."
                 )
         for y in self.outputs:
             if not is_keras_tensor(y):
-                raise ValueError(
+                raise _wrong_end(
                     f"[Model] Output tensors to a {type(self).__name__} must be the output of a Keras `Layer` (thus "
                     f"holding past layer metadata). Found: {y!r}. Wrap the operation in a Lambda layer."
                 )
@@ -180,6 +180,48 @@ class Network(Layer):
     def layers(self) -> list[Any]:
         """The layers, inputs included, in Keras's order."""
         return self._layers
+
+    # Keras 1's and 2.0's names for how the graph is wired.
+
+    @property
+    def input_layers(self) -> list[Any]:
+        """The layers that the inputs come from."""
+        return self._input_layers
+
+    @property
+    def output_layers(self) -> list[Any]:
+        """The layers that the outputs come from."""
+        return self._output_layers
+
+    @property
+    def input_layers_node_indices(self) -> list[int]:
+        """For each input the number of the call of its layer."""
+        return [h[1] for h in self._input_coordinates]
+
+    @property
+    def input_layers_tensor_indices(self) -> list[int]:
+        """For each input its place among the outputs of that call."""
+        return [h[2] for h in self._input_coordinates]
+
+    @property
+    def output_layers_node_indices(self) -> list[int]:
+        """For each output the number of the call of its layer."""
+        return [h[1] for h in self._output_coordinates]
+
+    @property
+    def output_layers_tensor_indices(self) -> list[int]:
+        """For each output its place among the outputs of that call."""
+        return [h[2] for h in self._output_coordinates]
+
+    @property
+    def layers_by_depth(self) -> dict[int, list[Any]]:
+        """The layers by their distance from the outputs."""
+        return self._layers_by_depth
+
+    @property
+    def nodes_by_depth(self) -> dict[int, list[Any]]:
+        """The calls by their distance from the outputs."""
+        return self._nodes_by_depth
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """A layer by its name or by its place; the name wins.

@@ -85,7 +85,7 @@ def loss_weights_by_output(weights: Any, names: Sequence[str]) -> list[float]:
     if isinstance(weights, Mapping):
         _check_keys("loss_weights", weights, names)
         return [weights.get(name, 1.0) for name in names]
-    if isinstance(weights, (list, tuple)):
+    if isinstance(weights, list):
         if len(weights) != len(names):
             raise ValueError(
                 "[compile] When passing a list as loss_weights, it should have one entry per model output. The model "
@@ -95,6 +95,42 @@ def loss_weights_by_output(weights: Any, names: Sequence[str]) -> list[float]:
     raise TypeError(
         f"[compile] Could not interpret loss_weights argument: {weights!r}; expected a list of numbers or a "
         "dictionary. Write loss_weights=[1.0, 0.2]."
+    )
+
+
+def targets_by_output(given: Any, names: Sequence[str]) -> list[Any]:
+    """A tensor to compare with for each output, None where arrays are to be passed.
+
+    Args:
+        given: None, a tensor (of a single output), a list, or a dictionary by output name.
+
+    Raises:
+        ValueError: unknown output names, wrong number.
+        TypeError: something else.
+    """
+    if given is None or (isinstance(given, (list, tuple, dict)) and not given):
+        return [None] * len(names)
+    if isinstance(given, (list, tuple)):
+        if len(given) != len(names):
+            raise ValueError(
+                "[compile] When passing a list as `target_tensors`, it should have one entry per model output. The "
+                f"model has {len(names)} outputs, but you passed target_tensors={given}. Use None for an output that "
+                "arrays are passed for."
+            )
+        return list(given)
+    if isinstance(given, Mapping):
+        _check_keys("target_tensors", given, names)
+        return [given.get(name) for name in names]
+    if K.is_tensor(given) or isinstance(given, np.ndarray):
+        if len(names) != 1:
+            raise ValueError(
+                f"[compile] The model has {len(names)} outputs, but you passed a single tensor as `target_tensors`. "
+                "Expected a list or a dict of tensors."
+            )
+        return [given]
+    raise TypeError(
+        f"[compile] Expected `target_tensors` to be a tensor, a list of tensors or a dict of tensors; got "
+        f"{type(given).__name__}. Write target_tensors=[y]."
     )
 
 
@@ -125,9 +161,9 @@ def check_kind_of_targets(y: Any, fn: Any, output_shape: Any) -> None:
     classes = output_shape[-1]
     if len(shape) == 1:
         shape = (*shape, 1)
-    if len(shape) != len(output_shape) or classes is None:
+    if len(shape) != len(output_shape):
         return
-    if is_loss(fn, "categorical_crossentropy") and shape[-1] == 1 and classes > 1:
+    if is_loss(fn, "categorical_crossentropy") and shape[-1] == 1:
         raise ValueError(
             f"[target] You are passing a target array of shape {shape} while using as loss `categorical_crossentropy`. "
             "`categorical_crossentropy` expects targets to be binary matrices (1s and 0s) of shape (samples, classes): "
@@ -137,6 +173,8 @@ def check_kind_of_targets(y: Any, fn: Any, output_shape: Any) -> None:
             "Alternatively, you can use the loss function `sparse_categorical_crossentropy` instead, which does expect "
             "integer targets."
         )
+    if classes is None:
+        return
     if is_loss(fn, "sparse_categorical_crossentropy") and shape[-1] == classes > 1:
         raise ValueError(
             f"[target] You are passing a target array of shape {shape} while using as loss "

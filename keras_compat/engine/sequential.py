@@ -109,7 +109,7 @@ class Sequential(Model):
             return
         if layer._inbound_nodes and isinstance(layer, Network) and shape is None:
             shape = shape_of(layer.inputs[0])
-        if shape is None and layer._inbound_nodes and len(layer._inbound_nodes[-1].input_shapes) == 1:
+        if shape is None and get_api_level() == "1.2" and layer._inbound_nodes:
             shape = layer._inbound_nodes[-1].input_shapes[0]
         if shape is None:
             if get_api_level() == "1.2":

@@ -27,7 +27,7 @@ from keras_compat.engine import objective as O
 from keras_compat.engine import registry
 from keras_compat.engine.generators import GeneratorEnqueuer as GeneratorEnqueuer
 from keras_compat.engine.layer import Layer as Layer
-from keras_compat.engine.layer import mask_of, shape_of
+from keras_compat.engine.layer import is_value, mask_of, shape_of
 from keras_compat.engine.network import Network
 from keras_compat.engine.training_utils import batch_shuffle as batch_shuffle
 from keras_compat.engine.training_utils import check_array_length_consistency as check_array_length_consistency
@@ -285,7 +285,7 @@ class Model(Network):
             )
         self.loss_weights_list = O.loss_weights_by_output(self.loss_weights, names)
         self.sample_weight_modes = modes = D.sample_weight_modes(self.sample_weight_mode, names)
-        given = D.per_output((self._compile_arguments or {}).get("target_tensors"), names, "target_tensors")
+        given = O.targets_by_output((self._compile_arguments or {}).get("target_tensors"), names)
 
         self.targets: list[Any] = []
         self.sample_weights: list[Any] = []
@@ -307,9 +307,10 @@ class Model(Network):
             shape = shape_of(y)
             target = given[i]
             weights = K.placeholder(ndim=2 if modes[i] == "temporal" else 1, name=f"{name}_sample_weights")
-            if target is None:
+            if target is None or K.is_placeholder(target):
                 want = O.target_shape(fn, shape)
-                target = K.placeholder(shape=want or (None,) * len(shape), name=f"{name}_target", dtype=K.dtype(y))
+                if target is None:
+                    target = K.placeholder(shape=want or (None,) * len(shape), name=f"{name}_target", dtype=K.dtype(y))
                 self._feed_targets.append(target)
                 self._feed_outputs.append(y)
                 self._feed_output_names.append(name)
@@ -554,6 +555,20 @@ class Model(Network):
             array = array[:, None]
         self.build((None, *array.shape[1:]))
 
+    def _set_inputs(self, inputs: Any, outputs: Any = None, training: bool | None = None) -> None:
+        """Give a model without inputs those of its first data, arrays or tensors.
+
+        Raises:
+            ValueError: it has inputs.
+        """
+        if self.inputs:
+            raise ValueError(f"[{self.name}] Model inputs are already set; got {inputs!r}. Make a new model.")
+        listed = to_list(inputs)
+        if self._is_graph_network and self.outputs and all(isinstance(x, at.Tensor) for x in listed):
+            self._set_graph(listed, self.outputs)
+        else:
+            self.build(unpack_singleton([(None, *np.shape(x)[1:]) for x in listed]))
+
     def _standardize_inputs(self, x: Any, what: str = "input") -> list[np.ndarray]:
         arrays = D.standardize(x, self._feed_input_names, self._feed_input_shapes, what)
         return [D.as_kind(a, t.dtype) for a, t in zip(arrays, self._feed_inputs)]
@@ -745,6 +760,9 @@ class Model(Network):
                 validation_steps=validation_steps,
                 validation_freq=validation_freq,
                 class_weight=class_weight,
+                max_queue_size=max_queue_size,
+                workers=workers,
+                use_multiprocessing=use_multiprocessing,
                 shuffle=bool(shuffle),
                 initial_epoch=initial_epoch,
             )
@@ -752,6 +770,18 @@ class Model(Network):
         _check_whole("epochs", epochs)
         _check_whole("initial_epoch", initial_epoch)
         listed = _callback_list(callbacks, "fit")
+        if _holds_tensors(x) or _holds_tensors(y):
+            if steps_per_epoch is None:
+                raise ValueError(
+                    "[fit] If your data is in the form of symbolic tensors, you should specify the `steps_per_epoch` "
+                    "argument (instead of the `batch_size` argument, because symbolic tensors are expected to produce "
+                    f"batches of input data); got steps_per_epoch=None, batch_size={batch_size}."
+                )
+            if validation_split:
+                raise ValueError(
+                    "[fit] If your data is in the form of symbolic tensors, you cannot use `validation_split`; got "
+                    f"{validation_split}. Pass validation_data."
+                )
         batch_size = batch_size or 32
         xs, ys, weights = self._standardize(x, y, sample_weight, class_weight, "fit")
         self._check_trainable()
@@ -825,6 +855,11 @@ class Model(Network):
         _check_whole("initial_epoch", initial_epoch)
         listed = _callback_list(callbacks, "fit_generator")
         self._require_compiled_now("fit_generator")
+        if use_multiprocessing and workers > 1 and not G.is_sequence(generator):
+            warn(
+                "Using a generator with `use_multiprocessing=True` and multiple workers may duplicate your data. "
+                "Please consider using the `keras.utils.Sequence` class."
+            )
         source = G.Source(generator, steps_per_epoch, "fit_generator", samples_per_epoch, shuffle)
         if self.inputs is None:
             raise ValueError(
@@ -862,7 +897,7 @@ class Model(Network):
         """Loss, or ``[loss, *metrics]``, over ``steps`` batches of a generator (or ``val_samples``, as in Keras 1)."""
         self._require_compiled("evaluate_generator")
         source = G.Source(generator, steps, "evaluate_generator", val_samples)
-        return unpack_singleton(G.test_on(self, source, self._hooks_for(callbacks, "evaluate_generator")))
+        return unpack_singleton(G.test_on(self, source, self._hooks_for(callbacks, "evaluate_generator"), verbose))
 
     def predict_generator(
         self,
@@ -879,7 +914,7 @@ class Model(Network):
         """Outputs for ``steps`` batches of a generator (or ``val_samples``, as in Keras 1): an array, or a list."""
         self._require_built("predict_generator")
         source = G.Source(generator, steps, "predict_generator", val_samples)
-        return unpack_singleton(G.predict_on(self, source, self._hooks_for(callbacks, "predict_generator")))
+        return unpack_singleton(G.predict_on(self, source, self._hooks_for(callbacks, "predict_generator"), verbose))
 
     def _validation_arrays(self, validation_data: Any) -> Any:
         if validation_data is None or (isinstance(validation_data, (list, tuple)) and not validation_data):
@@ -987,7 +1022,7 @@ class Model(Network):
         self._refuse_unknown("evaluate", kwargs)
         if G.is_batches(x):
             self._refuse_beside_generator("evaluate", y=y, sample_weight=sample_weight)
-            return self.evaluate_generator(x, steps=steps, callbacks=callbacks)
+            return self.evaluate_generator(x, steps=steps, callbacks=callbacks, verbose=verbose)
         _check_batch_size(batch_size, "evaluate")
         xs, ys, weights = self._standardize(x, y, sample_weight, None, "evaluate")
         hooks = self._hooks_for(callbacks, "evaluate")
@@ -1058,7 +1093,7 @@ class Model(Network):
         """Outputs for all samples, computed in batches: an array, or a list of arrays. x may be a generator."""
         self._refuse_unknown("predict", kwargs)
         if G.is_batches(x):
-            return self.predict_generator(x, steps=steps, callbacks=callbacks)
+            return self.predict_generator(x, steps=steps, callbacks=callbacks, verbose=verbose)
         _check_batch_size(batch_size, "predict")
         batch_size = batch_size or 32
         self._build_for(x, "predict")
@@ -1121,6 +1156,8 @@ class Model(Network):
                 "[summary] This model has not yet been built. Build the model first by calling build() or calling "
                 "fit() with some data. Or specify input_shape in the first layer for automatic build."
             )
+        if self._is_compiled and self._steps is not None:
+            self._check_trainable()
         print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)
 
     def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
@@ -1152,6 +1189,12 @@ class Model(Network):
         """
         self._require_built("load_weights")
         h5.load_weights(self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape)
+
+
+def _holds_tensors(data: Any) -> bool:
+    """True when there are variables or symbolic tensors among the data."""
+    parts = data.values() if isinstance(data, dict) else data if isinstance(data, (list, tuple)) else [data]
+    return any(isinstance(part, at.Tensor) and not is_value(part) for part in parts)
 
 
 class _TrainLoop:

@@ -206,8 +206,18 @@ def check_loss_and_target_compatibility(targets: Any, loss_fns: Any, output_shap
             continue
         objective.check_kind_of_targets(y, fn, shape)
         wanted = objective.target_shape(fn, shape)
-        if wanted is not None:
-            _data.check_shape(np.asarray(y), "output", wanted, "target")
+        if wanted is None:
+            continue
+        came = np.shape(y)
+        if len(came) != len(wanted) or any(w not in (None, c) for w, c in zip(wanted[1:], came[1:])):
+            name = getattr(objective._function(fn), "__name__", type(fn).__name__)
+            raise ValueError(
+                f"[target] A target array with shape {came} was passed for an output of shape {tuple(shape)} while "
+                f"using as loss `{name}`. This loss expects targets to have the same shape as the output."
+                if wanted == tuple(shape)
+                else f"[target] A target array with shape {came} was passed for an output of shape {tuple(shape)}; the "
+                f"loss `{name}` expects {wanted}."
+            )
 
 
 # -- losses and metrics -----------------------------------------------------------------------------------------------

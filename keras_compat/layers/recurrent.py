@@ -219,7 +219,8 @@ class RNN(Layer):
         self.cell = cell
         if isinstance(cell, Layer):
             self._track_layer(cell)
-        self.states: list[Any] = [None] * len(state_sizes(cell))
+        if not (stateful and isinstance(self, Recurrent)):  # Keras 1's reset_states asks hasattr(self, "states")
+            self.states: list[Any] = [None] * len(state_sizes(cell))
 
     def _init_sequence(
         self,
@@ -310,7 +311,7 @@ class RNN(Layer):
             ValueError: the batch size is not known, or number or shape of the arrays is wrong.
         """
         shapes = self._state_values_shapes()
-        if self.states[0] is None:
+        if not hasattr(self, "states") or self.states[0] is None:
             self.states = [K.variable(np.zeros(s), dtype=self.dtype) for s in shapes]
             for state, number in zip(self.states, range(len(shapes))):
                 state.name = f"{self.name}/state_{number}:0"
@@ -971,7 +972,6 @@ class Recurrent(RNN):
     ):
         self._init_sequence(return_sequences, return_state, go_backwards, stateful, unroll, kwargs)
         self.implementation = implementation
-        self.states = [None]
 
     @property
     def consume_less(self) -> str:
@@ -992,7 +992,7 @@ class Recurrent(RNN):
         return size
 
     def _state_shapes(self, input_shape: Any) -> list[tuple[Any, ...]]:
-        return [(self._size(),)] * len(self.states)
+        return [(self._size(),)] * len(getattr(self, "states", [None]))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if isinstance(input_shape, list):
@@ -1029,6 +1029,8 @@ class Recurrent(RNN):
         self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None, constants: Any = None
     ) -> Any:
         key = inputs
+        if not hasattr(self, "states"):
+            self.states = [None]
         inputs, initial_state, _ = self._unpack(inputs, initial_state, None)
         if isinstance(mask, list):
             mask = mask[0]

@@ -122,20 +122,20 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
 def _compile_from(model: Any, training: dict[str, Any], group: Any, custom_objects: Mapping[str, Any] | None) -> None:
     known = {**get_custom_objects(), **(custom_objects or {})}
 
-    def named(value: Any) -> Any:
+    def named(value: Any, module: Any = metrics_module) -> Any:
         """Names of the user's functions become the functions; Keras's own are resolved by compile."""
         if isinstance(value, list):
-            return [named(v) for v in value]
+            return [named(v, module) for v in value]
         if isinstance(value, dict):
             if set(value) == {"class_name", "config"}:
-                return deserialize_keras_object(value, _objects(), custom_objects, "loss or metric")
-            return {k: named(v) for k, v in value.items()}
+                return deserialize_keras_object(value, _objects(module), custom_objects, "loss or metric")
+            return {k: named(v, module) for k, v in value.items()}
         return known.get(value, value) if isinstance(value, str) else value
 
     optimizer = optimizers.deserialize(training["optimizer_config"], custom_objects=custom_objects)
     model.compile(
         optimizer=optimizer,
-        loss=named(training.get("loss")),
+        loss=named(training.get("loss"), losses_module),
         metrics=named(training.get("metrics")),
         loss_weights=training.get("loss_weights"),
         sample_weight_mode=training.get("sample_weight_mode"),
@@ -154,9 +154,10 @@ def _compile_from(model: Any, training: dict[str, Any], group: Any, custom_objec
             )
 
 
-def _objects() -> dict[str, Any]:
-    from_losses = {k: v for k, v in vars(losses_module).items() if isinstance(v, type)}
-    return from_losses | {k: v for k, v in vars(metrics_module).items() if isinstance(v, type)}
+def _objects(module: Any) -> dict[str, Any]:
+    """Classes of losses and metrics by name; ``module`` decides where both have one (``BinaryCrossentropy``)."""
+    other = losses_module if module is metrics_module else metrics_module
+    return {k: v for part in (other, module) for k, v in vars(part).items() if isinstance(v, type)}
 
 
 # -- weights ----------------------------------------------------------------------------------------------------------

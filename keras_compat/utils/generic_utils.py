@@ -51,7 +51,17 @@ class Registry(dict[str, Any]):
             return None
         if isinstance(identifier, str):
             identifier = {"class_name": identifier, "config": dict(kwargs or {})}
+        elif isinstance(identifier, Mapping) and not {"class_name", "name"} & set(identifier):
+            # Layers of Keras 1 wrote get_config() of their penalties into their own: the arguments tell the class.
+            made = [c for c in _classes(self.values()) if set(inspect.signature(c).parameters) == set(identifier)]
+            if len(made) == 1:
+                return made[0](**identifier)
         return self.deserialize(identifier)
+
+
+def _classes(objects: Iterable[Any]) -> list[type]:
+    """The classes among some objects that are not meant as bases, each once."""
+    return [c for c in dict.fromkeys(objects) if inspect.isclass(c) and not c.__subclasses__()]
 
 
 def unknown_name(name: Any, known: Mapping[str, Any], kind: str = "object") -> ValueError:

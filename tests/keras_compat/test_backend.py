@@ -750,6 +750,9 @@ def test_a_computed_length_is_the_one_that_reshape_finds():
     for shape in [(batch * steps, 4), K.stack([batch * steps, 4])]:
         flat = K.reshape(x, shape)
         np.testing.assert_array_equal(K.function([x], [flat])([data])[0], data.reshape(6, 4))
+    for shape in [(x.shape[0], steps * 4), (x.shape[0], -1)]:  # x.shape[0] is None
+        flat = K.reshape(x, shape)
+        np.testing.assert_array_equal(K.function([x], [flat])([data])[0], data.reshape(2, 12))
     with pytest.raises(ValueError, match="dimension 0 is computed"):
         K.zeros((batch * steps, 4))
 
@@ -786,3 +789,14 @@ def test_print_tensor_is_an_identity(capsys):
     x = K.constant([1.0, 2.0])
     assert K.eval(K.print_tensor(x, "here:")).tolist() == [1, 2]
     assert "here:" in capsys.readouterr().out
+
+
+def test_slice_up_to_the_length_that_the_data_tells():
+    x = K.placeholder((None, 4))
+    part = K.slice(x, [0, 1], [K.shape(x)[0], 2])
+    assert K.int_shape(part) == (None, 2)
+    np.testing.assert_array_equal(K.function([x], [part])([A])[0], A[:, 1:3])
+    with pytest.raises(ValueError, match="size of axis 1"):
+        K.slice(x, [0, 0], [-1, K.shape(x)[0]])
+    with pytest.raises(ValueError, match="one number per axis"):
+        K.slice(x, [0, 0, 0], [1, 1])

@@ -9,6 +9,7 @@ import pytest
 
 import autotensor as at
 from keras_compat import backend as K
+from keras_compat.dialect.level import api_level
 from keras_compat.layers import Dense, Input, Lambda, SimpleRNN
 from keras_compat.models import Model
 from keras_compat.optimizers import Adam
@@ -130,3 +131,14 @@ def test_the_ocr_example_s_model_learns_to_read():
     assert costs[-1] < 0.2 * costs[0]
     read = K.function([frames], [*K.ctc_decode(y_pred[:, 1:], K.constant(np.full(96, 8), dtype="int32"))[0]])
     assert (read([x])[0][:, :2] == wanted).mean() > 0.9
+
+
+def test_equal_labels_beside_each_other_are_merged_by_level():
+    p = np.full((1, 6, 3), 0.01)
+    p[0, range(6), [0, 2, 0, 1, 2, 1]] = 0.98
+    for level, expected in (("1.2", [[0, 1]]), ("2.2", [[0, 1]]), ("2.3", [[0, 0, 1, 1]])):
+        with api_level(level):
+            labels, _ = K.ctc_decode(K.constant(p), K.constant([6]), greedy=False, beam_width=5)
+        assert K.eval(labels[0]).tolist() == expected
+    with api_level("1.2"):  # the greedy search does not merge what a blank keeps apart
+        assert K.eval(K.ctc_decode(K.constant(p), K.constant([6]))[0][0]).tolist() == [[0, 0, 1, 1]]

@@ -9,6 +9,7 @@ import pytest
 
 import autotensor as at
 from keras_compat import backend as K
+from keras_compat import layers
 from keras_compat.layers import Activation, Dense, Dropout, Flatten, Input, Layer
 from keras_compat.models import Model, Sequential
 
@@ -96,3 +97,50 @@ def test_a_model_on_a_given_tensor() -> None:
     x = Input(tensor=K.constant(X))
     model = Model(x, Dense(2)(x))
     assert model.predict(None, steps=1).shape == (3, 2)
+
+
+LAYERS: list[tuple[Any, tuple[int, ...]]] = [
+    (lambda: layers.Conv2D(3, 2), (2, 5, 5, 2)),
+    (lambda: layers.Conv2DTranspose(2, 2, strides=2), (1, 3, 3, 2)),
+    (lambda: layers.LSTM(3), (2, 4, 3)),
+    (lambda: layers.GRU(3, return_sequences=True), (2, 4, 3)),
+    (lambda: layers.Bidirectional(layers.SimpleRNN(2)), (2, 3, 2)),
+    (lambda: layers.BatchNormalization(), (4, 3)),
+    (lambda: layers.TimeDistributed(Dense(2, activation="tanh")), (2, 3, 4)),
+    (lambda: layers.ConvLSTM2D(2, 2), (1, 3, 4, 4, 1)),
+    (lambda: layers.LocallyConnected1D(2, 2), (2, 5, 3)),
+    (lambda: layers.PReLU(alpha_initializer="ones"), (2, 3)),
+]
+
+
+@pytest.mark.parametrize(("make", "shape"), LAYERS)
+def test_value_and_gradients_on_values_are_those_of_the_graph(make: Any, shape: tuple[int, ...]) -> None:
+    layer, x = make(), np.random.default_rng(0).normal(size=shape).astype("float32")
+    inputs = Input(batch_shape=shape)
+    outputs = layer(inputs)
+    wanted = K.gradients(K.sum(K.square(outputs)), [inputs, *layer.trainable_weights])
+    expected = K.function([inputs], [outputs, *wanted])([x])
+
+    value = at.Tensor(x)
+    value.tracked = True
+    y = layer(value)
+    found = at.grad(at.sum(at.square(y)), [value, *layer.trainable_weights])
+    for got, want in zip([y, *found], expected, strict=True):
+        np.testing.assert_allclose(np.asarray(got), want, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_belong_to_the_noise_that_was_drawn() -> None:
+    x = at.Tensor(np.ones((20, 20), "float32"))
+    x.tracked = True
+    y = Dropout(0.5)(x, training=True)
+    np.testing.assert_array_equal(at.grad(at.sum(y), x).numpy(), y.numpy())
+
+
+def test_a_weight_that_was_changed_meanwhile_is_an_error_not_a_wrong_gradient() -> None:
+    layer = Dense(2, activation="tanh")
+    x = at.Tensor(X)
+    x.tracked = True
+    y = layer(x)
+    layer.set_weights([np.zeros((4, 2)), np.ones(2)])
+    with pytest.raises(at.GradError, match="changed|overwritten|written"):
+        at.grad(at.sum(y), x)

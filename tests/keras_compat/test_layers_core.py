@@ -20,12 +20,18 @@ from keras_compat.engine import InputSpec, Layer
 from keras_compat.layers import (
     Activation,
     ActivityRegularization,
+    AtrousConvolution2D,
+    BatchNormalization,
+    Conv2D,
+    Convolution2D,
+    Deconvolution2D,
     Dense,
     Dropout,
     Flatten,
     Input,
     Lambda,
     Masking,
+    MaxPooling1D,
     Permute,
     RepeatVector,
     Reshape,
@@ -143,6 +149,30 @@ def test_lambda_arguments_and_masks() -> None:
     assert Lambda(lambda t: t, output_shape=(5,)).compute_output_shape((None, 3)) == (None, 5)
     with pytest.raises(TypeError, match="expected a function"):
         Lambda("x")
+
+
+class MyConvolution(Conv2D):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "in_1", "in_2"),
+    [
+        (lambda: Dense(1), "dense_1", "dense_1"),
+        (lambda: Convolution2D(1, 1, 1), "convolution2d_1", "conv2d_1"),
+        (lambda: Deconvolution2D(1, 1, 1), "deconvolution2d_1", "conv2d_transpose_1"),
+        (lambda: AtrousConvolution2D(1, 1, 1), "atrousconvolution2d_1", "atrous_convolution2d_1"),
+        (lambda: MyConvolution(1, (1, 1)), "myconvolution_1", "my_convolution_1"),
+        (lambda: BatchNormalization(), "batchnormalization_1", "batch_normalization_1"),
+        (lambda: MaxPooling1D(), "maxpooling1d_1", "max_pooling1d_1"),
+        (lambda: Sequential(), "sequential_1", "sequential_1"),
+    ],
+)
+def test_automatic_names_are_those_of_the_level(make: Any, in_1: str, in_2: str) -> None:
+    for level, name in (("1.2", in_1), ("2.2", in_2), ("2.3", in_2)):
+        K.clear_session()
+        with api_level(level):
+            assert make().name == name
 
 
 def double(t: Any) -> Any:

@@ -323,12 +323,16 @@ def test_functions_of_a_config_are_passed_never_run() -> None:
     left, right = branch(4, 5), branch(3, 5)
     model = Sequential([Merge([left, right], mode=weighted, output_shape=(5,))])
     config = model.to_json()
-    with pytest.raises(ValueError, match="custom_objects={'weighted': function}"):
-        model_from_json(config)
-    again = model_from_json(config, custom_objects={"weighted": weighted})
-    again.set_weights(model.get_weights())
+    foreign = config.replace('"weighted"', '"of_another_program"')
+    with pytest.raises(ValueError, match="custom_objects={'of_another_program': function}"):
+        model_from_json(foreign)
     x = [floats(6, 4), floats(6, 3)]
-    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+    for again in (
+        model_from_json(foreign, custom_objects={"of_another_program": weighted}),
+        model_from_json(config),  # this process has given the function to a layer
+    ):
+        again.set_weights(model.get_weights())
+        np.testing.assert_array_equal(again.predict(x), model.predict(x))
     code = {"name": "join", "mode": ["4wEA", None, None], "mode_type": "lambda", "output_shape_type": "lambda"}
     with pytest.raises(ValueError, match="byte code.*custom_objects={'join': function}"):
         Merge.from_config(code)

@@ -25,6 +25,7 @@ CASES = [
 IMPORTS = (
     (re.compile(r"^(\s*from )keras\b", re.M), r"\1keras_compat"),
     (re.compile(r"^(\s*import )keras$", re.M), r"\1keras_compat as keras"),
+    (re.compile(r"^(\s*import )keras(?=\.[\w.]+ as )", re.M), r"\1keras_compat"),
 )
 
 
