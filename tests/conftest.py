@@ -17,6 +17,13 @@ settings.register_profile("ci", max_examples=25, derandomize=True, **_COMMON)
 settings.register_profile("thorough", max_examples=1000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of several workers one BLAS thread: they share the cores, and waiting threads hold one each."""
+    if getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when a worker, a process of its own, loads NumPy
+
+
 # (module, functions without arguments that read its global settings); looked at once the module is imported.
 GLOBAL_SETTINGS = (
     ("autotensor.config", ("snapshot",)),
