@@ -133,9 +133,10 @@ def _looped(
     found: dict[str, Any] = {}
     init = list(states)
     sequences = [_time_first(inputs)]
+    # One step outside of the loop, as in Keras 2.3: what it makes once and keeps, such as a dropout mask, is for all.
+    output, new_states, _ = _step(step_function, inputs[:, 0], states, constants)
     if mask is not None:
         # The output before the first step: zeros in the shape of one, which only a step can tell.
-        output, new_states, _ = _step(step_function, inputs[:, 0], states, constants)
         like = next((old for new, old in zip(new_states, states) if new is output), output)
         init.append(at.zeros_like(like))
         sequences.append(_time_first(mask))

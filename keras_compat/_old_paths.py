@@ -3,10 +3,11 @@
 Read last, when all layers exist: then `import keras_compat as keras; keras.objectives` needs no import of its own.
 """
 
+import sys
 from types import ModuleType
 
+from keras_compat import backend, engine, layers, metrics, utils
 from keras_compat import datasets as datasets
-from keras_compat import engine, layers, metrics, utils
 from keras_compat import initializations as initializations
 from keras_compat import legacy as legacy
 from keras_compat import objectives as objectives
@@ -25,6 +26,7 @@ from keras_compat.utils import visualize_util as visualize_util
 _NAMES: dict[ModuleType, dict[ModuleType, tuple[str, ...]]] = {
     layers: {recurrent: ("time_distributed_dense",), generic_utils: ("deserialize_keras_object",)},
     metrics: {layers: ("Layer",)},
+    conv_utils: {backend: ("normalize_data_format",)},
     engine: {topology: ("Container", "Merge", "get_source_inputs", "merge")},
     utils: {
         layer_utils: ("convert_all_kernels_in_model", "get_source_inputs", "print_summary"),
@@ -39,3 +41,5 @@ def place() -> None:
         for module, names in by_module.items():
             for name in names:
                 setattr(package, name, getattr(module, name))
+    # The settings that all backends shared had a module of their own; here there is one backend.
+    sys.modules[f"{backend.__name__}.common"] = backend

@@ -7,7 +7,7 @@ from typing import Any
 
 import autotensor as at
 from keras_compat import backend as K
-from keras_compat.utils.generic_utils import Registry, serialize_keras_object
+from keras_compat.utils.generic_utils import Registry, serialize_keras_object, warn
 
 # Not used here; programs take it from this module, too.
 from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
@@ -98,4 +98,9 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
 
 def get(identifier: Any) -> Any:
     """Activation from a name, a config, a function (which comes back) or None (``linear``)."""
+    if hasattr(identifier, "add_weight"):
+        warn(
+            f"Do not pass a layer instance (such as {identifier.name}) as the activation argument of another layer. "
+            "Instead, advanced activation layers should be used just like any other layer in a model."
+        )
     return linear if identifier is None else deserialize(identifier)

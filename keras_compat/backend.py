@@ -12,6 +12,7 @@ from __future__ import annotations
 import builtins
 import functools
 import inspect
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -298,6 +299,10 @@ def _floating(x: Any) -> Any:
 class _Variable(at.Variable):
     """A variable that answers to Theano's methods too: programs call ``optimizer.lr.get_value()``."""
 
+    # What copies and unpickled ones start with.
+    constraint: Any = None
+    _uses_learning_phase: bool = False
+
     def get_value(self, borrow: bool = False) -> np.ndarray:
         """The value as an array."""
         return get_value(self)
@@ -385,7 +390,10 @@ def count_params(x: Any) -> int:
 
 
 class _ShapeTensor(at.Tensor):
-    """What :func:`shape` gives where dimensions are unknown: a tensor that remembers whose dimensions it holds."""
+    """What :func:`shape` gives where dimensions are unknown: a tensor that remembers whose dimensions it holds.
+
+    Times, plus, minus or ``//`` whole numbers, or another of its kind, it is a shape again.
+    """
 
     _dims: tuple[Any, ...] = ()
 
@@ -397,13 +405,88 @@ class _ShapeTensor(at.Tensor):
             chosen = self._dims[key]
             if isinstance(chosen, int):
                 return at.asarray(np.asarray(chosen, dtype="int32"))
-            if isinstance(chosen, at.Tensor):
-                return chosen
-            out._dim = chosen
+            return chosen if isinstance(chosen, at.Tensor) else _as_length(out, chosen)
         return out
 
     def __len__(self) -> int:
         return len(self._dims)
+
+    def _lengths(self) -> list[Any]:
+        return [d if isinstance(d, int) else self[i] for i, d in enumerate(self._dims)]
+
+    def _itemwise(self, op: Callable[[Any, Any], Any], value: Any, other: Any) -> Any:
+        if isinstance(other, _ShapeTensor):
+            others = other._lengths()
+        elif isinstance(other, at.Tensor) or np.asarray(other).dtype.kind not in "iu":
+            return value  # numbers, no shape
+        else:
+            others = np.broadcast_to(other, len(self)).tolist()
+        return _as_shape(value, _dims([op(a, b) for a, b in zip(self._lengths(), others)]))
+
+    def __mul__(self, other: Any) -> Any:
+        return self._itemwise(operator.mul, super().__mul__(other), other)
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Any) -> Any:
+        return self._itemwise(operator.add, super().__add__(other), other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return self._itemwise(operator.sub, super().__sub__(other), other)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._itemwise(operator.floordiv, super().__floordiv__(other), other)
+
+
+class _Length(at.Tensor):
+    """An unknown dimension as an integer tensor, with the tensor and the axis whose length it is.
+
+    Multiples, sums, differences and whole parts of it are lengths again, each that of a vector made for the purpose:
+    ``K.reshape(x, (K.shape(x)[0], K.shape(x)[1] * 2, -1))``.
+    """
+
+    _dim: tuple[Any, int]
+
+    def _computed(self, value: Any, other: Any, vector: Callable[[Any, Any], Any]) -> Any:
+        known = isinstance(other, (int, np.integer)) and other >= 0
+        if not known and not isinstance(other, _Length):
+            return value
+        return _as_length(value, (vector(_along(*self._dim), other), 0))
+
+    def __mul__(self, other: Any) -> Any:
+        return self._computed(super().__mul__(other), other, lambda v, n: _flat_sum(v, _vector(n)))
+
+    __rmul__ = __mul__
+
+    def __add__(self, other: Any) -> Any:
+        return self._computed(super().__add__(other), other, lambda v, n: at.concat([v, _vector(n)]))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        value = super().__sub__(other)
+        return value if isinstance(other, at.Tensor) else self._computed(value, other, lambda v, n: v[n:])
+
+    def __floordiv__(self, other: Any) -> Any:
+        value = super().__floordiv__(other)
+        return value if isinstance(other, at.Tensor) else self._computed(value, other, lambda v, n: v[n - 1 :: n])
+
+
+def _as_length(tensor: Any, dim: tuple[Any, int]) -> Any:
+    tensor.__class__ = _Length
+    tensor._dim = dim
+    return tensor
+
+
+def _vector(length: Any) -> Any:
+    """Zeros, as many as a number or a :class:`_Length` says."""
+    return _along(*length._dim) if isinstance(length, _Length) else at.zeros(int(length), "int32")
+
+
+def _flat_sum(a: Any, b: Any) -> Any:
+    return at.reshape(at.expand_dims(a, 1) + b, (-1,))
 
 
 def _as_shape(tensor: Any, dims: Sequence[Any]) -> Any:
@@ -415,9 +498,9 @@ def _as_shape(tensor: Any, dims: Sequence[Any]) -> Any:
 
 
 def _along(x: Any, axis: int) -> Any:
-    """A vector of zeros as long as one axis of ``x``."""
+    """A vector of zeros (int32) as long as one axis of ``x``."""
     index = tuple([builtins.slice(None) if a == axis % x.ndim else 0 for a in range(x.ndim)])
-    return at.zeros_like(x[index])
+    return at.astype(at.zeros_like(x[index]), "int32")
 
 
 def shape(x: Any) -> Any:
@@ -477,6 +560,8 @@ def _template(dims: Sequence[Any], dtype: Any) -> Any:
 
 def _filled(shape: Any, value: float, dtype: Any, name: str | None) -> Any:
     dims = _dims(shape)
+    if -1 in dims:
+        raise ValueError(f"[zeros, ones] a dimension is unknown; got {shape}. Use K.shape(x)[0], or K.zeros_like(x)?")
     if builtins.all(isinstance(d, int) for d in dims):
         return variable(np.full(dims, value), dtype=dtype, name=name)
     return _template(dims, dtype or _FLOATX) + value
@@ -1118,6 +1203,8 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Product over axes."""
+    if isinstance(x, _ShapeTensor) and axis in (None, 0, -1) and not keepdims:
+        return functools.reduce(operator.mul, x._lengths())
     return at.prod(_tensor(x), axis=_axes(axis), keepdims=keepdims)
 
 
@@ -1193,8 +1280,8 @@ def reshape(x: Any, shape: Any) -> Any:
     x = _tensor(x)
     asked = tuple([-1 if isinstance(d, at.Tensor) else d for d in _dims(shape)])
     if asked.count(-1) > 1 and isinstance(shape, (tuple, list)):
-        links = [(x, i) if d is None and i < x.ndim else given for i, (d, given) in enumerate(zip(shape, asked))]
-        asked = tuple([x.shape[d[1]] or d if isinstance(d, tuple) and d[0] is x else d for d in links])
+        pairs = enumerate(zip(shape, asked))
+        asked = tuple([x.shape[i] or (x, i) if d is None and i < x.ndim else given for i, (d, given) in pairs])
     dims = tuple([d if isinstance(d, int) else -1 for d in asked])
     if asked.count(-1) <= 1 < dims.count(-1):
         refs = [d[0] for d in asked if not isinstance(d, int)]
@@ -1323,25 +1410,31 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") ->
 
 
 def slice(x: Any, start: Any, size: Any) -> Any:
-    """A part: from ``start`` on, ``size`` long, each a number per axis; size -1 goes to the end."""
+    """A part: from ``start`` on, ``size`` long, each a number per axis; size -1 goes to the end.
+
+    A start may be computed (the step in a loop), the size then must be a number.
+    """
     x = _tensor(x)
     first, length = _dims(start), _dims(size)
     if len(first) != x.ndim or len(length) != x.ndim:
         raise ValueError(
             f"[slice] expected one number per axis of {x.shape}; got start {start} and size {size}. Use -1 for 'all'."
         )
-    for axis, n in enumerate(length):
-        if not (isinstance(first[axis], int) and (isinstance(n, int) or _same_length(n, x, axis))):
+    parts = []
+    for axis, (begin, n) in enumerate(zip(first, length)):
+        whole = isinstance(n, tuple) and n[0] is x and n[1] == axis
+        if not (isinstance(n, int) or whole) or not (isinstance(begin, int) or (isinstance(n, int) and n >= 0)):
             raise ValueError(
                 f"[slice] expected numbers, or K.shape(x)[{axis}] as the size of axis {axis}; got start {start} and "
                 f"size {size}. Use -1 for 'to the end'."
             )
-    ends = [s + n if isinstance(n, int) and n != -1 else None for s, n in zip(first, length)]
-    return x[tuple([builtins.slice(s, e) for s, e in zip(first, ends)])]
-
-
-def _same_length(link: Any, x: Any, axis: int) -> bool:
-    return isinstance(link, tuple) and link[0] is x and link[1] == axis
+        if isinstance(begin, int):
+            parts.append(builtins.slice(begin, None if whole or n == -1 else begin + n))
+            continue
+        parts.append(builtins.slice(None))
+        origin = begin if isinstance(begin, at.Tensor) else shape(begin[0])[begin[1]]
+        x = at.take(x, origin + at.asarray(np.arange(n, dtype=origin.dtype)), axis=axis)
+    return x[tuple(parts)]
 
 
 def reverse(x: Any, axes: Any) -> Any:

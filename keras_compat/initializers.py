@@ -265,6 +265,10 @@ def compute_fans(shape: Sequence[int], data_format: str = "channels_last", legac
     return root, root
 
 
+# Keras 2's name.
+_compute_fans = compute_fans
+
+
 @_known.add
 def lecun_uniform(seed: int | None = None) -> VarianceScaling:
     """Uniform within sqrt(3 / fan_in). LeCun et al., 1998."""

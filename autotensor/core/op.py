@@ -225,12 +225,12 @@ def _operands(op: Op, inputs: tuple[Any, ...]) -> list[Any]:
 
     A float array beside a float tensor that is part of a deferred graph takes its dtype (in an elementwise operation
     an integer array, too): what NumPy makes float64 without being asked must not turn a float32 network into float64.
-    A trace stands for the eager step, where arrays promote.
+    A trace stands for the eager step, where arrays promote; ``immediate()`` computes what the graph would.
     """
     made = [_operand(op, x) for x in inputs]
     if state.trace is not None:
         return made
-    graph = [x.dtype for x in made if isinstance(x, Tensor) and (x.data is None or x.deferred)]
+    graph = [x.dtype for x in inputs if isinstance(x, Tensor) and (x.data is None or x.deferred or state.immediate)]
     dtype = next((d for d in graph if d.kind == "f"), None)
     if dtype is None:
         return made

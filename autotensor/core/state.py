@@ -67,10 +67,13 @@ def deferred() -> Iterator[None]:
 
 
 @contextmanager
-def immediate() -> Iterator[None]:
-    """Compute on values: deferred Variables count as what they hold now, random operations draw at once."""
+def immediate(on: bool = True) -> Iterator[None]:
+    """Compute on values: deferred Variables count as what they hold now, random operations draw at once.
+
+    ``immediate(False)`` is a block within, in which graphs are built as outside.
+    """
     before = state.immediate, state.deferred
-    state.immediate, state.deferred = True, False
+    state.immediate, state.deferred = on, False
     try:
         yield
     finally:

@@ -290,7 +290,8 @@ class Variable(Tensor):
     a gradient taken through an eager result that was recorded before an ``assign`` raises ``GradError``.
 
     Operations on a ``deferred`` Variable are not computed eagerly: their results are symbolic and follow the value
-    at every evaluation, as in Keras. Inside ``immediate()`` it counts as what it holds now. As it compares by identity, it is true as any object is.
+    at every evaluation, as in Keras. Inside ``immediate()`` it counts as what it holds now. As it compares by identity,
+    it is true as any object is.
     """
 
     tracked = True

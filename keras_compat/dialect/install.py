@@ -207,6 +207,7 @@ def install_all(package: str = PACKAGE) -> list[str]:
     _install_layer_methods(package)
     _set_aliases(package)
     _follow_image_order(package)
+    _read_configs_in_old_words(package)
     return done
 
 
@@ -244,6 +245,13 @@ def _follow_image_order(package: str) -> None:
         return
     helpers = sys.modules[f"{package}.utils.generic_utils"]
     layer.Layer.__call__ = images.follow(layer.Layer.__call__, layer.K, layer.shape_of, helpers.warn)
+
+
+def _read_configs_in_old_words(package: str) -> None:
+    """Let subclasses whose `__init__` speaks Keras 1 be made from configs; a second time does nothing."""
+    layer = sys.modules.get(f"{package}.engine.layer")
+    if layer is not None:
+        layer.Layer._arguments_of = classmethod(old_attributes.arguments_of)
 
 
 def _set_aliases(package: str) -> None:

@@ -279,8 +279,22 @@ class Merge(Layer):
                 )
         layers = config.pop("layers", None)
         if layers:
-            config["layers"] = [registry.deserialize(layer, custom_objects=custom_objects) for layer in layers]
+            made: list[Any] = []
+            for k, layer in enumerate(layers):
+                # A branch that is listed twice is one branch: its layers have the same names.
+                first = next((i for i in range(k) if _equal(layers[i], layer)), None)
+                made.append(
+                    registry.deserialize(layer, custom_objects=custom_objects) if first is None else made[first]
+                )
+            config["layers"] = made
         return cls(**config)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    try:
+        return bool(a == b)
+    except ValueError:  # arrays among the arguments of a Lambda
+        return False
 
 
 def _call_first(layer: Any) -> None:

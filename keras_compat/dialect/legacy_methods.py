@@ -194,10 +194,13 @@ def training_data(self: Any) -> Any:
 
 
 def validation_data(self: Any) -> Any:
-    """What ``fit`` validated on last (Keras 1): inputs, targets, weights. AttributeError where there was nothing."""
-    kept = self.__dict__.get("_last_validation")
-    if kept is not None:
-        return kept
+    """What ``fit`` validated on last (Keras 1): inputs, targets, weights; None where it did not.
+
+    Raises:
+        AttributeError: before the first ``fit``.
+    """
+    if "_last_validation" in self.__dict__:
+        return self.__dict__["_last_validation"]
     raise AttributeError(f"[{self.name}] a model keeps no validation data. A callback has self.validation_data.")
 
 

@@ -7,8 +7,9 @@ tables, read backwards. What a subclass sets under such a name itself is its own
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from keras_compat.dialect import tables
@@ -44,6 +45,36 @@ def add(cls: type, spec: Spec) -> None:
             for part in gather.parts:
                 if part in spec.legacy:
                     _set(cls, part, _length_of_input(-1 if part == "input_dim" else 1))
+
+
+def arguments_of(cls: type, config: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of `cls.__init__` from a config in Keras 2's words.
+
+    A subclass of Keras 1 has an `__init__(self, output_dim, ...)` of its own and a `get_config` that adds to that of
+    the layer: what its `__init__` names in the old words is handed over under them.
+    """
+    owner = next(c for c in cls.__mro__ if "__init__" in c.__dict__)
+    spec = next((s for c in cls.__mro__ if (s := _spec_of(c)) is not None), None)
+    config = dict(config)
+    if spec is None or _spec_of(owner) is not None:
+        return config
+    named = set(inspect.signature(owner.__dict__["__init__"]).parameters)
+    for word in sorted(named - set(config)):
+        target = next((t for t in spec.rename.get(word, ())[:1] if t in config and t not in named), None)
+        if target is not None:
+            value = config[target]
+            for t in spec.rename[word]:
+                config.pop(t, None)
+            olds = {new: old for old, new in tables.VALUES.get(word, {}).items()}
+            config[word] = olds.get(value, value) if isinstance(value, Hashable) else value
+    for gather in spec.gather:
+        if gather.how == "tuple" and gather.target in config and named.issuperset(gather.parts):
+            config.update(zip(gather.parts, config.pop(gather.target)))
+    return config
+
+
+def _spec_of(cls: type) -> Spec | None:
+    return getattr(cls.__dict__.get("__init__"), "dialect_spec", None)
 
 
 def _set(cls: type, word: str, read: Callable[[Any], Any]) -> None:

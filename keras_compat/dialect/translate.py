@@ -36,7 +36,7 @@ class DialectError(TypeError):
 
 
 class DialectValueError(DialectError, ValueError):
-    """An old word with a value that it never took, which Keras refused with a ValueError."""
+    """What Keras refused with a ValueError: an old word with a value that it never took, a call with two readings."""
 
 
 class Note(NamedTuple):
@@ -97,7 +97,7 @@ def _is_legacy(spec: Spec, args: Sequence[Any], kwargs: Mapping[str, Any], level
             return level == "1.2"
         elif _same_call(spec, args, kwargs, level):
             return False
-        raise DialectError(_both_readings(spec, args, kwargs, problems, "can be read in two ways"))
+        raise DialectValueError(_both_readings(spec, args, kwargs, problems, "can be read in two ways"))
     raise DialectError(_both_readings(spec, args, kwargs, problems, "fits neither Keras 1 nor Keras 2"))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_compat.dialect.level import get_api_level
+from keras_compat.utils.generic_utils import warn
 
 Shapes = Sequence[Any]
 
@@ -250,6 +251,14 @@ def per_output(value: Any, names: Sequence[str], what: str) -> list[Any]:
 
 def sample_weight_modes(value: Any, names: Sequence[str]) -> list[str | None]:
     """None or ``'temporal'`` for each output, from one for all, a list or a dictionary by name."""
+    if isinstance(value, Mapping):
+        unknown = [name for name in value if name not in names]
+        missing = [name for name in names if name not in value]
+        if unknown or missing:
+            raise ValueError(
+                f"[compile] expected one entry in the sample_weight_mode dictionary for each of {list(names)}; got "
+                f"{list(value)}. " + (f'Unknown entry: "{unknown[0]}".' if unknown else f'Missing: "{missing[0]}".')
+            )
     modes = [value] * len(names) if isinstance(value, str) else per_output(value, names, "sample_weight_mode")
     for mode in modes:
         if mode not in (None, "temporal"):
@@ -295,6 +304,13 @@ def standardize_weights(
                 f"[sample_weight] Found a sample_weight array with shape {weights.shape} for an input with shape "
                 f"{y.shape}. sample_weight cannot be broadcast. One weight for each sample."
             )
+    if class_weight is not None and not isinstance(class_weight, Mapping):
+        # Programs pass 'auto' or a list of scikit-learn's; every version of Keras left that aside without a word.
+        warn(
+            f"[class_weight] expected a dictionary {{class: weight}}; got {type(class_weight).__name__}, which has no "
+            "effect, as in Keras. Write class_weight={0: 1.0, 1: 5.0}."
+        )
+        class_weight = None
     if class_weight is None:
         return weights
     if weights is not None and get_api_level() != "2.3":
@@ -303,12 +319,7 @@ def standardize_weights(
     return by_class if weights is None else by_class * weights
 
 
-def _class_weights(y: np.ndarray, class_weight: Any) -> np.ndarray:
-    if not isinstance(class_weight, Mapping):
-        raise TypeError(
-            f"[class_weight] expected a dictionary {{class: weight}}; got {type(class_weight).__name__}. "
-            "Write class_weight={0: 1.0, 1: 5.0}."
-        )
+def _class_weights(y: np.ndarray, class_weight: Mapping[Any, Any]) -> np.ndarray:
     if y.ndim > 2:
         raise ValueError(
             f"[class_weight] `class_weight` not supported for 3+ dimensional targets; got shape {y.shape}. "

@@ -33,22 +33,31 @@ class _Calls(threading.local):
         self.scopes: list[str] = []
         # The outermost of them works on values: what it adds is of no graph.
         self.eager = False
+        # The tensors that the layer of a graph was called on, whatever other layers it calls itself.
+        self.inputs: list[Any] | None = None
 
 
 _calls = _Calls()
 
 
 @contextmanager
-def name_scope(name: str, eager: bool = False) -> Iterator[None]:
-    """Prefix the names of weights made in this block; ``eager`` keeps what depends on inputs out of the record."""
-    before = _calls.eager
+def name_scope(
+    name: str, eager: bool = False, inputs: list[Any] | None = None, of_graph: bool = False
+) -> Iterator[None]:
+    """Prefix the names of weights made in this block; ``eager`` keeps what depends on inputs out of the record.
+
+    ``inputs`` are what the layer is called on: those of the outermost call count, or of the one ``of_graph``.
+    """
+    before = _calls.eager, _calls.inputs
     _calls.scopes.append(name)
-    _calls.eager = before or eager
+    _calls.eager = _calls.eager or eager
+    if of_graph or _calls.inputs is None:
+        _calls.inputs = inputs
     try:
         yield
     finally:
         _calls.scopes.pop()
-        _calls.eager = before
+        _calls.eager, _calls.inputs = before
 
 
 def automatic_name(cls: type) -> str:
@@ -176,8 +185,9 @@ class Layer:
                 cls.get_output_shape_for = Layer._shape_by_property
 
     def __init__(self, **kwargs: Any):
-        self.input_spec: Any = None
-        self.supports_masking = False
+        # Classes of Keras 1 may set these before they call this method.
+        self.input_spec: Any = getattr(self, "input_spec", None) if get_api_level() == "1.2" else None
+        self.supports_masking = getattr(self, "supports_masking", False)
         self.stateful = False
         self.dynamic = False
         self._trainable_weights: list[Any] = list(self.__dict__.get("_trainable_weights", ()))
@@ -216,16 +226,23 @@ class Layer:
     # -- attributes that are weights or layers ------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Keras 2.3 follows layers and variables that are set as attributes; before, only what a layer declares.
-        if name[0] != "_" and isinstance(value, (at.Variable, Layer, list, tuple)) and get_api_level() == "2.3":
-            if isinstance(value, at.Variable):
-                self._track_variable(value)
-            elif isinstance(value, Layer):
+        # Keras 2.3 follows layers and variables that are set as attributes; before, only what a layer declares, and
+        # the layers of a model that is a class of the user's.
+        if name[0] != "_" and isinstance(value, (at.Variable, Layer, list, tuple)):
+            if get_api_level() == "2.3":
+                self._track(value)
+            elif isinstance(value, Layer) and self.__dict__.get("_is_graph_network") is False:
                 self._track_layer(value)
-            elif value and all(isinstance(v, Layer) for v in value):
-                for layer in value:
-                    self._track_layer(layer)
         object.__setattr__(self, name, value)
+
+    def _track(self, value: Any) -> None:
+        if isinstance(value, at.Variable):
+            self._track_variable(value)
+        elif isinstance(value, Layer):
+            self._track_layer(value)
+        elif value and all(isinstance(v, Layer) for v in value):
+            for layer in value:
+                self._track_layer(layer)
 
     def _track_layer(self, layer: Layer) -> None:
         layers = self.__dict__.setdefault("_layers", [])
@@ -471,19 +488,34 @@ class Layer:
             value: a tensor that depends on the inputs, or what a call of a Metric object gave.
             name: in the logs; that of the Metric object if None.
         """
-        if _calls.eager or any(m.name == name for m in self._metrics):
+        if _calls.eager:
             return
         metric = getattr(value, "_metric_obj", None)
+        known = metric is not None and any(m is metric for m in self._metrics)
         if metric is None:
             if not name:
                 raise ValueError(
                     f"[{self.name}] Please provide a name for your metric like `self.add_metric(tensor, name='total')`"
                     "; got none."
                 )
-            metric = metrics_module.Mean(name=name)
+            metric = next((m for m in self._metrics if m.name == name), None)
+            known = metric is not None
+            metric = metric or metrics_module.Mean(name=name)
             value = metric(value)
-        self._metrics.append(metric)
-        self._metric_results.append((name or metric.name, metric, value))
+        if not known:
+            self._metrics.append(metric)
+        # A call on other tensors gives another result of the same metric.
+        self._metric_results.append((_calls.inputs, (name or metric.name, metric, value)))
+
+    def _added_metrics(self, inputs: Any) -> list[Any]:
+        """What was given to ``add_metric`` for a call on these tensors: (name, Metric object, tensor), each name once.
+
+        That of layers inside another layer, and what was given outside of calls, counts for all of its calls.
+        """
+        key = tensor_key(inputs)
+        own = [r for came, r in self._metric_results if came is None or key is None or tensor_key(came) == key]
+        own += [r for layer in self._layers for r in layer._added_metrics(None)]
+        return list({name: (name, metric, value) for name, metric, value in reversed(own)}.values())[::-1]
 
     def _file(self, where: dict[Any, list[Any]], what: list[Any], inputs: Any) -> None:
         key = tensor_key(inputs)
@@ -605,11 +637,12 @@ class Layer:
             inputs = list(inputs)  # the program may go on with its list
         listed = to_list(inputs)
         eager = bool(listed) and not _calls.scopes and all(is_value(x) for x in listed)
-        with name_scope(self.name, eager), at.immediate() if eager else nullcontext():
+        with name_scope(self.name, eager, listed), at.immediate() if eager else nullcontext():
             self.assert_input_compatibility(inputs)
             input_shapes = [shape_of(x) for x in listed]
             if not self.built:
-                self._build_as_defined(unpack_singleton(input_shapes))
+                with at.immediate(False):  # what build makes of the weights must follow them
+                    self._build_as_defined(unpack_singleton(input_shapes))
                 if self._initial_weights is not None:
                     self.set_weights(self._initial_weights)
                     self._initial_weights = None
@@ -902,7 +935,12 @@ class Layer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The layer that ``get_config`` described, with new weights."""
-        return cls(**config)
+        return cls(**cls._arguments_of(config))
+
+    @classmethod
+    def _arguments_of(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """Arguments of ``__init__`` from a config; the dialects know how else they may be called there."""
+        return dict(config)
 
     def __repr__(self) -> str:
         return f"<{type(self).__module__}.{type(self).__name__} {self.__dict__.get('name', '?')!r}>"

@@ -15,6 +15,7 @@ import numpy as np
 
 import autotensor as at
 from keras_compat import backend as K
+from keras_compat.dialect.level import get_api_level
 from keras_compat.engine import registry
 from keras_compat.engine.input_layer import Input, InputLayer
 from keras_compat.engine.layer import (
@@ -36,6 +37,11 @@ from keras_compat.version import KERAS_VERSION
 
 # (layer, index of its node), the identity of one call.
 _Key = tuple[int, int]
+
+
+def _wrong_end(message: str) -> Exception:
+    """The error for inputs and outputs that no layer made: a TypeError in Keras 1, a ValueError in Keras 2."""
+    return TypeError(message) if get_api_level() == "1.2" else ValueError(message)
 
 
 class Network(Layer):
@@ -166,6 +172,13 @@ class Network(Layer):
                 raise _wrong_end(
                     f"[Model] Input tensors to a {type(self).__name__} must come from `keras.layers.Input`. Received: "
                     f"{x!r} (missing previous layer metadata). Wrap it: Input(tensor=x)."
+                )
+            source = x._keras_history[0]
+            if not isinstance(source, InputLayer):
+                raise TypeError(
+                    f"[Model] Input layers to a `Model` must be `InputLayer` objects. Received inputs: {self.inputs}; "
+                    f"{x!r} comes from the layer {source.name!r}, a {type(source).__name__}. Start from the model's "
+                    "input, or call the layers behind it on a new Input."
                 )
         for y in self.outputs:
             if not is_keras_tensor(y):
@@ -459,7 +472,7 @@ class Network(Layer):
         arguments = dict(node.arguments)
         if "mask" not in arguments and any(m is not None for m in masks) and has_arg(layer.call, "mask"):
             arguments["mask"] = unpack_singleton(masks)
-        with name_scope(layer.name):
+        with name_scope(layer.name, inputs=came, of_graph=True):
             made = to_list(layer.call(unpack_singleton(came), **arguments))
             made_mask = layer.compute_mask(unpack_singleton(came), unpack_singleton(masks))
             layer._penalise_activity(came, made)
@@ -481,6 +494,24 @@ class Network(Layer):
         updates = layer.get_updates_for(came)
         if updates:
             self._file(self._per_input_updates, updates, inputs)
+        self._metric_results += [(inputs, result) for result in layer._added_metrics(came)]
+
+    def _added_metrics(self, inputs: Any) -> list[Any]:
+        """Of the model itself and of the calls in its graph; for other ``inputs``, of its calls on those."""
+        if not self._is_graph_network:
+            return Layer._added_metrics(self, inputs)
+        key = tensor_key(inputs)
+        if key is not None and key != tensor_key(self.inputs):
+            return [result for came, result in self._metric_results if tensor_key(came) == key]
+        found = [r for came, r in self._metric_results if came is None]
+        for layer in self._all_layers():
+            one: dict[str, Any] = {}
+            for index, node in enumerate(layer._inbound_nodes):
+                if (id(layer), index) in self._network_nodes:
+                    for result in layer._added_metrics(node.input_tensors):
+                        one.setdefault(result[0], result)
+            found += one.values()
+        return found
 
     # -- description --------------------------------------------------------------------------------------------------
 

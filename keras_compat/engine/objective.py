@@ -231,8 +231,9 @@ class MetricSlot:
     Stateful metrics (all of 2.3, Metric objects in any level) give a running result; the others the batch's mean.
     """
 
-    def __init__(self, name: str, metric: Any, output: int, weighted: bool, stateful: bool):
+    def __init__(self, name: str, metric: Any, output: int, weighted: bool, stateful: bool, prefix: str = ""):
         self.name = name
+        self.prefix = prefix  # of the output, in the names of several results
         self.metric = metric
         self.output = output
         self.weighted = weighted
@@ -247,7 +248,12 @@ class MetricSlot:
             return value
         weights = _whole(weights, y_pred) if self.weighted else None
         if not self.stateful:
-            return weighted_loss(self.metric, y_true, y_pred, weights, mask)
+            if isinstance(self.metric, losses_module.Loss):
+                return weighted_loss(self.metric, y_true, y_pred, weights, mask)
+            values = self.metric(y_true, y_pred)
+            if isinstance(values, Mapping):  # several metrics by name, as in Keras 1
+                return {name: K.mean(value) if value.ndim else value for name, value in values.items()}
+            return weighted_loss(lambda *_: values, y_true, y_pred, weights, mask)
         if mask is not None:
             mask = K.cast(mask, y_pred.dtype)
             weights = mask if weights is None else mask * _to_rank(weights, mask.ndim)
@@ -349,16 +355,14 @@ def make_slots(
         for is_weighted, listed in ((False, plain[i]), (True, weighted[i])):
             for given in listed:
                 resolved = resolve_metric(given, shape_of(y), loss)
-                name = _base_name(given, resolved, is_weighted)
-                if len(output_names) > 1:
-                    name = f"{output_names[i]}_{name}"
-                name = unused(name, used)
+                prefix = f"{output_names[i]}_" if len(output_names) > 1 else ""
+                name = unused(prefix + _base_name(given, resolved, is_weighted), used)
                 used.append(name)
                 is_object = isinstance(resolved, (metrics_module.Metric, Layer))
                 stateful = is_object or level == "2.3"
                 if stateful and not is_object:
                     resolved = metrics_module.MeanMetricWrapper(resolved, name=name)
-                slots.append(MetricSlot(name, resolved, i, is_weighted, stateful))
+                slots.append(MetricSlot(name, resolved, i, is_weighted, stateful, prefix))
     return slots
 
 

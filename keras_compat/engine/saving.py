@@ -63,6 +63,51 @@ def load_weights_from_hdf5_group_by_name(
     h5.assign(None, h5.match_by_name(f, layers, skip_mismatch, reshape))
 
 
+# Where the gates of Keras 2, in its order, are among the triples (W, U, b) of Keras 1.
+_GATES = {"LSTM": (0, 2, 1, 3), "ConvLSTM2D": (0, 2, 1, 3), "GRU": (0, 1, 2)}
+# Layers that Theano computes with a kernel turned round.
+_TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D", "AtrousConvolution1D", "AtrousConvolution2D")
+
+
+def _stored(layer: Any) -> int:
+    """Number of arrays that Keras 1 stores of a layer: three for each gate."""
+    if hasattr(layer, "forward_layer"):
+        return _stored(layer.forward_layer) + _stored(layer.backward_layer)
+    if getattr(layer, "layers", None):
+        return sum(_stored(inner) for inner in layer.layers)
+    if hasattr(layer, "layer") and hasattr(layer.layer, "weights"):
+        return _stored(layer.layer)
+    count = len(layer.weights)
+    return count * len(_GATES[type(layer).__name__]) if count == 3 and type(layer).__name__ in _GATES else count
+
+
+def _from_keras_1(layer: Any, values: list[np.ndarray], shapes: list[Any]) -> list[np.ndarray]:
+    """The arrays of one layer of Keras 1 in the order and layout of Keras 2."""
+    gates = _GATES.get(type(layer).__name__, ())
+    if gates and len(values) == 3 * len(gates) and len(values) != len(shapes):
+        values = [np.concatenate([values[3 * gate + part] for gate in gates], axis=-1) for part in range(3)]
+    if not values or not shapes or values[0].ndim < 4:
+        return values
+    kernel = values[0]
+    if type(layer).__name__ in ("Conv1D", "AtrousConvolution1D"):
+        # (length, 1, in, out), before Keras 1.2 (out, in, length, 1).
+        if kernel.shape[:2] != (layer.kernel_size[0], 1) or kernel.shape[3] != layer.filters:
+            kernel = np.transpose(kernel, (2, 3, 1, 0))
+        return [kernel[:, 0], *values[1:]]
+    if type(layer).__name__ == "Conv2DTranspose":
+        # (rows, columns, out, in) in Keras 2.
+        first = layer.data_format == "channels_first" and kernel.shape != shapes[0]
+        return [np.transpose(kernel, (2, 3, 0, 1) if first else (0, 1, 3, 2)), *values[1:]]
+    if getattr(layer, "data_format", None) == "channels_first":
+        # (out, in, space...) to (space..., in, out).
+        turned = [
+            np.transpose(v, (*range(2, v.ndim), 1, 0)) if v.ndim >= 4 and v.shape != shape else v
+            for v, shape in zip(values, shapes)
+        ]
+        return turned + values[len(turned) :]
+    return values
+
+
 def preprocess_weights_for_loading(
     layer: Any,
     weights: Sequence[Any],
@@ -70,18 +115,35 @@ def preprocess_weights_for_loading(
     original_backend: str | None = None,
     reshape: bool = False,
 ) -> list[np.ndarray]:
-    """Weights from a file as ``layer.set_weights`` takes them.
+    """Weights from a file as ``layer.set_weights`` takes them; wrappers and models hand them on to the layers inside.
 
-    Kernels that Theano wrote are turned by 180 degrees. ``reshape`` fits arrays of the right size to the shapes of the
-    layer's weights.
+    Of Keras 1 (``original_keras_version='1'``) the arrays of the gates become one, in the order of Keras 2, and
+    kernels get its layout. Kernels that Theano wrote are turned by 180 degrees. ``reshape`` fits arrays of the right
+    size to the shapes of the layer's weights.
     """
     values = [np.asarray(w) for w in weights]
-    if original_backend == "theano":
-        kernels = ("Conv", "Deconv", "AtrousConv", "SeparableConv", "DepthwiseConv")
-        if type(layer).__name__.startswith(kernels):
-            values = [convert_kernel(v) if v.ndim >= 3 else v for v in values]
+
+    def of(part: Any, some: Sequence[Any]) -> list[np.ndarray]:
+        return preprocess_weights_for_loading(part, some, original_keras_version, original_backend, reshape)
+
+    if hasattr(layer, "forward_layer"):
+        half = len(values) // 2
+        return of(layer.forward_layer, values[:half]) + of(layer.backward_layer, values[half:])
+    if hasattr(layer, "layer") and hasattr(layer.layer, "weights"):
+        return of(layer.layer, values)
+    if getattr(layer, "layers", None):
+        done: list[np.ndarray] = []
+        for inner in layer.layers:
+            count = _stored(inner) if original_keras_version == "1" else len(inner.weights)
+            done += of(inner, values[:count])
+            values = values[count:]
+        return done + values
+    shapes = [tuple(w.shape) for w in layer.weights]
+    if original_keras_version == "1":
+        values = _from_keras_1(layer, values, shapes)
+    if original_backend == "theano" and type(layer).__name__ in _TURNED:
+        values = [convert_kernel(v) if v.ndim >= 3 else v for v in values]
     if reshape:
-        shapes = [tuple(w.shape) for w in layer.weights]
         values = [v.reshape(s) if v.size == int(np.prod(s)) else v for v, s in zip(values, shapes)]
     return values
 

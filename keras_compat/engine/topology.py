@@ -7,6 +7,10 @@ from keras_compat.engine.input_layer import Input as Input
 from keras_compat.engine.input_layer import InputLayer as InputLayer
 from keras_compat.engine.network import Network as Network
 from keras_compat.engine.network import get_source_inputs as get_source_inputs
+from keras_compat.engine.saving import load_weights_from_hdf5_group as load_weights_from_hdf5_group
+from keras_compat.engine.saving import load_weights_from_hdf5_group_by_name as load_weights_from_hdf5_group_by_name
+from keras_compat.engine.saving import preprocess_weights_for_loading as preprocess_weights_for_loading
+from keras_compat.engine.saving import save_weights_to_hdf5_group as save_weights_to_hdf5_group
 from keras_compat.engine.training import Model as Model
 from keras_compat.layers import Merge as Merge  # type: ignore[attr-defined]
 from keras_compat.layers import merge as merge

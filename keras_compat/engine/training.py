@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -367,17 +368,23 @@ class Model(Network):
                 stateful_names.append(f"{name}_loss")
                 one = mean(one)
             self._metric_tensors.append(one)
-        for slot in self._metric_slots:
+        slots, self._metric_slots = self._metric_slots, []
+        for slot in slots:
             i = slot.output
-            self._metric_tensors.append(
-                slot.tensor(self.targets[i], self.outputs[i], self.sample_weights[i], mask_of(self.outputs[i]))
-            )
+            made = slot.tensor(self.targets[i], self.outputs[i], self.sample_weights[i], mask_of(self.outputs[i]))
+            if isinstance(made, dict):
+                for name, value in made.items():
+                    self._metric_slots.append(O.MetricSlot(slot.prefix + name, slot.metric, i, False, False))
+                    self._metric_tensors.append(value)
+                continue
+            self._metric_slots.append(slot)
+            self._metric_tensors.append(made)
             if slot.stateful:
                 self._metric_objects.append(slot.metric)
                 self._stateful_metrics.append(slot.metric)
                 stateful_names.append(slot.name)
         self._added_names: list[str] = []
-        for name, metric, value in self._added_metrics():
+        for name, metric, value in self._added_metrics(None):
             name = O.unused(name, self._names_with(self._metric_slots))
             self._added_names.append(name)
             self._metric_tensors.append(value)
@@ -415,19 +422,6 @@ class Model(Network):
     def metrics_tensors(self) -> list[Any]:
         """Scalar tensors of what is reported beside the loss, as in ``metrics_names``."""
         return list(self._metric_tensors) if self._steps is not None else []
-
-    def _added_metrics(self) -> list[Any]:
-        """What the model and the layers in it gave to ``add_metric``: (name, Metric object, tensor)."""
-        found: list[Any] = []
-        stack: list[Any] = [self]
-        seen: set[int] = set()
-        while stack:
-            layer = stack.pop(0)
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                found += layer._metric_results
-                stack += layer._all_layers() if isinstance(layer, Network) else layer._layers
-        return found
 
     def reset_metrics(self) -> None:
         """Start the running results of metrics again."""
@@ -1168,6 +1162,17 @@ class Model(Network):
             )
         self._require_built("save")
         h5.save_model(self, filepath, overwrite, include_optimizer)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What pickle keeps: the model's HDF5 file, as bytes."""
+        stream = io.BytesIO()
+        self.save(stream)
+        return {"h5": stream.getvalue()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a model read from the bytes; its own classes and functions are found in a custom_object_scope."""
+        # What was made knows itself as its owner (nodes, compiled steps): both are one from here on.
+        self.__dict__ = h5.load_model(io.BytesIO(state["h5"])).__dict__
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the weights to an HDF5 file, atomically."""

@@ -190,13 +190,15 @@ def standardize_weights(
 
 
 def check_array_length_consistency(inputs: Any, targets: Any, weights: Any = None) -> None:
-    """Raise ValueError unless all inputs, targets and weights have as many samples."""
-    _data.check_lengths(*[[x for x in (part or []) if x is not None] for part in (inputs, targets, weights)])
+    """Raise ValueError unless all inputs, targets and weights have as many samples; none at all counts as 0 of them."""
+    nothing = np.empty(0)
+    given = [part if isinstance(part, (list, tuple)) else [part] for part in (inputs, targets, weights)]
+    _data.check_lengths(*[[nothing if x is None else x for x in part] for part in given])
 
 
 def check_array_lengths(inputs: Any, targets: Any, weights: Any) -> None:
-    """Keras 1's name of :func:`check_array_length_consistency`."""
-    check_array_length_consistency(inputs, targets, weights)
+    """Raise ValueError unless all arrays of the lists have as many samples, those that are there (Keras 1)."""
+    _data.check_lengths(*[[x for x in (part or []) if x is not None] for part in (inputs, targets, weights)])
 
 
 def check_loss_and_target_compatibility(targets: Any, loss_fns: Any, output_shapes: Any) -> None:

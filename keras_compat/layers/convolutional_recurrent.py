@@ -127,6 +127,7 @@ class ConvRNN2D(_OverImages):
             )
         RNN.__init__(self, cell, return_sequences, return_state, go_backwards, stateful, unroll, **kwargs)
         self.input_spec = [InputSpec(ndim=5)]
+        self.state_spec = [InputSpec(ndim=4) for _ in state_sizes(cell)]
 
     def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)

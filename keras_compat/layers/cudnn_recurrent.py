@@ -38,6 +38,18 @@ class _CuDNNCell(DenseCell):
 
     def _keep_own(self, kernel: Any, recurrent: Any, bias: Any) -> None:
         self._own = {"kernel": kernel, "recurrent_kernel": recurrent, "bias": bias}
+        self.derive()
+
+    def derive(self) -> None:
+        """Make the tensors that the cell computes with, for one call: values where the layer is called on values."""
+        count, units = len(self.gates), self.units
+        kernel, recurrent = self._own["kernel"], self._own["recurrent_kernel"]
+        self.kernel = _transposed_parts(kernel, units, count, kernel.shape[0])
+        self.recurrent_kernel = _transposed_parts(recurrent, units, count, units)
+        self.bias = self._derived_bias(self._own["bias"])
+
+    def _derived_bias(self, bias: Any) -> Any:
+        raise NotImplementedError
 
     def part(self, name: str) -> Any:
         """A weight of cuDNN's: kernel, recurrent_kernel, bias, or a gate's part of it, such as kernel_i, bias_i.
@@ -70,10 +82,10 @@ class CuDNNGRUCell(GRUCell, _CuDNNCell):
         recurrent = self._weight("recurrent", "recurrent_kernel", (u, 3 * u), self.recurrent_initializer)
         bias = self._weight("bias", "bias", (6 * u,), self.bias_initializer)
         self._keep_own(kernel, recurrent, bias)
-        self.kernel = _transposed_parts(kernel, u, 3, n)
-        self.recurrent_kernel = _transposed_parts(recurrent, u, 3, u)
-        self.bias = K.reshape(bias, (2, 3 * u))
         self.built = True
+
+    def _derived_bias(self, bias: Any) -> Any:
+        return K.reshape(bias, (2, 3 * self.units))
 
 
 class CuDNNLSTMCell(LSTMCell, _CuDNNCell):
@@ -86,10 +98,10 @@ class CuDNNLSTMCell(LSTMCell, _CuDNNCell):
         start = forget_bias(self.bias_initializer, u, 5) if self.unit_forget_bias else self.bias_initializer
         bias = self._weight("bias", "bias", (8 * u,), start)
         self._keep_own(kernel, recurrent, bias)
-        self.kernel = _transposed_parts(kernel, u, 4, n)
-        self.recurrent_kernel = _transposed_parts(recurrent, u, 4, u)
-        self.bias = bias[: 4 * u] + bias[4 * u :]
         self.built = True
+
+    def _derived_bias(self, bias: Any) -> Any:
+        return bias[: 4 * self.units] + bias[4 * self.units :]
 
 
 class _CuDNNRNN(CellLayer):
@@ -114,6 +126,7 @@ class _CuDNNRNN(CellLayer):
                 f"[{self.name}] Masking is not supported for CuDNN RNNs; a mask came with the inputs. Use "
                 f"{type(self).__name__.removeprefix('CuDNN')} instead."
             )
+        self.cell.derive()
         return super().call(inputs, None, training, initial_state, constants)
 
     def get_config(self) -> dict[str, Any]:

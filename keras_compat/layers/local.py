@@ -127,6 +127,11 @@ class _LocallyConnected(Layer):
         self.kernel = weight
 
     @property
+    def W_shape(self) -> Any:
+        """The shape of the kernel, by Keras 1's name."""
+        return K.int_shape(self.kernel)
+
+    @property
     def b(self) -> Any:
         """The bias, by Keras 1's name."""
         return self.bias

@@ -67,6 +67,28 @@ def dropout_masks(ones: Any, rate: float, training: Any = None, count: int = 1) 
     return [K.in_train_phase(lambda: K.dropout(ones, rate), ones, training=training) for _ in range(count)]
 
 
+# Under these names cells of other packages take them from Keras 2.
+
+_time_distributed_dense = time_distributed_dense
+
+
+def _generate_dropout_mask(ones: Any, rate: float, training: Any = None, count: int = 1) -> Any:
+    masks = dropout_masks(ones, rate, training, count)
+    return masks if count > 1 else masks[0]
+
+
+def _standardize_args(inputs: Any, initial_state: Any, constants: Any, num_constants: int | None) -> tuple[Any, ...]:
+    if isinstance(inputs, (list, tuple)):
+        inputs = list(inputs)
+        if num_constants is not None:
+            constants = inputs[-num_constants:]
+            inputs = inputs[:-num_constants]
+        initial_state = inputs[1:] or initial_state
+        inputs = inputs[0]
+    states, fixed = [None if x is None else to_list(x, allow_tuple=True) for x in (initial_state, constants)]
+    return inputs, states, fixed
+
+
 @register
 class StackedRNNCells(Layer):
     """Several cells as one: the output of each is the input of the next.
@@ -221,6 +243,7 @@ class RNN(Layer):
             self._track_layer(cell)
         if not (stateful and isinstance(self, Recurrent)):  # Keras 1's reset_states asks hasattr(self, "states")
             self.states: list[Any] = [None] * len(state_sizes(cell))
+        self.state_spec: Any = [InputSpec(shape=(None, size)) for size in state_sizes(cell)]
 
     def _init_sequence(
         self,
@@ -236,6 +259,8 @@ class RNN(Layer):
         if shape != (None, None) and "input_shape" not in kwargs and "batch_input_shape" not in kwargs:
             kwargs["input_shape"] = shape
         Layer.__init__(self, **kwargs)
+        self.input_length: int | None
+        self.input_dim: int | None
         declared = getattr(self, "batch_input_shape", None) or (None, *shape)
         self.input_length, self.input_dim = declared[1:3] if len(declared) == 3 else (None, None)
         self.return_sequences = return_sequences
@@ -246,6 +271,9 @@ class RNN(Layer):
         self.supports_masking = True
         self.input_spec = [InputSpec(ndim=3)]
         self._num_constants: int | None = None
+        # What was expected of states and constants; layers derived from Keras 2's set and read them.
+        self.state_spec = None
+        self.constants_spec: Any = None
 
     # -- shapes -------------------------------------------------------------------------------------------------------
 
@@ -338,9 +366,12 @@ class RNN(Layer):
     def __call__(self, inputs: Any, initial_state: Any = None, constants: Any = None, **kwargs: Any) -> Any:
         inputs, initial_state, constants = self._standardize_args(inputs, initial_state, constants)
         extra = [*(initial_state or ()), *(constants or ())]
+        if initial_state is not None:
+            self.state_spec = [InputSpec(shape=K.int_shape(s)) for s in map(_as_tensor, initial_state)]
         if constants is not None:
             self._check_constants()
             self._num_constants = len(constants)
+            self.constants_spec = [InputSpec(shape=K.int_shape(c)) for c in map(_as_tensor, constants)]
         if not extra:
             return self._call_with_spec([inputs], kwargs)
         if all(is_keras_tensor(x) for x in extra):
@@ -514,7 +545,7 @@ class RNN(Layer):
         config = dict(config)
         num_constants = config.pop("num_constants", None)
         if "cell" not in config:
-            return cls(**config)
+            return cls(**cls._arguments_of(config))
         cell = deserialize(config.pop("cell"), custom_objects=custom_objects)
         layer = cls(cell, **config)
         layer._num_constants = num_constants

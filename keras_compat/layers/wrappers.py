@@ -10,6 +10,7 @@ import numpy as np
 
 import autotensor as at
 from keras_compat import backend as K
+from keras_compat.dialect.level import get_api_level
 from keras_compat.engine.layer import (
     InputSpec,
     Layer,
@@ -21,6 +22,7 @@ from keras_compat.engine.layer import (
     unique,
 )
 from keras_compat.engine.registry import deserialize, register, serialize
+from keras_compat.layers.core import Lambda
 from keras_compat.utils.generic_utils import has_arg, object_list_uid, to_list
 
 MERGE_MODES = ("sum", "mul", "concat", "ave", None)
@@ -128,7 +130,8 @@ class TimeDistributed(Wrapper):
         model.add(TimeDistributed(Dense(8), input_shape=(10, 16)))    # (None, 10, 16) -> (None, 10, 8)
 
     The steps of all samples go through the layer as one large batch, so that a batch normalization inside takes its
-    statistics over samples and steps.
+    statistics over samples and steps. Only where the batch size is fixed and the layer is, or holds, one of the user's
+    own or a Lambda, it is called for one step after the other, as Keras does: such a layer may count on that size.
     """
 
     def __init__(self, layer: Any, **kwargs: Any):
@@ -154,6 +157,11 @@ class TimeDistributed(Wrapper):
         if has_arg(self.layer.call, "training"):
             arguments["training"] = training
         shape = shape_of(inputs)
+        if shape[0] is not None and _has_user_code(self.layer):
+            _, out, _ = K.rnn(lambda x, _: (self.layer.call(x, **arguments), []), inputs, [])
+            inner = output_shapes_of(self.layer.compute_output_shape((shape[0], *shape[2:])), 1)[0]
+            out._keras_shape = (*shape[:2], *inner[1:])
+            return out
         flat = flatten_steps(inputs, shape)
         self._input_map[object_list_uid(inputs)] = flat
         self._keep += [inputs, flat]
@@ -171,6 +179,8 @@ class TimeDistributed(Wrapper):
         return out
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        if shape_of(inputs)[0] is not None or get_api_level() == "1.2":
+            return mask  # Keras asks the inner layer for a mask from 2.2 on, and only in batches of any size
         flat = self._input_map.get(object_list_uid(inputs))
         if flat is None:
             flat = flatten_steps(inputs, shape_of(inputs))
@@ -183,6 +193,13 @@ class TimeDistributed(Wrapper):
         if out is None:
             return None if mask is None else _over_steps(mask)
         return split_steps(out, inputs, tuple(out.shape))
+
+
+def _has_user_code(layer: Any) -> bool:
+    """Whether a layer is, or holds, a Lambda or one of a class that is not of this package."""
+    ours = type(layer).__module__.partition(".")[0] == __name__.partition(".")[0]
+    parts = [*getattr(layer, "_layers", ()), *[c for c in (getattr(layer, "cell", None),) if c is not None]]
+    return not ours or isinstance(layer, Lambda) or any(_has_user_code(part) for part in parts)
 
 
 def _over_steps(mask: Any) -> Any:

@@ -45,7 +45,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     """Write a model with its weights and, if compiled, its compile settings and optimizer state.
 
     Args:
-        filepath: a path, or an open ``h5py.File`` or Group.
+        filepath: a path, an open ``h5py.File`` or Group, or a binary stream.
         overwrite: ask on the terminal before replacing a file if False.
         include_optimizer: leave compile settings and optimizer state out if False.
     """
@@ -93,7 +93,7 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
     """Read a model: architecture, weights and, with ``compile``, compile settings and optimizer state.
 
     Args:
-        filepath: a path, or an open ``h5py.File`` or Group.
+        filepath: a path, an open ``h5py.File`` or Group, or a binary stream.
         custom_objects: {name: class or function} of what is not Keras's own.
         compile: leave the model uncompiled if False.
 
@@ -417,6 +417,10 @@ def _open(filepath: Any) -> Iterator[Any]:
     if _is_group(filepath):
         yield filepath
         return
+    if hasattr(filepath, "read"):
+        with _from_bytes(filepath.read()) as f:
+            yield f
+        return
     path = _path("load", filepath)
     if not os.path.exists(path):
         raise OSError(f"[load] Unable to open file: {path} does not exist. Check the path.")
@@ -431,9 +435,21 @@ def _open(filepath: Any) -> Iterator[Any]:
         yield f
 
 
+def _from_bytes(data: Any) -> Any:
+    try:
+        return h5py.File(io.BytesIO(data), "r")
+    except (OSError, TypeError) as error:
+        raise OSError(
+            f"[load] Unable to open file: expected a binary stream of an HDF5 file; got {len(data)} units of "
+            f"{type(data).__name__} ({error}). Is the stream at its start?"
+        ) from error
+
+
 def _path(op: str, filepath: Any) -> str:
     if not isinstance(filepath, (str, bytes, os.PathLike)) or not os.fspath(filepath):
-        raise TypeError(f"[{op}] expected a path or an open h5py.File; got {filepath!r}. Give the name of a file.")
+        raise TypeError(
+            f"[{op}] expected a path, a binary stream or an open h5py.File; got {filepath!r}. Give the name of a file."
+        )
     return os.fsdecode(filepath)
 
 
@@ -445,6 +461,12 @@ def _save(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
                 "a new group."
             )
         write(filepath)
+        return
+    if hasattr(filepath, "write"):
+        stream = io.BytesIO()
+        with h5py.File(stream, "w") as f:
+            write(f)
+        filepath.write(stream.getvalue())
         return
     path = os.path.abspath(_path("save", filepath))
     if os.path.isdir(path):

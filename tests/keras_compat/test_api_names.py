@@ -189,6 +189,13 @@ def test_module_paths_need_no_import_of_their_own(line):
     assert getattr(importlib.import_module(module), name) is value
 
 
+def test_where_programs_import_helpers_of_the_backend_from():
+    for module in ("keras_compat.backend.common", "keras_compat.utils.conv_utils"):
+        found = importlib.import_module(module)
+        assert found.normalize_data_format is keras_compat.backend.normalize_data_format
+    assert importlib.import_module("keras_compat.backend.common")._EPSILON == keras_compat.backend.epsilon()
+
+
 def test_star_imports():
     for module in ("backend", "layers", "layers.core", "models", "objectives", "optimizers"):
         space: dict[str, Any] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -495,6 +497,12 @@ def test_dropout():
         K.dropout(x, 1.0)
 
 
+def test_dropout_with_a_shape_of_the_last_axes():
+    y = K.eval(K.dropout(K.variable(np.ones((20, 30, 50))), 0.5, noise_shape=(50,)))
+    np.testing.assert_array_equal(y, np.broadcast_to(y[0, 0], y.shape))
+    assert set(np.unique(y)) == {0, 2}
+
+
 def test_dropout_of_unknown_samples_with_a_shared_axis():
     x = K.placeholder((None, 6, 4))
     f = K.function([x], [K.dropout(x, 0.5, noise_shape=(K.shape(x)[0], 1, 4), seed=2)])
@@ -753,8 +761,51 @@ def test_a_computed_length_is_the_one_that_reshape_finds():
     for shape in [(x.shape[0], steps * 4), (x.shape[0], -1)]:  # x.shape[0] is None
         flat = K.reshape(x, shape)
         np.testing.assert_array_equal(K.function([x], [flat])([data])[0], data.reshape(2, 12))
+    longest = K.cast(K.max(x), "int32")
+    np.testing.assert_array_equal(K.function([x], [K.reshape(x, (longest, 4))])([data * 0 + 6])[0], np.full((6, 4), 6))
     with pytest.raises(ValueError, match="dimension 0 is computed"):
-        K.zeros((batch * steps, 4))
+        K.zeros((longest, 4))
+
+
+def test_arithmetic_on_unknown_lengths():
+    x = K.placeholder((None, None, 4))
+    n, steps = K.shape(x)[0], K.shape(x)[1]
+    for length, expected in [
+        (n * 3, 6), (3 * n, 6), (n * steps, 10), (steps + 2, 7), (2 + steps, 7), (steps + n, 7), (steps - 1, 4),
+        (steps // 2, 2), ((steps + 1) // 2, 3), ((steps - 1) * n // 4, 2),
+    ]:  # fmt: skip
+        zeros = K.zeros((length, 1))
+        assert K.int_shape(zeros) == (None, 1)
+        value, made = K.function([x], [length, zeros])([np.full((2, 5, 4), np.nan)])
+        assert (value, made.shape) == (expected, (expected, 1))
+    assert K.ndim(steps / 2) == K.ndim(steps * 0.5) == 0  # numbers
+
+
+def test_arithmetic_on_unknown_shapes():
+    x = K.placeholder((None, None, 4))
+    whole, images = K.shape(x), np.full((2, 5, 4), np.nan)
+    for shape, expected in [
+        (whole * 2, (4, 10, 8)), (2 * whole[:2], (4, 10)), (whole[:2] * np.array([1, 3]), (2, 15)),
+        (whole + [1, 0, 2], (3, 5, 6)), (1 + whole, (3, 6, 5)), (whole - 1, (1, 4, 3)), (whole // 2, (1, 2, 2)),
+        (whole + whole[::-1], (6, 10, 6)), ((K.prod(whole), K.prod(whole[:2])), (40, 10)),
+    ]:  # fmt: skip
+        zeros = K.zeros(shape)
+        assert K.function([x], [zeros])([images])[0].shape == expected
+    flat = K.reshape(x, K.stack([-1, K.prod(whole[1:])]))
+    assert K.function([x], [flat])([images])[0].shape == (2, 20)
+    numbers = [whole * 1.5, whole - K.constant([1, 1, 1], dtype="int32"), whole / 2]
+    results = K.function([x], [y[2] for y in numbers])([images])
+    assert [float(v) for v in results] == [6.0, 3.0, 2.0]
+
+
+def test_channels_become_pixels_in_images_of_any_size():
+    x = K.placeholder((None, None, None, 8))
+    n, rows, columns, _ = K.shape(x)
+    y = K.permute_dimensions(K.reshape(x, (n, rows, columns, 2, 2, 2)), (0, 1, 3, 2, 4, 5))
+    y = K.reshape(y, (n, rows * 2, columns * 2, 2))
+    data = rng.rand(2, 3, 4, 8)
+    expected = data.reshape(2, 3, 4, 2, 2, 2).transpose(0, 1, 3, 2, 4, 5).reshape(2, 6, 8, 2)
+    np.testing.assert_allclose(K.function([x], [y])([data])[0], expected, rtol=1e-6)
 
 
 def test_batch_flatten_of_unknown_lengths():
@@ -791,6 +842,19 @@ def test_print_tensor_is_an_identity(capsys):
     assert "here:" in capsys.readouterr().out
 
 
+def test_zeros_of_an_unknown_length_name_the_way_out():
+    with pytest.raises(ValueError, match=r"a dimension is unknown; got \(None, 3\). Use K.shape"):
+        K.zeros((None, 3))
+
+
+def test_copies_of_variables_are_variables_of_keras():
+    v = K.variable(A, constraint=K.abs)
+    for twin in (copy.deepcopy(v), pickle.loads(pickle.dumps(v))):
+        twin.set_value(B)
+        assert K.int_shape(twin) == (3, 4) and twin.constraint is None and not twin._uses_learning_phase
+    np.testing.assert_array_equal(v.get_value(), A)
+
+
 def test_slice_up_to_the_length_that_the_data_tells():
     x = K.placeholder((None, 4))
     part = K.slice(x, [0, 1], [K.shape(x)[0], 2])
@@ -798,5 +862,25 @@ def test_slice_up_to_the_length_that_the_data_tells():
     np.testing.assert_array_equal(K.function([x], [part])([A])[0], A[:, 1:3])
     with pytest.raises(ValueError, match="size of axis 1"):
         K.slice(x, [0, 0], [-1, K.shape(x)[0]])
+    last = K.slice(x, [K.shape(x)[0] - 1, 0], [1, -1])
+    np.testing.assert_array_equal(K.function([x], [last])([A])[0], A[-1:])
     with pytest.raises(ValueError, match="one number per axis"):
         K.slice(x, [0, 0, 0], [1, 1])
+
+
+def test_slice_from_the_step_of_a_loop():
+    # Each step looks at two columns of a constant, the way a conditional random field reads its mask.
+    mask = rng.rand(2, 4).astype("float32")
+
+    def step(x, states):
+        total, i, columns = states
+        t = K.cast(i[0, 0], "int32")
+        pair = K.slice(columns, [0, t], [-1, 2])
+        return total + x * K.expand_dims(pair[:, 0] * pair[:, 1]), [total + x * K.expand_dims(K.sum(pair, 1)), i + 1]
+
+    x = K.ones((2, 3, 1))
+    start = [K.zeros((2, 1)), K.zeros((2, 1))]
+    looped = K.rnn(step, x, start, constants=[K.variable(mask)])
+    unrolled = K.rnn(step, x, start, constants=[K.variable(mask)], unroll=True)
+    for got in (looped, unrolled):
+        np.testing.assert_allclose(K.eval(got[2][0])[:, 0], (mask[:, :-1] + mask[:, 1:]).sum(1), rtol=1e-5)

@@ -156,6 +156,22 @@ def test_dropout_is_drawn_anew_at_each_step(unroll):
     assert len(rows) == 12 and set(np.unique(a)) == {0, 2}
 
 
+@pytest.mark.parametrize("unroll", [False, True])
+def test_a_mask_that_the_step_makes_once_holds_for_all_steps(unroll):
+    x = K.placeholder((None, 6, 20))
+    made = []
+
+    def step(inputs, states):
+        if not made:
+            made.append(K.dropout(K.ones_like(inputs), 0.5))
+        return inputs * made[0], []
+
+    _, outputs, _ = K.rnn(step, x, [], unroll=unroll)
+    got = K.function([x], [outputs])([np.ones((5, 6, 20))])[0]
+    assert set(np.unique(got)) == {0, 2}
+    np.testing.assert_array_equal(got, np.repeat(got[:, :1], 6, axis=1))
+
+
 def test_variables_are_followed():
     w = K.variable(2.0)
     x = K.placeholder((None, None, 1))

@@ -144,3 +144,39 @@ def test_a_weight_that_was_changed_meanwhile_is_an_error_not_a_wrong_gradient() 
     layer.set_weights([np.zeros((4, 2)), np.ones(2)])
     with pytest.raises(at.GradError, match="changed|overwritten|written"):
         at.grad(at.sum(y), x)
+
+
+@pytest.mark.parametrize("kind", [layers.CuDNNGRU, layers.CuDNNLSTM])
+def test_weights_in_another_form_follow_the_weights(kind: Any) -> None:
+    layer = kind(2)
+    x = np.random.default_rng(1).normal(size=(2, 3, 4)).astype("float32")
+    layer(x)  # built on values
+    layer.set_weights([w + 0.5 for w in layer.get_weights()])
+    inputs = Input((3, 4))
+    expected = Model(inputs, layer(inputs)).predict(x)
+    np.testing.assert_allclose(layer(x).numpy(), expected, rtol=1e-5)
+    twin = kind(2, input_shape=(3, 4))
+    model = Sequential([twin])
+    twin.set_weights(layer.get_weights())
+    np.testing.assert_allclose(model.predict(x), expected, rtol=1e-5)
+
+
+def test_an_array_in_a_layer_leaves_values_in_float32() -> None:
+    scaled = layers.Lambda(lambda x: (x - np.ones(4)) * [1.0, 2.0, 3.0, 4.0])
+    assert scaled(X).dtype == np.float32
+
+
+def test_what_build_makes_of_the_weights_follows_them() -> None:
+    class Positive(Layer):
+        def build(self, input_shape: Any) -> None:
+            self.w = self.add_weight(name="w", shape=(input_shape[-1], 2), initializer="ones")
+            self.positive = K.relu(self.w)
+            super().build(input_shape)
+
+        def call(self, inputs: Any) -> Any:
+            return K.dot(inputs, self.positive)
+
+    layer = Positive()
+    np.testing.assert_allclose(layer(X).numpy(), np.repeat(X.sum(1, keepdims=True), 2, 1), rtol=1e-5, atol=1e-6)
+    layer.set_weights([-np.ones((4, 2))])
+    np.testing.assert_array_equal(layer(X).numpy(), 0.0)

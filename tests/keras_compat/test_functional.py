@@ -122,7 +122,10 @@ def test_a_model_on_intermediate_tensors() -> None:
     h = Dense(5, activation="relu", name="h")(x)
     full = Model(x, Dense(3)(h))
     features = Model(full.input, full.get_layer("h").output)
-    head = Model(h, full.output)
+    with pytest.raises(TypeError, match="must be `InputLayer` objects"):
+        Model(h, full.output)
+    again = Input((5,))
+    head = Model(again, full.layers[-1](again))
     near(head.predict(features.predict(A)), full.predict(A))
     assert get_source_inputs(full.output) == [x]
     f = K.function([full.input], [full.get_layer("h").output])

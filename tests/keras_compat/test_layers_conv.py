@@ -558,3 +558,9 @@ def test_a_built_layer_holds_to_its_channels() -> None:
     layer(L.Input(shape=(5, 5, 3)))
     with pytest.raises(ValueError, match="axis -1 of input shape to have value 3"):
         layer(L.Input(shape=(5, 5, 4)))
+
+
+def test_integers_beside_words_of_keras_2_are_refused_with_a_value_error() -> None:
+    """As 2.3.1 does: is 1 the width of the kernel, or the stride?"""
+    with pytest.raises(ValueError, match="two ways"):
+        L.Conv2D(4, 3, 1, padding="same")

@@ -319,6 +319,15 @@ def test_frozen_branches() -> None:
         np.testing.assert_array_equal(old, new)
 
 
+def test_a_branch_that_is_merged_with_itself_stays_one_in_configs() -> None:
+    left = branch(4, 5)
+    model = Sequential([Merge([left, left], mode="sum"), Dense(2)])
+    x = floats(6, 4)
+    for again in (Sequential.from_config(model.get_config()), model_from_json(model.to_json())):
+        again.set_weights(model.get_weights())
+        np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
 def test_functions_of_a_config_are_passed_never_run() -> None:
     left, right = branch(4, 5), branch(3, 5)
     model = Sequential([Merge([left, right], mode=weighted, output_shape=(5,))])

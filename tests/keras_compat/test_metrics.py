@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from keras_compat import backend as K
-from keras_compat import losses, metrics
+from keras_compat import layers, losses, metrics
 from keras_compat.dialect.level import api_level
+from keras_compat.models import Sequential
 from keras_compat.utils.generic_utils import custom_object_scope
 
 rng = np.random.RandomState(0)
@@ -427,3 +428,12 @@ def test_unknown_names():
         metrics.get("categorial_accuracy")
     assert metrics.get("mae").__name__ == "mean_absolute_error"
     assert metrics.get(metrics.mae) is metrics.mae
+
+
+def test_a_function_that_takes_the_mean_itself_under_a_mask():
+    steps = np.random.default_rng(3).random((4, 5, 2)).astype("float32")
+    steps[:, 3:] = 0
+    model = Sequential([layers.Masking(input_shape=(5, 2)), layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[lambda y_true, y_pred: K.mean(K.abs(y_true - y_pred))])
+    want = np.abs(1 - model.predict(steps)).mean()
+    np.testing.assert_allclose(model.evaluate(steps, np.ones((4, 5, 1)), verbose=0)[1], want, rtol=1e-5)

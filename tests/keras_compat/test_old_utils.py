@@ -536,3 +536,10 @@ def test_copies_of_metrics():
     again = keras.metrics.clone_metric(metric)
     assert again is not metric and again.name == "m"
     assert len(keras.metrics.clone_metrics([metric, again])) == 2
+
+
+def test_a_drawing_shows_the_input_layer_of_a_sequential():
+    for level in ("1.2", "2.3"):
+        with keras.api_level(level):
+            text = str(vis_utils.model_to_dot(Sequential([L.Dense(2, input_dim=3, name="only")])))
+        assert "InputLayer" in text and text.count("->") == 1

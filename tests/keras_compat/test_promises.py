@@ -327,9 +327,9 @@ def test_9_clone_on_a_variable_and_models_on_placeholders(level):
         clone = clone_model(model, input_tensors=[L.Input(tensor=K.variable(data))])
         clone.set_weights(model.get_weights())
         want = data @ model.get_weights()[0] + model.get_weights()[1]
-        np.testing.assert_allclose(K.eval(clone.outputs[0]), want, rtol=1e-5)
+        np.testing.assert_allclose(K.eval(clone.outputs[0]), want, rtol=1e-5, atol=1e-6)
         x = K.placeholder((None, 3))
-        np.testing.assert_allclose(K.function([x], [model(x)])([data])[0], want, rtol=1e-5)
+        np.testing.assert_allclose(K.function([x], [model(x)])([data])[0], want, rtol=1e-5, atol=1e-6)
 
 
 # --- 10. random numbers -----------------------------------------------------------------------------------------------

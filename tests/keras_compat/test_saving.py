@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from keras_compat import backend as K
+from keras_compat import losses, metrics
 from keras_compat.layers import Activation, Dense, Dropout, Input, Layer
 from keras_compat.models import Model, Sequential, load_model
 from keras_compat.optimizers import SGD, Adam
@@ -263,3 +264,13 @@ def test_a_listed_but_missing_weight_is_an_error(tmp_path: Path) -> None:
         model.load_weights(tmp_path / "w.h5")
     for a, b in zip(before, model.get_weights()):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_loss_whose_class_has_the_name_of_a_metric(tmp_path: Path) -> None:
+    model = Sequential([Dense(1, activation="sigmoid", input_dim=2)])
+    model.compile("sgd", losses.BinaryCrossentropy(label_smoothing=0.2), metrics=[metrics.BinaryCrossentropy()])
+    model.save(str(tmp_path / "m.h5"))
+    again = load_model(str(tmp_path / "m.h5"))
+    x, y = np.random.default_rng(2).random((6, 2)), np.ones((6, 1))
+    assert isinstance(again.loss, losses.BinaryCrossentropy)
+    np.testing.assert_allclose(again.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-6)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_compat import backend as K
+from keras_compat.dialect.level import api_level
 from keras_compat.layers import Activation, Dense, Dropout, InputLayer
 from keras_compat.models import Sequential
 
@@ -116,3 +117,18 @@ def test_summary_as_keras_prints_it() -> None:
     assert lines[4] == "dense_1 (Dense)              (None, 12)                144       "
     assert lines[-4:-1] == ["Total params: 144", "Trainable params: 144", "Non-trainable params: 0"]
     assert lines[1] == "_" * 65 and lines[3] == "=" * 65
+
+
+def test_layers_are_the_models_own_list_in_keras_1() -> None:
+    with api_level("1.2"):
+        model = Sequential([Dense(4, input_dim=3), Dense(5), Dense(2)])
+        first, second = model.layers[:2]
+        model.layers.pop()
+        model.outputs = [model.layers[-1].output]
+        model.layers[-1].outbound_nodes = []
+        assert model.layers == [first, second] and second.outbound_nodes == []
+        model.add(Dense(7))
+        assert model.output_shape == (None, 7) and len(model.layers) == 3
+    model = Sequential([Dense(4, input_dim=3), Dense(5)])
+    model.layers.pop()  # a copy in Keras 2
+    assert len(model.layers) == 2

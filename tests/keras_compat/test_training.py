@@ -17,7 +17,7 @@ from keras_compat import callbacks
 from keras_compat.dialect.level import api_level
 from keras_compat.engine import data as D
 from keras_compat.engine.training import shuffled_batches
-from keras_compat.layers import Activation, Dense, Dropout, Input, SimpleRNN
+from keras_compat.layers import Activation, Dense, Dropout, Input, Lambda, SimpleRNN
 from keras_compat.models import Model, Sequential
 from keras_compat.optimizers import SGD
 
@@ -357,6 +357,22 @@ def test_integer_and_bool_data() -> None:
         np.testing.assert_allclose(model.predict(x.astype(kind)), x @ W0, rtol=1e-4, atol=1e-5)
 
 
+def test_floats_for_an_input_of_whole_numbers_or_bools_are_cut() -> None:
+    a, b = Input((2,), dtype="int32"), Input((2,), dtype="bool")
+    model = Model([a, b], Lambda(lambda v: K.cast(v[0], "float32") * K.cast(v[1], "float32"))([a, b]))
+    model.compile("sgd", "mse")
+    x, on = np.array([[1.9, 2.0], [0.2, 3.5]]), np.array([[1, 0], [1, 1]])
+    wanted = np.array([[1, 0], [0, 3]])
+    for call in (model.predict, model.predict_on_batch):
+        np.testing.assert_array_equal(call([x, on]), wanted)
+    assert model.evaluate([x, on], wanted, verbose=0) == model.test_on_batch([x, on], wanted) == 0
+    one = Model(a, Lambda(lambda v: K.cast(v, "float32"))(a))
+    one.compile("sgd", "mse")
+    for _ in range(3):  # the second call is a shorter way
+        assert one.test_on_batch(x, np.floor(x)) == 0
+    assert next(iter(one.predict_generator(iter([x]), steps=1).ravel())) == 1
+
+
 class Frame:
     """A table that only offers ``__array__``."""
 
@@ -389,7 +405,6 @@ BAD = [
     (lambda m: m.fit(X, Y, validation_data=(X,)), "however it contains 1 items"),
     (lambda m: m.fit(X, Y, sample_weight=np.ones((22, 2))), "1D"),
     (lambda m: m.fit(X, Y, sample_weight=np.ones(5)), "cannot be broadcast"),
-    (lambda m: m.fit(X, Y, class_weight=[1, 2]), "expected a dictionary"),
     (lambda m: m.predict([[1.0, 2.0, 3.0], [1.0]]), "Pad"),
     (lambda m: m.predict(np.array([["a", "b", "c"]])), "expected numbers"),
     (lambda m: m.predict(np.array([[None, 1, object()]])), "expected numbers"),
@@ -467,18 +482,20 @@ class Own(Model):
         return self.out(self.drop(self.hidden(x)))
 
 
-def test_a_model_with_its_own_call() -> None:
-    model = Own()
-    model.compile(SGD(0.1), "mse")
-    model.fit(X, Y, verbose=0)
-    before = model.evaluate(X, Y, verbose=0)
-    model.fit(X, Y, epochs=100, verbose=0)
-    assert model.evaluate(X, Y, verbose=0) < before
-    (k1, b1), (k2, b2) = model.hidden.get_weights(), model.out.get_weights()
-    np.testing.assert_allclose(model.predict(X), np.tanh(X @ k1 + b1) @ k2 + b2, atol=1e-5)
-    assert len(model.trainable_weights) == 4 and len(model.losses) == 1
-    with pytest.raises(NotImplementedError, match="its own call"):
-        model.save("never.h5")
+@pytest.mark.parametrize("level", ["2.2", "2.3"])
+def test_a_model_with_its_own_call(level: str) -> None:
+    with api_level(level):
+        model = Own()
+        model.compile(SGD(0.1), "mse")
+        model.fit(X, Y, verbose=0)
+        before = model.evaluate(X, Y, verbose=0)
+        model.fit(X, Y, epochs=100, verbose=0)
+        assert model.evaluate(X, Y, verbose=0) < before
+        (k1, b1), (k2, b2) = model.hidden.get_weights(), model.out.get_weights()
+        np.testing.assert_allclose(model.predict(X), np.tanh(X @ k1 + b1) @ k2 + b2, atol=1e-5)
+        assert len(model.trainable_weights) == 4 and len(model.losses) == 1
+        with pytest.raises(NotImplementedError, match="its own call"):
+            model.save("never.h5")
 
 
 def test_models_are_independent_of_each_others_state() -> None:
@@ -508,3 +525,82 @@ def test_predict_of_less_than_a_batch_with_states() -> None:
     assert model.predict(x).shape == (1, 2)
     with pytest.raises(ValueError, match="divided by the batch size. Found: 3 samples with batch size 2"):
         model.predict(np.repeat(x, 3, axis=0), batch_size=2)
+
+
+@pytest.mark.parametrize("level", ["1.2", "2.2", "2.3"])
+def test_a_loss_per_sample_that_is_declared_as_a_column(level: str) -> None:
+    with api_level(level):
+        a = Input((3,))
+        squares = Lambda(lambda t: K.sum(K.square(t), axis=-1), output_shape=(1,))(a)
+        assert K.int_shape(squares) == (None, 1)
+        model = Model(a, squares)
+        model.compile("sgd", lambda y_true, y_pred: y_pred)
+        want = (X**2).sum(axis=1).mean()
+        assert model.evaluate(X, np.zeros(22), verbose=0) == pytest.approx(want, rel=1e-5)
+        assert model.train_on_batch(X, np.zeros((22, 1))) == pytest.approx(want, rel=1e-5)
+
+
+def test_one_number_per_sample_that_is_declared_so() -> None:
+    a = Input((3,))
+    model = Model(a, Lambda(lambda t: K.sum(t, axis=-1))(a))
+    model.compile("sgd", lambda y_true, y_pred: K.square(y_true - y_pred))
+    want = ((X.sum(axis=1) - Y[:, 0]) ** 2).mean()
+    assert model.evaluate(X, Y[:, 0], verbose=0) == pytest.approx(want, rel=1e-5)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_callbacks_find_the_validation_data(weighted: bool) -> None:
+    seen: list[Any] = []
+
+    class Look(callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            seen.append(self.validation_data)
+
+    a = Input((3,))
+    model = Model(a, Dense(2)(Dropout(0.5)(a)))
+    model.compile("sgd", "mse")
+    weights = RNG.random(5).astype("float32")
+    data = (X[:5], Y[:5], weights) if weighted else (X[:5], Y[:5])
+    model.fit(X, Y, validation_data=data, callbacks=[Look()], verbose=0)
+    x, y, w, phase = seen[0]
+    np.testing.assert_array_equal(x, X[:5])
+    np.testing.assert_array_equal(y, Y[:5])
+    np.testing.assert_array_equal(w, weights if weighted else np.ones(5))
+    assert phase == 0.0 and model.validation_data is seen[0]
+
+
+def test_a_training_step_of_the_users() -> None:
+    model = linear()
+    got: list[Any] = []
+
+    def own(arrays: list[Any]) -> list[float]:
+        got.append([a.shape for a in arrays])
+        return [7.0]
+
+    model.train_function = own
+    assert model.train_function is own
+    assert model.train_on_batch(X[:4], Y[:4]) == 7.0
+    assert model.fit(X, Y, batch_size=22, verbose=0).history["loss"] == [7.0]
+    assert got == [[(4, 3), (4, 2), (4,)], [(22, 3), (22, 2), (22,)]]
+    np.testing.assert_array_equal(model.get_weights()[0], W0)
+    model.train_function = None
+    w, loss = step(W0, X, Y, 0.1)
+    assert model.train_on_batch(X, Y) == pytest.approx(loss, rel=1e-5)
+    np.testing.assert_allclose(model.get_weights()[0], w, rtol=1e-4, atol=1e-5)
+    model.test_function = lambda arrays: [float(len(arrays))]
+    assert model.test_on_batch(X, Y) == 3.0
+    model.predict_function = lambda arrays: [2 * arrays[0]]
+    np.testing.assert_allclose(model.predict(X), 2 * X, rtol=1e-6)
+    model.predict_function = None
+    np.testing.assert_allclose(model.predict(X), X @ w, rtol=1e-4, atol=1e-5)
+    model.compile("sgd", "mse")
+    assert model.train_function is None and model.test_function is None
+
+
+@pytest.mark.parametrize("given", ["auto", [1.0, 2.0], np.array([1.0, 2.0])])
+def test_class_weights_that_are_no_dictionary_have_no_effect(given: Any) -> None:
+    plain, warned = linear(), linear()
+    plain.fit(X, Y, shuffle=False, verbose=0)
+    with pytest.warns(UserWarning, match="expected a dictionary .*no effect, as in Keras"):
+        warned.fit(X, Y, shuffle=False, verbose=0, class_weight=given)
+    np.testing.assert_array_equal(plain.get_weights()[0], warned.get_weights()[0])

@@ -17,7 +17,7 @@ from keras_compat import backend as K
 from keras_compat import constraints, initializers, losses, metrics, optimizers, regularizers
 from keras_compat.callbacks import Callback, LambdaCallback
 from keras_compat.engine import InputSpec
-from keras_compat.layers import Activation, Dense, Input, Lambda, Layer
+from keras_compat.layers import GRU, Activation, Dense, Input, Lambda, Layer, Masking
 from keras_compat.models import Model, Sequential, load_model, model_from_json
 from keras_compat.utils.generic_utils import CustomObjectScope, get_custom_objects
 
@@ -909,3 +909,20 @@ def test_metrics_of_keras_1_on_a_batch() -> None:
         model.compile("sgd", "mse", metrics=["precision", "recall", "fmeasure", "matthews_correlation"])
         assert model.metrics_names == ["loss", "precision", "recall", "fmeasure", "matthews_correlation"]
         near(model.test_on_batch(said, real)[1:3], [precision, recall])
+
+
+def test_what_a_class_sets_before_the_base_class_stays(level: str) -> None:
+    class Early(Layer):
+        def __init__(self, **kwargs: Any) -> None:
+            self.supports_masking = True
+            self.input_spec = [InputSpec(ndim=3)]
+            super().__init__(**kwargs)
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return x if mask is None else x * K.expand_dims(K.cast(mask, K.floatx()))
+
+    early = Early()
+    assert early.supports_masking and bool(early.input_spec) == (level == "1.2")
+    x = np.array([[[1.0], [2.0], [0.0]]])
+    model = Sequential([Masking(input_shape=(3, 1)), early, GRU(2)])
+    assert model.predict(x).shape == (1, 2) and early.output_mask is not None
