@@ -3,7 +3,6 @@
 Read last, when all layers exist: then `import keras_compat as keras; keras.objectives` needs no import of its own.
 """
 
-import sys
 from types import ModuleType
 
 from keras_compat import backend, engine, layers, metrics, utils
@@ -41,5 +40,3 @@ def place() -> None:
         for module, names in by_module.items():
             for name in names:
                 setattr(package, name, getattr(module, name))
-    # The settings that all backends shared had a module of their own; here there is one backend.
-    sys.modules[f"{backend.__name__}.common"] = backend

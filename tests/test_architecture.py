@@ -3,6 +3,7 @@
     kernels -> NumPy only              ops   -> core, kernels
     core    -> neither kernels nor ops  graph -> core, kernels; ops by interface only
     keras_compat -> the public names of autotensor; its layers never know the dialect
+    keras_compat.backend is a package whose modules are in one order, and a single module for all others
 
 The rules are read from the source with `ast`; nothing is imported. All violations are reported at once.
 """
@@ -46,6 +47,13 @@ ALLOWED = {
 
 # What keras_compat must not name of autotensor. All else in it is public.
 PRIVATE_PARTS = {"core", "ops", "kernels", "graph"}
+
+# The modules of keras_compat.backend: each may know those before it, and of the rest of keras_compat the API level.
+BACKEND = (
+    "_keras_json _attributes common _tensors _elementwise _phases _graph _functions _lengths _creation _randomness "
+    "_reductions _activations _shapes _products _convolutions _images _normalization _losses _loops _ctc "
+    "_other_backends"
+).split()
 
 # Reviewed imports inside functions of our own modules: (importing module, imported) -> reason.
 LATE_IMPORTS: dict[tuple[str, str], str] = {}
@@ -171,7 +179,7 @@ def problem_of(item: Import, modules: dict[str, Path], public: set[str] | None) 
         dialect = within(item.target, "keras_compat.dialect") and item.target != "keras_compat.dialect.level"
         if within(item.module, "keras_compat.layers") and dialect:
             return "layers speak one vocabulary and never import the dialect"
-        return None
+        return problem_of_backend(item)
     if within(item.module, "keras_compat"):
         below = item.target.split(".")[1:]
         if len(below) > 1 or any(is_private(name) for name in below):
@@ -181,6 +189,21 @@ def problem_of(item: Import, modules: dict[str, Path], public: set[str] | None) 
         return None
     if here in ALLOWED and there != here and there not in ALLOWED[here]:
         return f"{here} may know {', '.join(sorted(ALLOWED[here])) or 'no other part'} only"
+    return None
+
+
+def problem_of_backend(item: Import) -> str | None:
+    """Return what is wrong with an import within keras_compat, as far as its backend is concerned."""
+    package = "keras_compat.backend"
+    here, there = [name.removeprefix(package + ".") for name in (item.module, item.target)]
+    if not within(item.module, package):
+        return "the names of the backend are taken from keras_compat.backend" if there in BACKEND else None
+    if item.module == package or item.target == "keras_compat.dialect.level":
+        return None
+    if here not in BACKEND:
+        return "the module has no place in BACKEND"
+    if there not in BACKEND[: BACKEND.index(here)]:
+        return f"{here} may know the modules before it in BACKEND only"
     return None
 
 
@@ -312,6 +335,21 @@ PLANTED = {
         "import keras_compat.dialect.tables",
         "one vocabulary",
     ),
+    "backend knows its own face": ("keras_compat/backend/_tensors.py", "from keras_compat import backend", "before it"),
+    "backend knows a name of its face": ("keras_compat/backend/_ctc.py", "from . import epsilon", "before it"),
+    "backend knows what comes later": ("keras_compat/backend/common.py", "from ._tensors import cast", "before it"),
+    "backend knows layers": ("keras_compat/backend/_loops.py", "from keras_compat import layers", "before it"),
+    "backend knows the dialect": (
+        "keras_compat/backend/_loops.py",
+        "from keras_compat.dialect import tables",
+        "before it",
+    ),
+    "backend without a place": ("keras_compat/backend/_bad.py", "from .common import floatx", "no place"),
+    "layers know a part of the backend": (
+        "keras_compat/layers/bad.py",
+        "from keras_compat.backend._tensors import cast",
+        "taken from keras_compat.backend",
+    ),
 }
 
 # None of these breaks a rule.
@@ -325,6 +363,12 @@ FINE = {
     "keras_compat/good.py": (
         "import autotensor as at\nimport h5py\nfrom autotensor import Tensor, config\n"
         "from autotensor.testing import check_grad\nat.Tensor\nat.__version__\ndef f():\n    import yaml"
+    ),
+    "keras_compat/backend/__init__.py": "from .common import floatx as floatx",
+    "keras_compat/backend/common.py": "import numpy as np",
+    "keras_compat/backend/_tensors.py": (
+        "from keras_compat.backend import common\nfrom keras_compat.backend.common import floatx\n"
+        "from keras_compat.dialect.level import get_api_level"
     ),
     "keras_compat/layers/good.py": "from ..engine import layer\nfrom keras_compat import backend as K",
 }

@@ -150,6 +150,8 @@ class Merge(Layer):
         if len(shapes) != 2:
             raise ValueError(f"[{self.name}] {self.mode} merge takes exactly 2 layers; got {len(shapes)}: {shapes}.")
         axes = [self.dot_axes] * 2 if isinstance(self.dot_axes, (int, np.integer)) else self.dot_axes
+        if isinstance(axes, (list, tuple)):  # Keras 0.x: ([1], [1])
+            axes = [a[0] if isinstance(a, (list, tuple)) and len(a) == 1 else a for a in axes]
         if (
             not isinstance(axes, (list, tuple))
             or len(axes) != 2

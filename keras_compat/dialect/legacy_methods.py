@@ -6,6 +6,7 @@ They are put on the classes from outside, by `place`; a class that has its own k
 from __future__ import annotations
 
 import functools
+import pprint
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -217,6 +218,20 @@ def _also_inputs(method: Any) -> Any:
     return call
 
 
+def _printed(get_config: Any) -> Any:
+    """Return ``get_config`` with the ``verbose`` of Keras 0.x: 1 prints the config, too."""
+
+    @functools.wraps(get_config)
+    def call(self: Any, verbose: int = 0) -> Any:
+        config = get_config(self)
+        if verbose:
+            pprint.pprint(config)
+        return config
+
+    call.accepted_arguments = frozenset({"verbose"})  # type: ignore[attr-defined]
+    return call
+
+
 # (module, class) -> methods; those of a network that can be trained are on its base class, too.
 _METHODS: dict[tuple[str, str], tuple[Any, ...]] = {
     ("engine.layer", "Layer"): (create_input_layer, add_inbound_node),
@@ -272,6 +287,10 @@ def place(package: str) -> None:
         method = recurrent.__dict__.get(name)
         if method is not None and not hasattr(method, "accepted_arguments"):
             setattr(recurrent, name, _also_inputs(method))
+    for module, name in (("engine.network", "Network"), ("engine.sequential", "Sequential"), ("models", "Graph")):
+        cls = getattr(sys.modules[f"{package}.{module}"], name)
+        if not hasattr(cls.__dict__["get_config"], "accepted_arguments"):
+            cls.get_config = _printed(cls.__dict__["get_config"])
     network, model = sys.modules[f"{package}.engine.network"].Network, sys.modules[f"{package}.engine.training"].Model
     # Keras 0.x computed outputs again unless told to keep them.
     network.cache_enabled = True

@@ -5,7 +5,9 @@ They stand on the functional API: a node of a ``Graph`` is a layer called on the
 
 from __future__ import annotations
 
+import functools
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -24,11 +26,22 @@ from keras_compat.engine.network import Network
 from keras_compat.engine.objective import weighted_loss
 from keras_compat.engine.sequential import Sequential
 from keras_compat.engine.training import Model, shuffled_batches
-from keras_compat.utils.generic_utils import slice_arrays
+from keras_compat.utils.generic_utils import slice_arrays, to_list
 
 # Optimizers that had another default of epsilon in Keras 0.x, 1e-6, within the square root.
 _EPSILON_6 = ("rmsprop", "adagrad", "adadelta")
 MERGE_MODES = ("sum", "ave", "mul", "max", "dot", "cos", "concat")
+
+
+def _of_joined(function: Any, names: list[str]) -> Any:
+    """A function of a list of tensors that hands them on as a dictionary (Keras 0.x's ``merge_mode='join'``)."""
+
+    @functools.wraps(function)
+    def call(tensors: Any, **arguments: Any) -> Any:
+        joined = tensors if isinstance(tensors, dict) else OrderedDict(zip(names, to_list(tensors)))
+        return function(joined, **arguments)
+
+    return call
 
 
 def merged(
@@ -137,12 +150,22 @@ class Graph(Model):
             name: what others call it by.
             input: name of the node or input it is applied to.
             inputs: names of several, which are merged first by ``merge_mode`` (sum, ave, mul, max, dot, cos, concat).
+                With ``'join'`` the function of a Lambda gets a dictionary of them, by name.
             create_output: make it an output of the same name too.
         """
         self._claim(name)
         if not isinstance(layer, Layer):
             raise TypeError(f"[Graph.add_node] expected a layer; got {layer!r}. Write add_node(Dense(10), name='top').")
-        x = self._source("add_node", input, inputs, merge_mode, concat_axis, dot_axes, f"{name}_merge")
+        if merge_mode == "join" and inputs:
+            if not hasattr(layer, "function"):
+                raise ValueError(
+                    "[Graph.add_node] merge_mode='join' gives a dictionary of tensors, which a Lambda takes; "
+                    f"{name!r} is a {type(layer).__name__}. Choose another merge_mode."
+                )
+            layer.function = _of_joined(layer.function, list(inputs))
+            x: Any = [self._named(one, "add_node") for one in inputs]
+        else:
+            x = self._source("add_node", input, inputs, merge_mode, concat_axis, dot_axes, f"{name}_merge")
         layer.name = name
         self._remember(name, layer, layer(x))
         self.node_config.append(

@@ -249,11 +249,14 @@ def per_output(value: Any, names: Sequence[str], what: str) -> list[Any]:
     )
 
 
-def sample_weight_modes(value: Any, names: Sequence[str]) -> list[str | None]:
-    """None or ``'temporal'`` for each output, from one for all, a list or a dictionary by name."""
+def sample_weight_modes(value: Any, names: Sequence[str], skip: Sequence[str] = ()) -> list[str | None]:
+    """None or ``'temporal'`` for each output, from one for all, a list or a dictionary by name.
+
+    A dictionary must name all outputs but those to ``skip``, which have no loss.
+    """
     if isinstance(value, Mapping):
         unknown = [name for name in value if name not in names]
-        missing = [name for name in names if name not in value]
+        missing = [name for name in names if name not in value and name not in skip]
         if unknown or missing:
             raise ValueError(
                 f"[compile] expected one entry in the sample_weight_mode dictionary for each of {list(names)}; got "

@@ -285,7 +285,8 @@ class Model(Network):
                 "Give loss=..., or add_loss in a layer."
             )
         self.loss_weights_list = O.loss_weights_by_output(self.loss_weights, names)
-        self.sample_weight_modes = modes = D.sample_weight_modes(self.sample_weight_mode, names)
+        without_loss = [name for name, fn in zip(names, self.loss_functions) if fn is None]
+        self.sample_weight_modes = modes = D.sample_weight_modes(self.sample_weight_mode, names, without_loss)
         given = O.targets_by_output((self._compile_arguments or {}).get("target_tensors"), names)
 
         self.targets: list[Any] = []

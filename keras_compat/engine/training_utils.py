@@ -324,7 +324,8 @@ def prepare_sample_weights(
     output_names: Sequence[str], sample_weight_mode: Any, skip_target_weighing_indices: Sequence[int]
 ) -> tuple[list[Any], list[str | None]]:
     """Placeholders of the sample weights of each output (None for those skipped), and their modes."""
-    modes = _data.sample_weight_modes(sample_weight_mode, output_names)
+    skipped = [output_names[i] for i in skip_target_weighing_indices]
+    modes = _data.sample_weight_modes(sample_weight_mode, output_names, skipped)
     pairs = [
         get_output_sample_weight_and_mode(skip_target_weighing_indices, mode, name, i)
         for i, (name, mode) in enumerate(zip(output_names, modes))

@@ -141,12 +141,11 @@ class StackedRNNCells(Layer):
             new_states = new_states[::-1]
         return inputs, [s for new in new_states for s in new]
 
-    def begin_sequence(self, inputs: Any, training: Any = None) -> None:
-        """Draw the dropout masks of all cells for one sequence; ``inputs`` are those of its first step."""
+    def begin_sequence(self) -> None:
+        """Let each cell's first call draw its dropout masks for one sequence."""
         for cell in self.cells:
             if hasattr(cell, "begin_sequence"):
-                cell.begin_sequence(inputs, training)
-            inputs = zeros_for(inputs, output_size(cell))
+                cell.begin_sequence()
 
     def end_sequence(self) -> None:
         """Forget the masks."""
@@ -478,7 +477,7 @@ class RNN(Layer):
             cell.begin_sequence(inputs[:, 0], training)
             return (lambda x, states: cell.step(x, list(states))), cell.project(inputs)
         if hasattr(cell, "begin_sequence"):
-            cell.begin_sequence(inputs[:, 0], training)
+            cell.begin_sequence()
         arguments = {"training": training} if has_arg(cell.call, "training") or _is_stack(cell) else {}
         n = len(self.states)
         if not has_constants:
@@ -566,7 +565,7 @@ def _as_tensor(x: Any) -> Any:
 class SequenceCell(Layer):
     """A cell of this package: its step falls into ``project`` (of the inputs alone) and ``step``.
 
-    ``call`` is the two together. ``begin_sequence`` draws the dropout masks that hold for a whole sequence.
+    ``call`` is the two together. Between ``begin_sequence`` and ``end_sequence`` the same dropout masks hold.
     """
 
     units: int
@@ -582,6 +581,8 @@ class SequenceCell(Layer):
 
     _input_masks: list[Any] | None = None
     _recurrent_masks: list[Any] | None = None
+    _in_sequence = False
+    _masks_drawn = False
 
     def _init_weights(self, arguments: dict[str, Any]) -> None:
         """Set the attributes that all cells share from the arguments of ``__init__``."""
@@ -599,9 +600,9 @@ class SequenceCell(Layer):
         return owner is SequenceCell
 
     def call(self, inputs: Any, states: Any, training: Any = None) -> Any:
-        alone = self._input_masks is None and self._recurrent_masks is None
-        if alone:
-            self.begin_sequence(inputs, training)
+        alone = not self._in_sequence
+        if not self._masks_drawn:
+            self._draw_masks(inputs, training)
         try:
             output, new_states = self.step(self.project(inputs), list(states))
         finally:
@@ -625,14 +626,24 @@ class SequenceCell(Layer):
         """Independent masks: one for each gate, one for all where the gates are one product (implementation 2)."""
         return 1 if getattr(self, "implementation", 2) == 2 else len(self.gates)
 
-    def begin_sequence(self, inputs: Any, training: Any = None) -> None:
-        """Draw the masks for one sequence; ``inputs`` are those of its first step."""
+    def begin_sequence(self, inputs: Any = None, training: Any = None) -> None:
+        """Draw the masks for one sequence; ``inputs`` are those of its first step.
+
+        Without them the first ``call`` draws the masks: a subclass may hand over other inputs than the layer's.
+        """
+        self._in_sequence = True
+        if inputs is not None:
+            self._draw_masks(inputs, training)
+
+    def _draw_masks(self, inputs: Any, training: Any) -> None:
         self._input_masks = self.make_input_masks(inputs, training)
         self._recurrent_masks = self.make_recurrent_masks(inputs, training)
+        self._masks_drawn = True
 
     def end_sequence(self) -> None:
         """Forget the masks: the next sequence has others."""
         self._input_masks = self._recurrent_masks = None
+        self._in_sequence = self._masks_drawn = False
 
     def make_input_masks(self, inputs: Any, training: Any = None) -> list[Any] | None:
         """Masks of the inputs of a step, or None without dropout."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from keras_compat import backend as K
+from keras_compat.backend import common
 
 
 @pytest.fixture(autouse=True)
 def image_order_is_nobodys_choice(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """``set_image_data_format`` counts as a choice for good; a test that sets the order back has still made it."""
-    monkeypatch.setattr(K, "_image_order_chosen", K._image_order_chosen)
+    monkeypatch.setattr(common, "_image_order_chosen", common._image_order_chosen)
     yield

@@ -193,7 +193,8 @@ def test_where_programs_import_helpers_of_the_backend_from():
     for module in ("keras_compat.backend.common", "keras_compat.utils.conv_utils"):
         found = importlib.import_module(module)
         assert found.normalize_data_format is keras_compat.backend.normalize_data_format
-    assert importlib.import_module("keras_compat.backend.common")._EPSILON == keras_compat.backend.epsilon()
+    common = importlib.import_module("keras_compat.backend.common")
+    assert keras_compat.backend.epsilon() == common._EPSILON
 
 
 def test_star_imports():
@@ -201,3 +202,21 @@ def test_star_imports():
         space: dict[str, Any] = {}
         exec(f"from keras_compat.{module} import *", space)
         assert len(space) > 5
+
+
+def test_a_star_import_of_the_backend_hides_no_module_of_a_program():
+    space: dict[str, Any] = {}
+    exec("from keras_compat.backend import *", space)
+    modules = {name for name, value in space.items() if inspect.ismodule(value)}
+    assert modules == {"np", "common"}  # as Keras's own
+    assert {"conv2d", "rnn", "ctc_batch_cost", "pack", "sum"} <= set(space)
+
+
+def test_the_settings_of_the_backend_are_those_of_its_common_module():
+    common = keras_compat.backend.common
+    before = common.epsilon()
+    try:
+        common.set_epsilon(1e-3)
+        assert keras_compat.backend.epsilon() == common._EPSILON == 1e-3
+    finally:
+        keras_compat.backend.set_epsilon(before)

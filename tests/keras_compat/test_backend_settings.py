@@ -9,8 +9,8 @@ import warnings
 
 import pytest
 
-from keras_compat import _settings
 from keras_compat import backend as K
+from keras_compat.backend import _keras_json, common
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def given(home, content):
 
 
 def test_no_file_is_no_settings(home):
-    assert _settings.read() == {}
-    assert _settings.path() == str(home / "keras.json")
+    assert _keras_json.read() == {}
+    assert _keras_json.path() == str(home / "keras.json")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_is_read(home, content, want):
     given(home, content)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert _settings.read() == want
+        assert _keras_json.read() == want
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_what_is_read(home, content, want):
 def test_bad_values_are_a_warning_and_the_default(home, content, message):
     given(home, content)
     with pytest.warns(UserWarning, match=r"\[keras.json\]") as seen:
-        assert _settings.read() == {}
+        assert _keras_json.read() == {}
     assert len(seen) == 1 and message in str(seen[0].message) and str(home) in str(seen[0].message)
 
 
@@ -89,8 +89,8 @@ def test_the_package_takes_them_at_import(home):
 
 
 def test_orders_of_images_in_both_vocabularies(monkeypatch):
-    monkeypatch.setattr(K, "_image_order_chosen", False)
-    monkeypatch.setattr(K, "_IMAGE_DATA_FORMAT", "channels_last")
+    monkeypatch.setattr(common, "_image_order_chosen", False)
+    monkeypatch.setattr(common, "_IMAGE_DATA_FORMAT", "channels_last")
     assert K.image_dim_ordering() == "tf" and not K.image_order_is_chosen()
     K.set_image_dim_ordering("th")
     assert K.image_data_format() == "channels_first" and K.image_order_is_chosen()

@@ -35,9 +35,10 @@ from keras_compat.layers import (
     Input,
     Lambda,
     Layer,
+    Merge,
     TimeDistributed,
 )
-from keras_compat.models import Model, Sequential, load_model
+from keras_compat.models import Graph, Model, Sequential, load_model
 from keras_compat.utils import Sequence
 
 RNG = np.random.default_rng(23)
@@ -439,3 +440,38 @@ def test_sum_of_stateful_metrics_is_readable_after_use() -> None:
     metric = metrics.Mean(name="m")
     assert K.eval(metric([1.0, 5.0])) == 3.0
     assert K.eval(metric.total) == 6.0 and K.eval(metric.count) == 2.0
+
+
+# -- Keras 0.x --------------------------------------------------------------------------------------------------------
+
+
+def test_a_lambda_of_joined_inputs_gets_them_by_name() -> None:
+    graph = Graph()
+    graph.add_input(name="a", input_shape=(4,))
+    graph.add_input(name="b", input_shape=(4,))
+    difference = Lambda(lambda joined: joined["a"] - joined["b"], output_shape=(4,))
+    graph.add_node(difference, inputs=["a", "b"], merge_mode="join", name="d")
+    graph.add_output(name="out", input="d")
+    near(graph.predict({"a": X, "b": 3 * X})["out"], -2 * X)
+    near(Graph.from_config(graph.get_config()).predict({"a": X, "b": 3 * X})["out"], -2 * X)
+    with pytest.raises(ValueError, match="which a Lambda takes"):
+        graph.add_node(Dense(2), inputs=["a", "b"], merge_mode="join", name="e")
+
+
+def test_axes_of_a_dot_as_keras_0_wrote_them() -> None:
+    results = []
+    for axes in (1, (1, 1), ([1], [1])):
+        np.random.seed(5)
+        left, right = Sequential([Dense(3, input_dim=4)]), Sequential([Dense(3, input_dim=4)])
+        model = Sequential([Merge([left, right], mode="dot", dot_axes=axes)])
+        results.append(model.predict([X, X]))
+    near(results[1], results[0])
+    near(results[2], results[0])
+
+
+def test_a_config_is_printed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    model = Sequential([Dense(2, input_dim=4, name="only")])
+    assert model.get_config(verbose=0) == model.get_config()
+    assert capsys.readouterr().out == ""
+    assert model.get_config(verbose=1) == model.get_config()
+    assert "'only'" in capsys.readouterr().out

@@ -152,7 +152,7 @@ def test_bad_targets_of_save(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist. Create it first"):
         model.save(tmp_path / "no" / "model.h5")
     for target in (None, 3, ""):
-        with pytest.raises(TypeError, match=r"\[save\] expected a path or an open h5py.File"):
+        with pytest.raises(TypeError, match=r"\[save\] expected a path, a binary stream or an open h5py.File"):
             model.save(target)
     assert os.listdir(tmp_path) == []
 
@@ -180,7 +180,7 @@ def test_files_that_are_cut_off_or_something_else(tmp_path: Path) -> None:
     refused_load(model, tmp_path / "text.h5", OSError, "Was it written by save")
     refused_load(model, tmp_path, OSError, "is a folder")
     refused_load(model, tmp_path / "none.h5", OSError, "does not exist. Check the path")
-    refused_load(model, None, TypeError, "expected a path or an open h5py.File; got None")
+    refused_load(model, None, TypeError, "expected a path, a binary stream or an open h5py.File; got None")
     with h5py.File(tmp_path / "other.h5", "w") as f:
         f["x"] = np.zeros(3)
     refused_load(model, tmp_path / "other.h5", ValueError, "no `layer_names`")

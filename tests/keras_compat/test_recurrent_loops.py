@@ -14,7 +14,8 @@ import autotensor as at
 from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
 from keras_compat.layers import GRU, LSTM, RNN, Bidirectional, GRUCell, Input, LSTMCell, SimpleRNN
-from keras_compat.models import Model
+from keras_compat.models import Model, Sequential
+from tests.work import lines_run
 
 UNITS = 3
 
@@ -230,3 +231,33 @@ def test_of_two_calls_of_a_stateful_layer_the_later_one_sets_the_states(level: s
         model.train_on_batch([x, y], [first[:, -1], second[:, -1]])
         _, states = run("lstm", w, y, states, gate, False, None)
         np.testing.assert_allclose(K.get_value(layer.states[0]), states[0], atol=1e-12)
+
+
+def stack(layers: int, steps: int, unroll: bool) -> Model:
+    shape = {"input_shape": (steps, 2)}
+    parts = [LSTM(UNITS, return_sequences=True, unroll=unroll, **(shape if k == 0 else {})) for k in range(layers)]
+    model = Sequential(parts)
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("package", ["keras_compat", "autotensor"])
+@pytest.mark.parametrize("unroll", [False, True])
+def test_work_grows_with_layers_and_steps_no_faster_than_they_do(unroll: bool, package: str) -> None:
+    def work(layers: int, steps: int) -> int:
+        def run_once() -> None:
+            x = np.zeros((2, steps, 2))
+            stack(layers, steps, unroll).train_on_batch(x, np.zeros((2, steps, UNITS)))
+
+        run_once()
+        return lines_run(run_once, package)
+
+    one = work(1, 4)
+    assert work(4, 4) < 4.5 * one
+    assert work(1, 16) < (4.5 if unroll else 1.2) * one
+
+
+def test_a_thousand_steps_are_a_loop() -> None:
+    model = stack(1, 1000, False)
+    x = np.zeros((1, 1000, 2))
+    assert np.isfinite(model.train_on_batch(x, np.ones((1, 1000, UNITS))))

@@ -28,6 +28,7 @@ from keras_compat.layers import (
     CuDNNLSTM,
     Dense,
     Dropout,
+    GRUCell,
     Input,
     Lambda,
     Masking,
@@ -512,3 +513,36 @@ def test_specs_of_states_and_constants() -> None:
     single = GRU(3)
     single(Input((4, 2)), initial_state=K.zeros((5, 3)))
     assert [s.shape for s in single.state_spec] == [(5, 3)]
+
+
+class WideGRUCell(GRUCell):
+    """Hands its base more than a step's inputs: a constant beside them."""
+
+    def build(self, input_shape):
+        step, constant = input_shape
+        super().build((step[0], step[-1] + constant[-1]))
+
+    def call(self, inputs, states, training=None, constants=None):
+        return super().call(K.concatenate([inputs, constants[0]]), states, training)
+
+
+@pytest.mark.parametrize("implementation", [1, 2])
+@pytest.mark.parametrize("unroll", [False, True])
+@pytest.mark.parametrize("stacked", [False, True])
+def test_masks_are_those_of_what_a_cell_gives_its_base(unroll: bool, stacked: bool, implementation: int) -> None:
+    cell = WideGRUCell(6, dropout=0.5, recurrent_dropout=0.5, implementation=implementation)
+    x, c = Input((5, 3)), Input((4,))
+    layer = RNN([cell, GRUCell(6)] if stacked else cell, return_sequences=True, unroll=unroll)
+    y = layer(x, constants=c)
+    f = K.function([x, c, K.learning_phase()], [y])
+    values = [numbers(7, 5, 3), numbers(7, 4)]
+    np.testing.assert_array_equal(f([*values, 0])[0], f([*values, 0])[0])
+    assert (f([*values, 1])[0] != f([*values, 1])[0]).any()
+    assert not cell._masks_drawn
+    if not stacked:
+        # With one kind of inputs at all steps the wide layer is a plain one on them.
+        plain = GRU(6, return_sequences=True)
+        both = K.concatenate([x, K.repeat(c, 5)])
+        out = plain(both)
+        plain.set_weights(layer.get_weights())
+        np.testing.assert_allclose(f([*values, 0])[0], K.function([x, c], [out])(values)[0], atol=1e-12)

@@ -110,7 +110,7 @@ def test_weights():
 
 def test_lengths_and_targets():
     a, b = np.zeros((3, 1)), np.zeros((4, 1))
-    T.check_array_length_consistency([a, a], [a], None)
+    T.check_array_length_consistency([a, a], [a], [a[:, 0]])
     T.check_array_lengths([a], [a], [None])
     for x, y, w in (([a, b], [a], []), ([a], [b], []), ([a], [a], [np.zeros(4)])):
         with pytest.raises(ValueError, match="samples"):
@@ -165,7 +165,7 @@ def test_metrics():
 
 
 def test_placeholders_of_sample_weights():
-    weights, modes = T.prepare_sample_weights(["a", "b", "c"], {"a": "temporal"}, [2])
+    weights, modes = T.prepare_sample_weights(["a", "b", "c"], {"a": "temporal", "b": None}, [2])
     assert [w is None or K.int_shape(w) for w in weights] == [(None, None), (None,), True]
     assert modes == ["temporal", None, None]
     weight, mode = T.get_output_sample_weight_and_mode([], "temporal", "a", 0)

@@ -13,6 +13,7 @@ import pytest
 import autotensor as at
 from keras_compat import backend as K
 from keras_compat import layers as L
+from keras_compat.backend import common
 from keras_compat.dialect import api_level
 from keras_compat.dialect.images import guess
 from keras_compat.models import Model, Sequential
@@ -21,8 +22,8 @@ from keras_compat.models import Model, Sequential
 @pytest.fixture(autouse=True)
 def nothing_chosen(monkeypatch):
     """As in a program that has set nothing; settings made in a test do not stay."""
-    monkeypatch.setattr(K, "_image_order_chosen", False)
-    monkeypatch.setattr(K, "_IMAGE_DATA_FORMAT", "channels_last")
+    monkeypatch.setattr(common, "_image_order_chosen", False)
+    monkeypatch.setattr(common, "_IMAGE_DATA_FORMAT", "channels_last")
     K.clear_session()
     with at.config.use(numba=False):
         yield
