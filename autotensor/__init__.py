@@ -54,7 +54,8 @@ _BUILTINS = {"abs", "all", "any", "max", "min", "pow", "round", "sum"}
 
 __all__ = [
     "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred",
-    "immediate", "is_immediate", "Function", "function", "compile", "evaluate", "show", "print_value", "reshape_to", "register_library",
+    "immediate", "is_immediate",
+    "Function", "function", "compile", "evaluate", "show", "print_value", "reshape_to", "register_library",
     "config", "errors", "linalg", "random",
     "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "ShapeError", "TraceError",
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
