@@ -27,9 +27,8 @@ __all__ = ["grad", "gradients", "value_and_grad", "stop_gradient"]
 def _seed(y: Tensor, given: Any, op: str) -> Tensor:
     """The gradient that enters at y: ones, or what the caller gives, in the shape and dtype of y."""
     if given is None:
-        if None in y.shape:
-            return ones_like(y)
-        return wrap(np.ones(y.shape, y.dtype))  # type: ignore[arg-type]
+        shape = tuple([d for d in y.shape if d is not None])
+        return wrap(np.ones(shape, y.dtype)) if len(shape) == len(y.shape) else ones_like(y)
     seed = given if isinstance(given, Tensor) else asarray(given, dtype=y.dtype)
     if len(seed.shape) != len(y.shape) or any(
         [a != b and None not in (a, b) for a, b in zip(seed.shape, y.shape, strict=False)]

@@ -126,11 +126,11 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) ->
 
 
 def _mean_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
-    if x.dtype == _HALF:
-        return np.mean(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(_HALF)
     n = math.prod([x.shape[a] for a in axis])
     if not n:
         return np.full(_reduced(Aval(x.shape, x.dtype), axis, keepdims), np.nan, _mean_dtype(Aval((), x.dtype)))
+    if x.dtype == _HALF:
+        return (add_reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims) / n).astype(_HALF)
     return add_reduce(x, axis=axis, dtype=None if x.dtype.kind == "f" else np.float64, keepdims=keepdims) / n
 
 
