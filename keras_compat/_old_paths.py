@@ -13,6 +13,7 @@ from keras_compat import objectives as objectives
 from keras_compat.engine import base_layer as base_layer
 from keras_compat.engine import saving as saving
 from keras_compat.engine import topology as topology
+from keras_compat.engine import training
 from keras_compat.engine import training_utils as training_utils
 from keras_compat.layers import recurrent
 from keras_compat.utils import conv_utils as conv_utils
@@ -33,9 +34,27 @@ _NAMES: dict[ModuleType, dict[ModuleType, tuple[str, ...]]] = {
     },
 }
 
+# Keras 2.0 and 2.1 had these in `engine.training` under a leading underscore.
+_ONCE_PRIVATE = (
+    "batch_shuffle",
+    "check_array_lengths",
+    "check_loss_and_target_compatibility",
+    "collect_metrics",
+    "make_batches",
+    "slice_arrays",
+    "standardize_class_weights",
+    "standardize_input_data",
+    "standardize_sample_or_class_weights",
+    "standardize_sample_weights",
+    "standardize_weights",
+    "weighted_masked_objective",
+)
+
 
 def place() -> None:
     """Put the names where programs look for them."""
+    for name in _ONCE_PRIVATE:
+        setattr(training, f"_{name}", getattr(training, name))
     for package, by_module in _NAMES.items():
         for module, names in by_module.items():
             for name in names:

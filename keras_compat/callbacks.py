@@ -443,7 +443,7 @@ class LambdaCallback(Callback):
 class _Watch(Callback):
     """What those share that follow one value of the logs: is it better than before?"""
 
-    def __init__(self, monitor: str, mode: str, min_delta: float = 0.0):
+    def __init__(self, monitor: str, mode: str):
         super().__init__()
         name = type(self).__name__
         if mode not in ("auto", "min", "max"):
@@ -451,8 +451,9 @@ class _Watch(Callback):
             mode = "auto"
         self.monitor = monitor
         self.mode = mode
-        self.min_delta = abs(min_delta)
         self._up = mode == "max" or (mode == "auto" and self._goes_up())
+        # Subclasses of old programs call it, and set one of their own.
+        self.monitor_op: Callable[[Any, Any], Any] = np.greater if self._up else np.less
         self.best: float = -np.inf if self._up else np.inf
 
     def _goes_up(self) -> bool:
@@ -462,9 +463,7 @@ class _Watch(Callback):
         self.best = -np.inf if self._up else np.inf
 
     def _improves(self, value: float) -> bool:
-        if self._up:
-            return bool(value > self.best + self.min_delta)
-        return bool(value < self.best - self.min_delta)
+        return bool(self.monitor_op(value, self.best))
 
     def _current(self, logs: Logs | None, purpose: str) -> float | None:
         value = (logs or {}).get(self.monitor)
@@ -500,7 +499,9 @@ class EarlyStopping(_Watch):
         baseline: float | None = None,
         restore_best_weights: bool = False,
     ):
-        super().__init__(monitor, mode, min_delta)
+        super().__init__(monitor, mode)
+        # With the sign of the direction, as `monitor_op(current - min_delta, best)` of subclasses needs it.
+        self.min_delta = min_delta if self._up else -min_delta
         self.patience = patience
         self.verbose = verbose
         self.baseline = baseline
@@ -508,6 +509,9 @@ class EarlyStopping(_Watch):
         self.best_weights: Any = None
         self.wait = 0
         self.stopped_epoch = 0
+
+    def _improves(self, value: float) -> bool:
+        return bool(self.monitor_op(value - self.min_delta, self.best))
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.wait = 0
@@ -579,7 +583,9 @@ class ReduceLROnPlateau(_Watch):
             raise TypeError(f"[ReduceLROnPlateau] Keyword argument not understood: {', '.join(kwargs)}. Check it.")
         if factor >= 1.0:
             raise ValueError(f"[ReduceLROnPlateau] does not support a factor >= 1.0; got {factor}. Try 0.1.")
-        super().__init__(monitor, mode, min_delta)
+        super().__init__(monitor, mode)
+        self.min_delta = min_delta
+        self.monitor_op = self._clearly_better
         self.factor = factor
         self.patience = patience
         self.verbose = verbose
@@ -592,6 +598,9 @@ class ReduceLROnPlateau(_Watch):
         self.cooldown_counter = 0
         self.wait = 0
         self._forget()
+
+    def _clearly_better(self, current: float, best: float) -> bool:
+        return bool(current > best + self.min_delta if self._up else current < best - self.min_delta)
 
     def in_cooldown(self) -> bool:
         """True in the epochs after a reduction that do not count."""

@@ -96,7 +96,9 @@ def _in_top_k(y_pred: Any, labels: Any, k: int) -> Any:
     if y_pred.ndim != 2:
         y_pred = K.reshape(y_pred, (-1, y_pred.shape[-1]))
         labels = K.flatten(labels)
-    return _by_level(K.cast(K.in_top_k(y_pred, labels, k), K.floatx()))
+    hit = K.cast(K.in_top_k(y_pred, labels, k), K.floatx())
+    # Keras 2.2, unlike in its other metrics, averages over the last axis, which is that of the samples here.
+    return hit if get_api_level() == "2.3" else K.mean(hit)
 
 
 @_known.add

@@ -10,7 +10,9 @@ Rules for writers, in every file below:
 from __future__ import annotations
 
 import doctest
+import importlib
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
@@ -18,6 +20,7 @@ import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -207,6 +210,43 @@ def test_every_document_is_in_the_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     missing = [path.name for path in (ROOT / "docs").glob("*.md") if f"({path.name})" not in index]
     assert missing == (["index.md"] if "(index.md)" not in index else [])
+
+
+# -- what `help()` shows
+
+
+def without_text(module: ModuleType) -> list[str]:
+    """Public functions and classes of a module, and methods of our own classes, that say nothing about themselves."""
+    found = []
+    for name, value in vars(module).items():
+        if name.startswith("_") or isinstance(value, ModuleType) or not callable(value):
+            continue
+        if not inspect.getdoc(value):
+            found.append(name)
+        if inspect.isclass(value) and value.__module__.partition(".")[0] in ("autotensor", "keras_compat"):
+            methods = [key for key in vars(value) if not key.startswith("_")]
+            functions = (inspect.isroutine, inspect.isdatadescriptor)
+            found += [
+                f"{name}.{key}"
+                for key in methods
+                if any(is_one(inspect.getattr_static(value, key)) for is_one in functions)
+                and not inspect.getdoc(getattr(value, key))
+            ]
+    return found
+
+
+@pytest.mark.parametrize("name", ["autotensor", "keras_compat.backend", "keras_compat.layers", "keras_compat.models"])
+def test_what_is_public_has_a_text(name: str) -> None:
+    assert without_text(importlib.import_module(name)) == []
+
+
+def test_a_missing_text_is_noticed() -> None:
+    module = ModuleType("planted")
+    source = (
+        "class A:\n    'Has one.'\n    def f(self): pass\n    def _g(self): pass\ndef h(): pass\ndef i(): 'Has one.'\n"
+    )
+    exec(source, {"__name__": "keras_compat.planted"}, vars(module))
+    assert without_text(module) == ["A.f", "h"]
 
 
 # -- the tools above can fail

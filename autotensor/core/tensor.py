@@ -91,16 +91,19 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[Dim, ...]:
+        """Length of each axis; None where it is unknown."""
         data = self.data
         return data.shape if data is not None else self.aval.shape
 
     @property
     def dtype(self) -> np.dtype:
+        """NumPy's dtype of the elements."""
         data = self.data
         return data.dtype if data is not None else self.aval.dtype
 
     @property
     def ndim(self) -> int:
+        """Number of axes; always known."""
         data = self.data
         return data.ndim if data is not None else len(self.aval.shape)
 
@@ -181,6 +184,7 @@ class Tensor:
         return self._value("item()").item()
 
     def tolist(self) -> Any:
+        """The value as nested lists of Python numbers."""
         return self._value("tolist()").tolist()
 
     def __float__(self) -> float:
@@ -327,6 +331,7 @@ class Variable(Tensor):
         return self._value("numpy()").copy()
 
     def detach(self) -> Tensor:
+        """A constant tensor with a copy of the value of now."""
         return wrap(self._value("detach()").copy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:

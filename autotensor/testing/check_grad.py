@@ -78,6 +78,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
+        """True when every gradient agrees with the differences."""
         return all(row.ok for row in self.inputs)
 
     @property

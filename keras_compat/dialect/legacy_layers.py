@@ -20,6 +20,7 @@ from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine import registry
 from keras_compat.engine.functions import function_of, text_of
+from keras_compat.engine.input_layer import Input
 from keras_compat.engine.layer import InputSpec, Layer, shape_of
 from keras_compat.layers.advanced_activations import listed_axes, per_feature_spec, shape_per_feature
 from keras_compat.layers.core import Dense
@@ -108,8 +109,7 @@ class Merge(Layer):
         outputs = self.tensor_indices or [0] * len(layers)
         tensors = []
         for layer, call, output in zip(layers, calls, outputs):
-            if not layer._inbound_nodes:
-                _call_first(layer)
+            called(layer)
             made = to_list(layer.get_output_at(call))
             tensors.append(made[output])
             self.layers.append(layer)
@@ -299,21 +299,17 @@ def _equal(a: Any, b: Any) -> bool:
         return False
 
 
-def _call_first(layer: Any) -> None:
-    """Give a layer that was never called its input, as a model would."""
+def called(layer: Any) -> None:
+    """Call a layer that was not called yet on an Input of the shape that it names."""
+    if layer._inbound_nodes:
+        return
     shape = getattr(layer, "batch_input_shape", None)
     if shape is None:
         raise ValueError(
-            f"[Merge] layer {layer.name} has no output yet, and no input shape to make one. Give it input_shape=(...), "
+            f"[merge] layer {layer.name} has no output yet, and no input shape to make one. Give it input_shape=(...), "
             "or call it on an Input first."
         )
-    from_input = registry.deserialize(
-        {
-            "class_name": "InputLayer",
-            "config": {"batch_input_shape": shape, "dtype": layer.dtype, "name": layer.name + "_input"},
-        }
-    )
-    layer(from_input.output)
+    layer(Input(batch_shape=shape, dtype=layer.dtype, name=layer.name + "_input"))
 
 
 def _alike(shapes: list[tuple[Any, ...]]) -> bool:

@@ -63,9 +63,7 @@ def get_api_level() -> str:
 def is_keras_0() -> bool:
     """Tell whether the level is "0.3".
 
-    Its own are: epsilon of RMSprop, Adagrad and Adadelta 1e-6, within the square root; penalties are part of the
-    training loss only; BatchNormalization averages standard deviations (epsilon 1e-6, momentum 0.9); fit takes 128
-    samples a batch and 100 epochs; the order of some weights.
+    It stands for what Keras 0.x did otherwise than Keras 1: docs/keras.md lists it.
     """
     return get_api_level() is KERAS_0
 

@@ -262,7 +262,12 @@ def sample_weight_modes(value: Any, names: Sequence[str], skip: Sequence[str] = 
                 f"[compile] expected one entry in the sample_weight_mode dictionary for each of {list(names)}; got "
                 f"{list(value)}. " + (f'Unknown entry: "{unknown[0]}".' if unknown else f'Missing: "{missing[0]}".')
             )
-    modes = [value] * len(names) if isinstance(value, str) else per_output(value, names, "sample_weight_mode")
+    if isinstance(value, str):
+        modes: list[str | None] = [value] * len(names)
+    elif isinstance(value, list) and len(value) == len(names):  # a list of one, too
+        modes = list(value)
+    else:
+        modes = per_output(value, names, "sample_weight_mode")
     for mode in modes:
         if mode not in (None, "temporal"):
             raise ValueError(

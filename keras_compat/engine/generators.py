@@ -236,6 +236,7 @@ class GeneratorEnqueuer:
             self.wait_time = wait_time
         self.queue = queue.Queue(maxsize=max_q_size)
         self._stopped.clear()
+        self._error = None
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(nb_worker)]
         for thread in self._threads:
             thread.start()

@@ -17,7 +17,7 @@ import autotensor as at
 from keras_compat import backend as K
 from keras_compat import constraints, initializers, regularizers
 from keras_compat import metrics as metrics_module
-from keras_compat.dialect.level import get_api_level
+from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine.node import Node, Shape
 from keras_compat.utils.generic_utils import has_arg, to_list, to_snake_case, unpack_singleton
 
@@ -58,6 +58,11 @@ def name_scope(
     finally:
         _calls.scopes.pop()
         _calls.eager, _calls.inputs = before
+
+
+def on_values() -> bool:
+    """True within the call of a layer on values: nothing of its inputs may be kept."""
+    return _calls.eager
 
 
 def automatic_name(cls: type) -> str:
@@ -267,11 +272,19 @@ class Layer:
     def _build_as_defined(self, input_shape: Any) -> None:
         """Build, as the class has it: in Keras 0.x ``build()`` asks ``self.input_shape``."""
         self._shape_now = input_shape
+        names = ("_trainable_weights", "_non_trainable_weights", "_losses")
+        before = {name: list(self.__dict__.get(name, ())) for name in names}
+        penalties = list(self.__dict__.get("_per_input_losses", {}).get(None, ()))
         try:
             if _required(self.build) == 0 and not _positional(self.build):
                 self.build()  # type: ignore[call-arg]
             else:
                 self.build(input_shape)
+        except BaseException:
+            # The next attempt makes all weights again.
+            self.__dict__.update(before)
+            self._per_input_losses[None] = penalties
+            raise
         finally:
             self._shape_now = None
         self.built = True
@@ -441,9 +454,14 @@ class Layer:
         self.add_loss(losses)
 
     @property
+    def _holds_state(self) -> bool:
+        """True where being frozen stops the updates too: in all versions but Keras 1, whose running means go on."""
+        return not self.trainable and not self.stateful and (get_api_level() != "1.2" or is_keras_0())
+
+    @property
     def updates(self) -> list[Any]:
-        """State changes that go with a training step, such as running means; none while the layer is frozen."""
-        if not self.trainable and not self.stateful:
+        """State changes that go with a training step, such as running means; see ``_holds_state`` of frozen layers."""
+        if self._holds_state:
             return []
         return self._updates + [x for layer in self._layers for x in layer.updates]
 
@@ -525,7 +543,7 @@ class Layer:
 
     def get_updates_for(self, inputs: Any) -> list[Any]:
         """Updates that depend on exactly these input tensors; None asks for the unconditional ones."""
-        if not self.trainable and not self.stateful:
+        if self._holds_state:
             return []
         found = list(self._per_input_updates.get(tensor_key(inputs), ()))
         return found + [x for layer in self._layers for x in layer.get_updates_for(inputs)]

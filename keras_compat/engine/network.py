@@ -294,7 +294,7 @@ class Network(Layer):
     @property
     def updates(self) -> list[Any]:
         """State changes that belong to this model."""
-        if not self.trainable and not self.stateful_graph:
+        if self._holds_state:
             return []
         return unique(self._collect("updates"))
 
@@ -321,7 +321,7 @@ class Network(Layer):
         return self._get_for("losses", inputs)
 
     def get_updates_for(self, inputs: Any) -> list[Any]:
-        if not self.trainable and not self.stateful_graph:
+        if self._holds_state:
             return []
         return self._get_for("updates", inputs)
 

@@ -202,11 +202,18 @@ def weighted_loss(fn: Any, y_true: Any, y_pred: Any, weights: Any, mask: Any) ->
             values = values * _to_rank(weights, values.ndim)
         return K.mean(values) if values.ndim else values
     values = (fn.call if isinstance(fn, losses_module.Loss) else fn)(y_true, y_pred)
+    return mean_of_counted(values, weights, mask, 0.0 if get_api_level() == "1.2" else K.epsilon())
+
+
+def mean_of_counted(values: Any, weights: Any, mask: Any, epsilon: float) -> Any:
+    """The mean of losses over the elements that mask and weights let count, as Keras 1.2 and 2.2 take it.
+
+    ``epsilon`` is added to the share of unmasked steps.
+    """
     if mask is not None:
         mask = K.cast(mask, K.floatx())
-        values = values * _to_rank(mask, values.ndim)
         share = K.mean(mask)
-        values = values / (share if get_api_level() == "1.2" else share + K.epsilon())
+        values = values * _to_rank(mask, values.ndim) / (share + epsilon if epsilon else share)
     if weights is not None:
         extra = list(range(weights.ndim, values.ndim))
         if extra:

@@ -78,6 +78,15 @@ class Sequential(Model):
                 f"[Sequential.add] The added layer must be an instance of class Layer; found: {layer!r}. "
                 "Did you pass a class or a tensor? Write model.add(Dense(10))."
             )
+        chain, before = self._layers, (list(self._layers), self.inputs, self.outputs)
+        try:
+            self._append(layer)
+        except BaseException:
+            chain[:], self.inputs, self.outputs = before
+            self._layers = chain
+            raise
+
+    def _append(self, layer: Layer) -> None:
         if not self._layers:
             self._add_first(layer)
         elif self.outputs:
@@ -179,10 +188,16 @@ class Sequential(Model):
             shape = tuple(input_shape)
             first = self._layers[0]
             x = Input(batch_shape=shape, dtype=getattr(first, "dtype", None), name=first.name + "_input")
-            self.inputs = [x]
-            for layer in self._layers:
-                x = layer(x)
-            self.outputs = to_list(x)
+            y = x
+            calls = [(len(layer._inbound_nodes), len(layer._outbound_nodes)) for layer in self._layers]
+            try:
+                for layer in self._layers:
+                    y = layer(y)
+            except BaseException:
+                for layer, (inbound, outbound) in zip(self._layers, calls):
+                    del layer._inbound_nodes[inbound:], layer._outbound_nodes[outbound:]
+                raise
+            self.inputs, self.outputs = [x], to_list(y)
             self._build_input_shape = shape
             self._layers.insert(0, self.inputs[0]._keras_history[0])
         if self.inputs:

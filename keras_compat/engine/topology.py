@@ -1,5 +1,6 @@
 """The engine's module path from Keras 1.0 to 2.1: layers, what joins them, and helpers around graphs."""
 
+from keras_compat.engine import saving as saving
 from keras_compat.engine.base_layer import InputSpec as InputSpec
 from keras_compat.engine.base_layer import Layer as Layer
 from keras_compat.engine.base_layer import Node as Node

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 import io
-import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -38,6 +37,7 @@ from keras_compat.engine.training_utils import (
 )
 from keras_compat.engine.training_utils import collect_metrics as collect_metrics
 from keras_compat.engine.training_utils import make_batches as make_batches
+from keras_compat.engine.training_utils import should_run_validation as should_run_validation
 from keras_compat.engine.training_utils import slice_X as slice_X
 from keras_compat.engine.training_utils import standardize_class_weights as standardize_class_weights
 from keras_compat.engine.training_utils import standardize_input_data as standardize_input_data
@@ -66,6 +66,7 @@ class _Steps:
     def __init__(self, model: Any, before: _Steps | None = None):
         self.model = model
         self.functions: dict[Any, Any] = {}
+        self.listed: dict[bool, _Listed] = {}
         self._train_updates: list[Any] | None = before._train_updates if before is not None else None
         self.outputs = [model.total_loss, *model._metric_tensors]
         self.metric_updates = K.unique_updates(
@@ -86,23 +87,26 @@ class _Steps:
             self._train_updates = K.as_updates(model.updates) + K.as_updates(found)
         return self._train_updates
 
-    def get(self, training: bool, weighted: bool, fresh: bool) -> Any:
+    def get(self, training: bool, weighted: bool, fresh: bool, phase: Any = None, by_list: bool = False) -> Any:
         """Compiled ``f(*x, *y, *weights) -> [loss, *metrics]``.
 
         Args:
             training: update the weights; learning phase 1.
             weighted: sample weights are among the arguments.
             fresh: metrics start from zero in this call.
+            phase: learning phase, where it is not that of ``training``.
+            by_list: the call comes from a program, perhaps from a step of its own that goes on to ours.
         """
         fresh = fresh and bool(self.metric_updates) and self.resets_in_step
-        key = (training, weighted, fresh)
-        step = self.functions.get(key)
+        phase = training if phase is None else bool(phase)
         own = self.model._own_steps.get(training)
-        if own is not None:
+        if own is not None and not by_list:
             return lambda *arrays: self._by_hand(own, training, weighted, arrays)
+        key = (training, weighted, fresh, phase)
+        step = self.functions.get(key)
         if step is None:
             model = self.model
-            givens: dict[Any, Any] = dict(K.phase_givens(training))
+            givens: dict[Any, Any] = dict(K.phase_givens(phase))
             inputs = [*model._feed_inputs, *model._feed_targets]
             if weighted:
                 inputs += model._feed_sample_weights
@@ -135,6 +139,42 @@ class _Steps:
         self.functions = {key: step for key, step in self.functions.items() if key[0] is not training}
         if training:
             self._train_updates = None
+
+
+class _Listed:
+    """A step as programs call it: with one list of inputs, targets, sample weights, learning phase.
+
+    Sample weights and the learning phase may be left out. Gives the loss and the metrics, or the outputs.
+    """
+
+    def __init__(self, model: Any, training: bool | None, predict: Any = None):
+        self.model = model
+        self.training = training  # None predicts
+        self.predict = predict
+        self.predict_in_phase: Any = None  # compiled when a learning phase of 1 is first asked for
+
+    def __call__(self, arrays: Sequence[Any]) -> list[Any]:
+        model, training = self.model, self.training
+        counts = [len(model._feed_inputs)]
+        if training is not None:
+            counts += [len(model._feed_targets), len(model._feed_sample_weights)]
+        given, phase = list(arrays), None
+        if given and np.ndim(given[-1]) == 0:
+            phase = given.pop()
+        weighted = training is not None and len(given) == sum(counts)
+        if len(given) not in (sum(counts), sum(counts[:2])):
+            raise ValueError(
+                f"[{model.name}] expected a list of {' + '.join(map(str, counts))} arrays (inputs, targets, sample "
+                f"weights), and the learning phase; got {len(arrays)}. Give one for each."
+            )
+        if training is not None:
+            step = model._require_compiled("train").get(training, weighted, False, phase, by_list=True)
+            return [v[()] for v in step(*given)]
+        if not phase:
+            return list(self.predict(*given))
+        if self.predict_in_phase is None:
+            self.predict_in_phase = K.function([*model._feed_inputs, K.learning_phase()], list(model.outputs))
+        return list(self.predict_in_phase([*given, phase]))
 
 
 def _scalars(values: list[np.ndarray]) -> Any:
@@ -184,6 +224,7 @@ class Model(Network):
 
     _compile_arguments: dict[str, Any] | None = None
     _predict_function: Any = None
+    _predict_listed: _Listed | None = None
     _fast_train: _Fast | None = None
     _fast_test: _Fast | None = None
     _fast_predict: Any = None
@@ -259,7 +300,7 @@ class Model(Network):
         self.loss_weights = loss_weights
         self.sample_weight_mode = sample_weight_mode
         self._compile_metrics = metrics or []
-        self._compile_weighted_metrics = weighted_metrics
+        self._compile_weighted_metrics = self.weighted_metrics = weighted_metrics
         self._compile_arguments = {"target_tensors": target_tensors}
         self._is_compiled = True
         self._accuracy_shown = False
@@ -271,8 +312,10 @@ class Model(Network):
             O.check_names(self.loss, (self._compile_metrics, weighted_metrics))
 
     @property
-    def metrics(self) -> list[Any]:
-        """The Metric objects in use."""
+    def metrics(self) -> Any:
+        """The Metric objects in use (API level 2.3); up to 2.2 what `compile` was given as `metrics`."""
+        if get_api_level() != "2.3" and self._is_compiled:
+            return self._compile_metrics
         return self._metric_objects if self._is_compiled and self._steps is not None else []
 
     def _build_objective(self) -> None:
@@ -424,6 +467,11 @@ class Model(Network):
         """Scalar tensors of what is reported beside the loss, as in ``metrics_names``."""
         return list(self._metric_tensors) if self._steps is not None else []
 
+    @property
+    def metrics_updates(self) -> list[Any]:
+        """Updates of the metrics' running results, done in each step."""
+        return list(self._steps.metric_updates) if self._steps is not None else []
+
     def reset_metrics(self) -> None:
         """Start the running results of metrics again."""
         if self._steps is not None:
@@ -459,7 +507,7 @@ class Model(Network):
 
     @property
     def train_function(self) -> Any:
-        """The training step, or None before it is needed.
+        """The training step as a function of a list (see ``_Listed``), or None before it is needed.
 
         Set it to None to have it made anew, or to a function of a list (inputs, targets, sample weights, and the
         learning phase where the model has one) that returns the loss and the metrics. ``compile`` takes it back.
@@ -482,8 +530,9 @@ class Model(Network):
     def _step_function(self, training: bool) -> Any:
         if training in self._own_steps:
             return self._own_steps[training]
-        made = self._steps.functions.items() if self._steps is not None else ()
-        return next((step for key, step in made if key[0] is training), None)
+        if self._steps is None or not any(key[0] is training for key in self._steps.functions):
+            return None
+        return self._steps.listed.setdefault(training, _Listed(self, training))
 
     def _set_step_function(self, training: bool, function: Any) -> None:
         own = {key: step for key, step in self._own_steps.items() if key is not training}
@@ -494,8 +543,17 @@ class Model(Network):
 
     @property
     def predict_function(self) -> Any:
-        """The compiled prediction, or None before it is needed; set it to None to have it made anew."""
-        return self._predict_function
+        """The prediction as a function of a list (inputs, and the learning phase), or None before it is needed.
+
+        Set it to None to have it made anew.
+        """
+        if isinstance(self._predict_function, functools.partial):
+            return self._predict_function.args[0]
+        if self._predict_function is None:
+            return None
+        if self._predict_listed is None or self._predict_listed.predict is not self._predict_function:
+            self._predict_listed = _Listed(self, None, self._predict_function)
+        return self._predict_listed
 
     @predict_function.setter
     def predict_function(self, function: Any) -> None:
@@ -601,6 +659,22 @@ class Model(Network):
         self._check_targets(ys)
         return xs, ys, weights
 
+    def _standardize_user_data(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, *args: Any, **kwargs: Any
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Lists of arrays as ``train_function`` takes them; weights are ones where none are given.
+
+        What Keras's versions take beside, about checks, is left aside: lengths are always checked.
+        """
+        if y is None:
+            self._build_for(x, "fit")
+            self._require_built("fit")
+            return self._standardize_inputs(x), [], []
+        xs, ys, weights = self._standardize(x, y, sample_weight, class_weight)
+        if weights is None:
+            weights = [np.ones(t.shape[: p.ndim], K.floatx()) for t, p in zip(ys, self._feed_sample_weights)]
+        return xs, ys, weights
+
     def _class_weights_by_output(self, class_weight: Any) -> list[Any]:
         names = self._feed_output_names
         if class_weight is None or len(names) == 1:
@@ -676,7 +750,7 @@ class Model(Network):
             and x.dtype is xs[0].dtype
         ):
             sparse = O.is_loss(self._feed_loss_fns[0], "sparse_categorical_crossentropy")
-            fast = _Fast(step, x, y, y.ndim == 1, self._check_targets if sparse else None)
+            fast = _Fast(step, x, y, y.ndim < ys[0].ndim, self._check_targets if sparse else None)
             if training:
                 self._fast_train = fast
             else:
@@ -761,7 +835,7 @@ class Model(Network):
                 shuffle=bool(shuffle),
                 initial_epoch=initial_epoch,
             )
-        _check_batch_size(batch_size, "fit")
+        _check_batch_size(batch_size, "fit", steps_per_epoch, "steps_per_epoch")
         _check_whole("epochs", epochs)
         _check_whole("initial_epoch", initial_epoch)
         listed = _callback_list(callbacks, "fit")
@@ -982,7 +1056,7 @@ class Model(Network):
             logs = cbks.LogValues()
             hooks.on_epoch_begin(epoch)
             loop.run_epoch(hooks, names)
-            if validation is not None and _validates(validation_freq, epoch):
+            if validation is not None and should_run_validation(validation_freq, epoch):
                 if isinstance(validation, G.Source):
                     values = G.test_on(self, validation, hooks)
                 else:
@@ -1018,7 +1092,7 @@ class Model(Network):
         if G.is_batches(x):
             self._refuse_beside_generator("evaluate", y=y, sample_weight=sample_weight)
             return self.evaluate_generator(x, steps=steps, callbacks=callbacks, verbose=verbose)
-        _check_batch_size(batch_size, "evaluate")
+        _check_batch_size(batch_size, "evaluate", steps, "steps")
         xs, ys, weights = self._standardize(x, y, sample_weight, None, "evaluate")
         hooks = self._hooks_for(callbacks, "evaluate")
         return unpack_singleton(self._test_loop(xs, ys, weights, batch_size or 32, hooks, verbose, steps))
@@ -1089,7 +1163,7 @@ class Model(Network):
         self._refuse_unknown("predict", kwargs)
         if G.is_batches(x):
             return self.predict_generator(x, steps=steps, callbacks=callbacks, verbose=verbose)
-        _check_batch_size(batch_size, "predict")
+        _check_batch_size(batch_size, "predict", steps, "steps")
         batch_size = batch_size or 32
         self._build_for(x, "predict")
         self._require_built("predict")
@@ -1259,17 +1333,9 @@ class _TrainLoop:
             return None
         order = np.arange(self.n)
         if self.shuffle == "batch":
-            return shuffled_batches(order, self.batch_size)
+            return batch_shuffle(order, self.batch_size)
         np.random.shuffle(order)
         return order
-
-
-def shuffled_batches(index: np.ndarray, batch_size: int) -> np.ndarray:
-    """Whole batches in another order; the incomplete one stays at the end."""
-    whole = len(index) // batch_size
-    batches = index[: whole * batch_size].reshape(whole, batch_size).copy()
-    np.random.shuffle(batches)
-    return np.concatenate([batches.ravel(), index[whole * batch_size :]])
 
 
 def _batches(n: int | None, batch_size: int, steps: int | None) -> Iterable[tuple[int, int]]:
@@ -1277,12 +1343,7 @@ def _batches(n: int | None, batch_size: int, steps: int | None) -> Iterable[tupl
     if steps is not None:
         return [(i, i + 1) for i in range(steps)]
     assert n is not None
-    count = math.ceil(n / batch_size)
-    return [(i * batch_size, min(n, (i + 1) * batch_size)) for i in range(count)]
-
-
-def _validates(freq: Any, epoch: int) -> bool:
-    return (epoch + 1) % freq == 0 if isinstance(freq, int) else (epoch + 1) in freq
+    return make_batches(n, batch_size)
 
 
 def _check_whole(name: str, value: Any) -> None:
@@ -1305,9 +1366,14 @@ def _callback_list(callbacks: Any, what: str) -> list[Any]:
     return list(listed)
 
 
-def _check_batch_size(batch_size: Any, what: str) -> None:
+def _check_batch_size(batch_size: Any, what: str, steps: Any = None, steps_name: str = "steps") -> None:
     if batch_size is None:
         return
+    if steps is not None:
+        raise ValueError(
+            f"[{what}] If {steps_name} is set, the `batch_size` must be None; got {batch_size!r} and "
+            f"{steps_name}={steps!r}. Drop one."
+        )
     if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
         raise ValueError(
             f"[{what}] batch_size must be a whole number of at least 1; got {batch_size!r}. Is x or y in its place?"

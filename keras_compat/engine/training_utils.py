@@ -34,11 +34,15 @@ def slice_X(X: Any, start: Any = None, stop: int | None = None) -> Any:
 
 
 def batch_shuffle(index_array: Any, batch_size: int) -> np.ndarray:
-    """The indices with whole batches in another order, each kept together; the incomplete one stays at the end."""
+    """The indices with whole batches in another order, each kept together; the incomplete one stays at the end.
+
+    The order is drawn from NumPy's global generator, as Keras does.
+    """
     index = np.asarray(index_array)
     whole = len(index) // batch_size * batch_size
-    batches = index[:whole].reshape(-1, batch_size)
-    return np.concatenate([batches[np.random.permutation(len(batches))].reshape(-1), index[whole:]])
+    batches = index[:whole].reshape(-1, batch_size).copy()
+    np.random.shuffle(batches)
+    return np.concatenate([batches.reshape(-1), index[whole:]])
 
 
 def check_num_samples(
@@ -303,15 +307,7 @@ def weighted_masked_objective(fn: Any) -> Any:
         return None
 
     def weighted(y_true: Any, y_pred: Any, weights: Any, mask: Any = None) -> Any:
-        values = fn(y_true, y_pred)
-        if mask is not None:
-            mask = K.cast(mask, K.floatx())
-            values = values * objective._to_rank(mask, K.ndim(values)) / (K.mean(mask) + K.epsilon())
-        if weights is not None:
-            extra = list(range(K.ndim(weights), K.ndim(values)))
-            values = (K.mean(values, axis=extra) if extra else values) * weights
-            values = values / K.mean(K.cast(K.not_equal(weights, 0), K.floatx()))
-        return K.mean(values)
+        return objective.mean_of_counted(fn(y_true, y_pred), weights, mask, K.epsilon())
 
     return weighted
 

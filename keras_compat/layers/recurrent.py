@@ -364,28 +364,13 @@ class RNN(Layer):
 
     def __call__(self, inputs: Any, initial_state: Any = None, constants: Any = None, **kwargs: Any) -> Any:
         inputs, initial_state, constants = self._standardize_args(inputs, initial_state, constants)
-        extra = [*(initial_state or ()), *(constants or ())]
         if initial_state is not None:
             self.state_spec = [InputSpec(shape=K.int_shape(s)) for s in map(_as_tensor, initial_state)]
         if constants is not None:
             self._check_constants()
             self._num_constants = len(constants)
             self.constants_spec = [InputSpec(shape=K.int_shape(c)) for c in map(_as_tensor, constants)]
-        if not extra:
-            return self._call_with_spec([inputs], kwargs)
-        if all(is_keras_tensor(x) for x in extra):
-            return self._call_with_spec([inputs, *extra], kwargs)
-        if any(is_keras_tensor(x) for x in extra):
-            raise ValueError(
-                f"[{self.name}] The initial state or constants of an RNN layer cannot be specified with a mix of "
-                "Keras tensors and non-Keras tensors (a 'Keras tensor' is a tensor that was returned by a Keras layer, "
-                "or by `Input`). Wrap the others: Input(tensor=x)."
-            )
-        if initial_state is not None:
-            kwargs["initial_state"] = [_as_tensor(s) for s in initial_state]
-        if constants is not None:
-            kwargs["constants"] = [_as_tensor(c) for c in constants]
-        return self._call_with_spec([inputs], kwargs)
+        return self._call_with_spec(*call_arguments(self, inputs, initial_state, constants, kwargs))
 
     def _check_constants(self) -> None:
         cell = getattr(self, "cell", None)
@@ -444,8 +429,8 @@ class RNN(Layer):
         inputs, initial_state, constants = self._unpack(inputs, initial_state, constants)
         if isinstance(mask, list):
             mask = mask[0]
-        step, sequence = self._step_function(inputs, training, bool(constants))
         try:
+            step, sequence = self._step_function(inputs, training, bool(constants))
             last, outputs, states = self._run(step, sequence, inputs, initial_state, constants or None, mask)
         finally:
             if hasattr(self.cell, "end_sequence"):
@@ -553,6 +538,26 @@ class RNN(Layer):
 
 def _is_stack(cell: Any) -> bool:
     return isinstance(cell, StackedRNNCells)
+
+
+def call_arguments(
+    layer: Any, inputs: Any, initial_state: Sequence[Any] | None, constants: Sequence[Any] | None, kwargs: dict
+) -> tuple[list[Any], dict[str, Any]]:
+    """Inputs and keyword arguments of a recurrent layer's call.
+
+    States and constants that are Keras tensors are inputs behind the first, others are arguments.
+    """
+    extra = [*(initial_state or ()), *(constants or ())]
+    if all(is_keras_tensor(x) for x in extra):
+        return [inputs, *extra], kwargs
+    if any(is_keras_tensor(x) for x in extra):
+        raise ValueError(
+            f"[{layer.name}] The initial state or constants of an RNN layer cannot be specified with a mix of Keras "
+            "tensors and non-Keras tensors (a 'Keras tensor' is a tensor that was returned by a Keras layer, or by "
+            "`Input`). Wrap the others: Input(tensor=x)."
+        )
+    given = {"initial_state": initial_state, "constants": constants}
+    return [inputs], kwargs | {word: [_as_tensor(x) for x in xs] for word, xs in given.items() if xs is not None}
 
 
 def _as_tensor(x: Any) -> Any:
@@ -1187,6 +1192,7 @@ class CellLayer(Recurrent):
         return [recurrent, of_inputs]
 
     def preprocess_input(self, x: Any, training: Any = None, train: Any = False) -> Any:
+        """What the steps get of the inputs (samples, steps, features): all products with W at once, if made before."""
         if not self._projects_before():
             return x
         return self.cell.project(x, self.cell.make_input_masks(x[:, 0], training))

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-import autotensor as at
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level
 from keras_compat.engine.layer import (
     InputSpec,
     Layer,
-    is_keras_tensor,
     name_scope,
+    on_values,
     output_shapes_of,
     shape_of,
     tensor_key,
@@ -23,6 +22,7 @@ from keras_compat.engine.layer import (
 )
 from keras_compat.engine.registry import deserialize, register, serialize
 from keras_compat.layers.core import Lambda
+from keras_compat.layers.recurrent import call_arguments
 from keras_compat.utils.generic_utils import has_arg, object_list_uid, to_list
 
 MERGE_MODES = ("sum", "mul", "concat", "ave", None)
@@ -163,8 +163,9 @@ class TimeDistributed(Wrapper):
             out._keras_shape = (*shape[:2], *inner[1:])
             return out
         flat = flatten_steps(inputs, shape)
-        self._input_map[object_list_uid(inputs)] = flat
-        self._keep += [inputs, flat]
+        if not on_values():
+            self._input_map[object_list_uid(inputs)] = flat
+            self._keep += [inputs, flat]
         if mask is not None and K.ndim(mask) > 2 and has_arg(self.layer.call, "mask"):
             arguments["mask"] = flatten_steps(mask, shape_of(mask))
         y = self.layer.call(flat, **arguments)
@@ -380,7 +381,6 @@ class Bidirectional(Wrapper):
             if len(inputs) > 1:
                 initial_state = inputs[1:]
             inputs = inputs[0]
-        extra: list[Any] = []
         if initial_state is not None:
             initial_state = to_list(initial_state, allow_tuple=True)
             if len(initial_state) % 2:
@@ -389,27 +389,12 @@ class Bidirectional(Wrapper):
                     f"containing the states of the underlying RNNs; got {len(initial_state)} tensors. Give the "
                     "forward states, then the backward ones."
                 )
-            extra += initial_state
         if constants is not None:
             constants = to_list(constants, allow_tuple=True)
             self._num_constants = len(constants)
             for layer in self._pair:
                 layer._num_constants = len(constants)
-            extra += constants
-        if not extra:
-            return self._call_with_spec([inputs], kwargs)
-        if all(is_keras_tensor(x) for x in extra):
-            return self._call_with_spec([inputs, *extra], kwargs)
-        if any(is_keras_tensor(x) for x in extra):
-            raise ValueError(
-                f"[{self.name}] The initial state of a Bidirectional layer cannot be specified with a mix of Keras "
-                "tensors and non-Keras tensors. Wrap the others: Input(tensor=x)."
-            )
-        if initial_state is not None:
-            kwargs["initial_state"] = [_as_tensor(s) for s in initial_state]
-        if constants is not None:
-            kwargs["constants"] = [_as_tensor(c) for c in constants]
-        return self._call_with_spec([inputs], kwargs)
+        return self._call_with_spec(*call_arguments(self, inputs, initial_state, constants, kwargs))
 
     def _call_with_spec(self, inputs: list[Any], kwargs: dict[str, Any]) -> Any:
         if len(inputs) == 1:
@@ -491,7 +476,3 @@ def _merged(forward: Any, backward: Any, mode: str | None) -> list[Any]:
     if mode == "mul":
         return [forward * backward]
     return [forward, backward]
-
-
-def _as_tensor(x: Any) -> Any:
-    return x if isinstance(x, at.Tensor) else at.asarray(np.asarray(x, dtype=K.floatx()))

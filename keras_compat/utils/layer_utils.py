@@ -67,8 +67,10 @@ def convert_all_kernels_in_model(model: Any) -> None:
         if hasattr(layer, "layers"):
             convert_all_kernels_in_model(layer)
         elif type(layer).__name__ in _CONVOLUTIONS:
-            kernel = layer.kernel
-            space = tuple(range(K.ndim(kernel) - 2))
+            kernel, rank = layer.kernel, K.ndim(layer.kernel)
+            # Keras 1's kernels of channels-first images begin with (filters, channels).
+            begins = getattr(layer, "kernel_format", None) == "channels_first"
+            space = tuple(range(2, rank) if begins else range(rank - 2))
             K.set_value(kernel, np.flip(K.get_value(kernel), axis=space).copy())
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+import autotensor as at
+from keras_compat import backend as K
 from keras_compat.backend import common
 
 
@@ -14,3 +16,13 @@ def image_order_is_nobodys_choice(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     """``set_image_data_format`` counts as a choice for good; a test that sets the order back has still made it."""
     monkeypatch.setattr(common, "_image_order_chosen", common._image_order_chosen)
     yield
+
+
+@pytest.fixture
+def small_and_exact() -> Iterator[None]:
+    """Everything in float64 and without compiled kernels."""
+    K.set_floatx("float64")
+    with at.config.use(numba=False):
+        yield
+    K.set_floatx("float32")
+    K.clear_session()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,27 @@ def test_several_outputs_and_inputs() -> None:
     values = model([at.Tensor(X), at.Tensor(2 * X)])
     for value, want in zip(values, model.predict([X, 2 * X])):
         np.testing.assert_allclose(value.numpy(), want, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.TimeDistributed(Dense(2, activity_regularizer="l2")),
+        lambda: Sequential([layers.TimeDistributed(Dense(2), input_shape=(3, 4)), layers.LSTM(2, dropout=0.5)]),
+        lambda: layers.Bidirectional(layers.GRU(2)),
+    ],
+)
+def test_nothing_is_kept_of_values(make: Any) -> None:
+    """A loop over batches must not hold them all."""
+    layer = make()
+    came = []
+    for _ in range(3):
+        x = at.Tensor(np.ones((2, 3, 4), "float32"))
+        came.append(weakref.ref(x))
+        layer(x)
+        del x
+    gc.collect()
+    assert [ref() for ref in came] == [None] * 3
 
 
 def test_the_training_branch_where_it_is_asked_for() -> None:

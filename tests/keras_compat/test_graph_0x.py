@@ -14,7 +14,7 @@ import keras_compat
 from keras_compat import backend as K
 from keras_compat import optimizers
 from keras_compat.dialect import level
-from keras_compat.layers import Dense, Dropout, Input, Lambda, Layer, containers
+from keras_compat.layers import Dense, Dropout, Input, Lambda, Layer, containers, deserialize
 from keras_compat.layers.core import (
     AutoEncoder,
     LambdaMerge,
@@ -269,6 +269,23 @@ def test_graph_errors(act: Any, text: str) -> None:
         act(branched())
 
 
+def test_a_call_that_failed_can_be_repeated() -> None:
+    graph = Graph()
+    with pytest.raises(ValueError, match="expected input_shape"):
+        graph.add_input("a")
+    graph.add_input("a", input_shape=(5,))
+    with pytest.raises(ValueError, match="Unknown node"):
+        graph.add_node(Dense(2), name="n", input="b")
+    graph.add_node(Dense(2), name="n", input="a")
+    with pytest.raises(ValueError, match="Unknown node"):
+        graph.add_shared_node(Dense(2), name="s", inputs=["a", "b"], outputs=["p", "q"])
+    graph.add_shared_node(Dense(2), name="s", inputs=["a", "a"], outputs=["p", "q"])
+    with pytest.raises(ValueError, match="Duplicate node identifier: 'q'"):
+        graph.add_node(Dense(2), name="q", input="a")
+    graph.add_output("o", inputs=["n", "p", "q"])
+    assert graph.predict({"a": A})["o"].shape == (12, 6)
+
+
 def test_graph_wants_dictionaries_and_layers() -> None:
     with pytest.raises(TypeError, match="takes a dictionary of data by the names"):
         branched().fit(A)
@@ -412,6 +429,18 @@ def test_show_accuracy_of_a_sequential() -> None:
     assert np.ndim(model.train_on_batch(A, one_hot)) == 0
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     assert len(model.test_on_batch(A, one_hot)) == 2
+
+
+def test_a_model_that_begins_with_a_lambda_merge_is_described() -> None:
+    branches = [Dense(2, input_shape=(5,)), Dense(2, input_shape=(3,))]
+    first = LambdaMerge(branches, lambda xs, by: by * xs[0] * xs[1], output_shape=(2,), arguments={"by": 2.0})
+    model = Sequential([first, Dense(1)])
+    again = model_from_json(model.to_json())
+    again.set_weights(model.get_weights())
+    near(again.predict([A, B]), model.predict([A, B]))
+    config = {"class_name": "LambdaMerge", "config": {**first.get_config(), "function": "unheard_of"}}
+    with pytest.raises(ValueError, match="unheard_of.*custom_objects"):
+        deserialize(config)
 
 
 def test_helpers_of_the_module_models() -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,14 +35,7 @@ RNG = np.random.default_rng(17)
 FIRST, LAST = "channels_first", "channels_last"
 
 
-@pytest.fixture(autouse=True)
-def small_and_exact() -> Iterator[None]:
-    """Everything in float64 and without compiled kernels."""
-    K.set_floatx("float64")
-    with at.config.use(numba=False):
-        yield
-    K.set_floatx("float32")
-    K.clear_session()
+pytestmark = pytest.mark.usefixtures("small_and_exact")
 
 
 def numbers(*shape: int) -> np.ndarray:

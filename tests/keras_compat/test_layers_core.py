@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from typing import Any
 
 import numpy as np
@@ -208,6 +211,51 @@ def test_functions_of_one_name_are_told_apart_in_json() -> None:
     model = Sequential([Lambda(times(3.0), input_shape=(2,)), *layers])
     again = model_from_json(model.to_json())
     np.testing.assert_allclose(again.predict(np.ones((1, 2))), [[3.0 * 3 * 5 * 20, 3.0 * 3 * 5 * 20 * 7]])
+
+
+class Factor:
+    def __init__(self, by: float):
+        self.by = by
+
+    def apply(self, t: Any) -> Any:
+        return t * self.by
+
+
+def test_methods_of_two_objects_are_told_apart_in_json() -> None:
+    models = [Sequential([Lambda(Factor(by).apply, input_shape=(2,))]) for by in (2.0, 3.0)]
+    again = [model_from_json(text) for text in [model.to_json() for model in models]]
+    np.testing.assert_allclose([m.predict(np.ones((1, 2)))[0, 0] for m in again], [2.0, 3.0])
+
+
+def test_a_function_that_encloses_a_graph_does_not_outlive_its_model() -> None:
+    def write_and_read() -> Any:
+        x = Input((2,))
+        inner = Dense(2)
+        y = inner(x)
+        model = Model(x, Lambda(lambda t: t + 0 * K.sum(y))(y))
+        assert isinstance(model_from_json(model.to_json()), Model)
+        return weakref.ref(inner)
+
+    held = write_and_read()
+    gc.collect()
+    assert held() is None
+
+
+def test_a_function_of_plain_values_outlives_its_model() -> None:
+    def build() -> Any:
+        import math
+
+        options = {"by": 3.0}
+        return Sequential(
+            [
+                Lambda(lambda t: t * options["by"] + math.pi, input_shape=(2,)),
+                Lambda(functools.partial(double), output_shape=(2,)),
+            ]
+        )
+
+    text = build().to_json()
+    gc.collect()
+    np.testing.assert_allclose(model_from_json(text).predict(np.ones((1, 2))), [[6 + 2 * np.pi] * 2], rtol=1e-6)
 
 
 def test_a_lambda_is_named_alike_in_every_run() -> None:

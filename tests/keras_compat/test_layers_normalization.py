@@ -198,6 +198,25 @@ def test_a_frozen_layer_keeps_its_averages() -> None:
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("whole_model", [False, True])
+@pytest.mark.parametrize(("level", "goes_on"), [("1.2", True), ("2.2", False), ("2.3", False)])
+def test_averages_of_a_frozen_layer_go_on_in_keras_1_alone(level: str, goes_on: bool, whole_model: bool) -> None:
+    with api_level(level):
+        layer = BatchNormalization(input_shape=(4,))
+        inner = Sequential([layer])
+        (inner if whole_model else layer).trainable = False
+        x = Input((4,))
+        model = Model(x, Dense(1)(inner(x)))
+        model.compile("sgd", "mse")
+        before = layer.get_weights()
+        data = floats(16, 4) + 3
+        model.train_on_batch(data, np.ones((16, 1)))
+        gamma, beta, mean, _ = layer.get_weights()
+        np.testing.assert_array_equal([gamma, beta], before[:2])
+        expected = 0.99 * before[2] + 0.01 * data.mean(0) if goes_on else before[2]
+        np.testing.assert_allclose(mean, expected, rtol=1e-4)
+
+
 def test_called_on_values_it_uses_and_keeps_its_averages() -> None:
     layer = BatchNormalization()
     x = floats(6, 4)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -41,14 +40,7 @@ from keras_compat.regularizers import l2
 RNG = np.random.default_rng(11)
 
 
-@pytest.fixture(autouse=True)
-def small_and_exact() -> Iterator[None]:
-    """Everything in float64 and without compiled kernels."""
-    K.set_floatx("float64")
-    with at.config.use(numba=False):
-        yield
-    K.set_floatx("float32")
-    K.clear_session()
+pytestmark = pytest.mark.usefixtures("small_and_exact")
 
 
 def numbers(*shape: int) -> np.ndarray:

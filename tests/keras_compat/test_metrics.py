@@ -56,6 +56,16 @@ def test_function_gives_values_per_sample_and_a_number_at_level_1(name):
         np.testing.assert_allclose(value, expected.mean(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["top_k_categorical_accuracy", "sparse_top_k_categorical_accuracy"])
+def test_top_k_is_a_mean_at_level_22_where_other_metrics_are_not(name):
+    y_true, y_pred, expected = FUNCTIONS[name]
+    with api_level("2.2"):
+        value = evaluated(metrics.get(name), y_true, y_pred)
+        assert evaluated(metrics.categorical_accuracy, ONE_HOT, SCORES).shape == (40,)
+    assert value.shape == ()
+    np.testing.assert_allclose(value, expected.mean(), rtol=1e-5)
+
+
 def test_labels_without_a_last_axis():
     assert evaluated(metrics.sparse_categorical_accuracy, LABELS, SCORES).shape == (40,)
     steps = SCORES.reshape(8, 5, 6)

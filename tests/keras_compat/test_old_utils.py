@@ -79,6 +79,14 @@ def test_all_kernels_of_a_model():
         np.testing.assert_array_equal(a, b)
 
 
+def test_all_kernels_of_a_model_in_the_order_of_keras_1():
+    model = Sequential([L.Convolution2D(2, 3, 2, dim_ordering="th", input_shape=(4, 6, 6))])
+    before = model.get_weights()[0]
+    assert before.shape == (2, 4, 3, 2)
+    layer_utils.convert_all_kernels_in_model(model)
+    np.testing.assert_array_equal(model.get_weights()[0], before[:, :, ::-1, ::-1])
+
+
 def test_dense_after_another_layout_of_images():
     images = np.random.RandomState(0).rand(4, 5, 6, 3)  # channels last
     dense = L.Dense(2)

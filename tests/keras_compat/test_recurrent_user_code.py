@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-import autotensor as at
 from keras_compat import backend as K
 from keras_compat import constraints, initializations, regularizers
 from keras_compat.dialect.level import api_level
@@ -44,14 +42,7 @@ from keras_compat.utils.generic_utils import object_list_uid
 RNG = np.random.default_rng(17)
 
 
-@pytest.fixture(autouse=True)
-def small_and_exact() -> Iterator[None]:
-    """Everything in float64 and without compiled kernels."""
-    K.set_floatx("float64")
-    with at.config.use(numba=False):
-        yield
-    K.set_floatx("float32")
-    K.clear_session()
+pytestmark = pytest.mark.usefixtures("small_and_exact")
 
 
 def numbers(*shape: int) -> np.ndarray:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
-from keras_compat.layers import Activation, Dense, Dropout, InputLayer
+from keras_compat.layers import Activation, Conv2D, Dense, Dropout, Input, InputLayer, Layer
 from keras_compat.models import Sequential
 
 RNG = np.random.default_rng(5)
@@ -132,3 +134,41 @@ def test_layers_are_the_models_own_list_in_keras_1() -> None:
     model = Sequential([Dense(4, input_dim=3), Dense(5)])
     model.layers.pop()  # a copy in Keras 2
     assert len(model.layers) == 2
+
+
+def test_a_layer_that_does_not_fit_leaves_the_model_as_it_was() -> None:
+    model = Sequential([Dense(3, input_shape=(4,), name="a")])
+    with pytest.raises(ValueError, match="used 2 times"):
+        model.add(Dense(2, name="a"))
+    with pytest.raises(ValueError, match="ndim"):
+        model.add(Conv2D(2, 2))
+    model.add(Dense(2, name="b"))
+    assert [layer.name for layer in model.layers] == ["a", "b"]
+    assert model.predict(np.ones((1, 4))).shape == (1, 2)
+
+
+def test_data_of_the_wrong_shape_does_not_spoil_a_model_without_one() -> None:
+    model = Sequential([Activation("linear"), Conv2D(2, 2)])
+    with pytest.raises(ValueError, match="ndim"):
+        model.predict(np.ones((2, 4)))
+    assert model.predict(np.ones((2, 4, 4, 1))).shape == (2, 3, 3, 2)
+    assert model.layers[0].output_shape == (None, 4, 4, 1)
+
+
+def test_a_build_that_failed_leaves_no_weights() -> None:
+    class Late(Layer):
+        ready = False
+
+        def build(self, input_shape: Any) -> None:
+            self.a = self.add_weight("a", (2,), initializer="ones", regularizer="l2")
+            if not self.ready:
+                raise RuntimeError("not yet")
+            super().build(input_shape)
+
+    layer = Late()
+    with pytest.raises(RuntimeError, match="not yet"):
+        layer(Input((3,)))
+    layer.ready = True
+    layer(Input((3,)))
+    assert [tuple(w.shape) for w in layer.weights] == [(2,)]
+    assert len(layer.losses) == len(layer.get_losses_for(None)) == 1

@@ -16,7 +16,7 @@ from keras_compat import backend as K
 from keras_compat import callbacks
 from keras_compat.dialect.level import api_level
 from keras_compat.engine import data as D
-from keras_compat.engine.training import shuffled_batches
+from keras_compat.engine.training import batch_shuffle
 from keras_compat.layers import Activation, Dense, Dropout, Input, Lambda, SimpleRNN
 from keras_compat.models import Model, Sequential
 from keras_compat.optimizers import SGD
@@ -83,9 +83,21 @@ def test_shuffling_follows_numpys_seed() -> None:
     np.testing.assert_allclose(model.get_weights()[0], w, rtol=1e-4, atol=1e-5)
 
 
+def test_batches_of_one_number_a_sample_again_and_again() -> None:
+    """The second call of a kind skips the checks; an output without a feature axis takes targets without one."""
+    x = Input((2,))
+    model = Model(x, Lambda(lambda t: K.sum(t, axis=1))(Dense(2)(x)))
+    model.compile("sgd", "mse")
+    X1, y = np.ones((3, 2), "float32"), np.arange(3.0)
+    want = np.mean((model.predict(X1) - y) ** 2)
+    np.testing.assert_allclose([model.test_on_batch(X1, y) for _ in range(3)], want, rtol=1e-5)
+    np.testing.assert_allclose(model.train_on_batch(X1, y), want, rtol=1e-5)
+    assert model.train_on_batch(X1, y) < want
+
+
 def test_shuffling_batches_keeps_samples_together() -> None:
     np.random.seed(0)
-    order = shuffled_batches(np.arange(22), 8)
+    order = batch_shuffle(np.arange(22), 8)
     assert sorted(order.tolist()) == list(range(22))
     assert (np.diff(order[:8]) == 1).all() and order[16:].tolist() == list(range(16, 22))
     linear().fit(X, Y, batch_size=8, shuffle="batch", verbose=0)
