@@ -90,7 +90,7 @@ def run(program: str, folder: Path, name: str) -> subprocess.CompletedProcess[st
     env = {key: value for key, value in os.environ.items() if key not in SWITCHES}
     env["PYTHONPATH"] = str(ROOT)
     return subprocess.run(
-        [sys.executable, str(script)], cwd=folder, env=env, capture_output=True, text=True, timeout=300
+        [sys.executable, str(script)], cwd=folder, env=env, capture_output=True, text=True, timeout=600
     )
 
 

@@ -34,7 +34,7 @@ def run_example(name: str, folder: Path, *options: str, **environment: str) -> s
         env=env,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
 
 
@@ -71,7 +71,7 @@ def test_without_digits_it_says_what_to_install(tmp_path: Path) -> None:
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert "pip install" in done.stdout and "Traceback" not in done.stderr

@@ -28,7 +28,7 @@ def read_in_a_new_process(**environment: str) -> subprocess.CompletedProcess:
         env={**clean, "PYTHONPATH": paths, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

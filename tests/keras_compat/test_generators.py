@@ -176,10 +176,10 @@ def test_enqueuer_keeps_the_order_and_raises_what_the_generator_raised() -> None
     with pytest.raises(ZeroDivisionError, match="from the generator"):
         next(items)
     queue, stop = generator_queue(iter(range(3)), wait_time=0.001)
-    assert [queue.get(timeout=5) for _ in range(3)] == [0, 1, 2]
+    assert [queue.get(timeout=60) for _ in range(3)] == [0, 1, 2]
     stop.set()
     endless_queue, stop = generator_queue(iter(int, 1), max_q_size=2, wait_time=0.001)
-    assert endless_queue.get(timeout=5) == 0
+    assert endless_queue.get(timeout=60) == 0
     stop.set()
 
 

@@ -96,7 +96,7 @@ def growth(action: Callable[[], object], warm_up: int, times: int) -> tuple[floa
 def growth_alone(expression: str) -> tuple[float, int]:
     """``growth(...)`` in a process of its own: after thousands of other tests the heap of this one moves by itself."""
     code = f"from tests.keras_compat.test_lifecycle import *; print(*growth({expression}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     megabytes, objects = done.stdout.split()[-2:]
     return float(megabytes), int(objects)

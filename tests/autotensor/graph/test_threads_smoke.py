@@ -68,7 +68,7 @@ def start(code, folder, **environment):
 
 
 def right(process):
-    text, _ = process.communicate(timeout=240)
+    text, _ = process.communicate(timeout=600)
     assert process.returncode == 0 and "right" in text, text
     return text
 

@@ -310,7 +310,7 @@ def twice(x):
 def python(*args, cwd=ROOT, **env):
     env = {**os.environ, "PYTHONPATH": str(ROOT), **env}
     command = [sys.executable, *args]
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
