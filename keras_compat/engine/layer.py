@@ -107,6 +107,24 @@ def shape_of(x: Any) -> Shape:
     return declared if declared is not None else tuple(x.shape)
 
 
+def alias(path: str, doc: str) -> Any:
+    """Property of a layer that stands for another attribute, to be read and set; ``"cell.units"`` for one of a part."""
+    *parts, name = path.split(".")
+
+    def owner(layer: Any) -> Any:
+        for part in parts:
+            layer = getattr(layer, part)
+        return layer
+
+    def get(self: Any) -> Any:
+        return getattr(owner(self), name)
+
+    def put(self: Any, value: Any) -> None:
+        setattr(owner(self), name, value)
+
+    return property(get, put, doc=doc)
+
+
 def is_keras_tensor(x: Any) -> bool:
     """True for what ``Input`` or a layer made."""
     return hasattr(x, "_keras_history")

@@ -20,7 +20,7 @@ import autotensor as at
 from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level, is_keras_0
-from keras_compat.engine.layer import InputSpec, Layer
+from keras_compat.engine.layer import InputSpec, Layer, alias
 from keras_compat.engine.registry import register
 
 # Programs import these from here, too.
@@ -141,14 +141,7 @@ class _Convolution(Layer):
         lengths = spatial_of(input_shape, self.data_format)
         return each_axis(rule, lengths, self.kernel_size, self.strides, self.dilation_rate)
 
-    @property
-    def b(self) -> Any:
-        """The bias, by Keras 1's name."""
-        return self.bias
-
-    @b.setter
-    def b(self, weight: Any) -> None:
-        self.bias = weight
+    b = alias("bias", "The bias, by Keras 1's name.")
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config() | {
@@ -277,14 +270,7 @@ class _Conv(_Convolution):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return with_spatial(input_shape, self.data_format, self._output_lengths(input_shape), self.filters)
 
-    @property
-    def W(self) -> Any:
-        """The kernel, by Keras 1's name."""
-        return self.kernel
-
-    @W.setter
-    def W(self, weight: Any) -> None:
-        self.kernel = weight
+    W = alias("kernel", "The kernel, by Keras 1's name.")
 
     @property
     def W_shape(self) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat import backend as K
 from keras_compat.engine.functions import function_of, text_of
-from keras_compat.engine.layer import InputSpec, Layer, shape_of
+from keras_compat.engine.layer import InputSpec, Layer, alias, shape_of
 from keras_compat.engine.registry import register
 from keras_compat.utils.generic_utils import get_custom_objects, has_arg, warn
 
@@ -81,23 +81,8 @@ class Dense(Layer):
             output = output + self.bias
         return self.activation(output) if self.activation is not None else output
 
-    @property
-    def W(self) -> Any:
-        """The kernel, by Keras 1's name."""
-        return self.kernel
-
-    @W.setter
-    def W(self, weight: Any) -> None:
-        self.kernel = weight
-
-    @property
-    def b(self) -> Any:
-        """The bias, by Keras 1's name."""
-        return self.bias
-
-    @b.setter
-    def b(self, weight: Any) -> None:
-        self.bias = weight
+    W = alias("kernel", "The kernel, by Keras 1's name.")
+    b = alias("bias", "The bias, by Keras 1's name.")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], self.units)

@@ -10,7 +10,7 @@ import numpy as np
 from keras_compat import backend as K
 from keras_compat import constraints, initializers, regularizers
 from keras_compat.dialect.level import get_api_level
-from keras_compat.engine.layer import Layer, shape_of
+from keras_compat.engine.layer import Layer, alias, shape_of
 from keras_compat.engine.registry import register
 from keras_compat.utils.generic_utils import to_list
 
@@ -98,14 +98,7 @@ class Embedding(Layer):
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return K.not_equal(inputs, 0) if self.mask_zero else None
 
-    @property
-    def W(self) -> Any:
-        """The matrix, by Keras 1's name."""
-        return self.embeddings
-
-    @W.setter
-    def W(self, weight: Any) -> None:
-        self.embeddings = weight
+    W = alias("embeddings", "The matrix, by Keras 1's name.")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.input_length is None:

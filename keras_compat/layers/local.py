@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat import backend as K
-from keras_compat.engine.layer import InputSpec, Layer
+from keras_compat.engine.layer import InputSpec, Layer, alias
 from keras_compat.engine.registry import register
 from keras_compat.utils import conv_utils
 from keras_compat.utils.conv_utils import conv_output_length, each_axis, normalize_tuple, spatial_of, with_spatial
@@ -117,28 +117,13 @@ class _LocallyConnected(Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return with_spatial(input_shape, self.data_format, self._lengths(input_shape), self.filters)
 
-    @property
-    def W(self) -> Any:
-        """The kernel, by Keras 1's name."""
-        return self.kernel
-
-    @W.setter
-    def W(self, weight: Any) -> None:
-        self.kernel = weight
+    W = alias("kernel", "The kernel, by Keras 1's name.")
+    b = alias("bias", "The bias, by Keras 1's name.")
 
     @property
     def W_shape(self) -> Any:
         """The shape of the kernel, by Keras 1's name."""
         return K.int_shape(self.kernel)
-
-    @property
-    def b(self) -> Any:
-        """The bias, by Keras 1's name."""
-        return self.bias
-
-    @b.setter
-    def b(self, weight: Any) -> None:
-        self.bias = weight
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -16,7 +16,7 @@ import autotensor as at
 from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level, is_keras_0
-from keras_compat.engine.layer import InputSpec, Layer, is_keras_tensor, name_scope, shape_of
+from keras_compat.engine.layer import InputSpec, Layer, alias, is_keras_tensor, name_scope, shape_of
 from keras_compat.engine.registry import deserialize, register, serialize
 from keras_compat.utils.generic_utils import has_arg, to_list
 
@@ -1101,14 +1101,7 @@ class Recurrent(RNN):
 
 def of_cell(name: str) -> Any:
     """Property of a layer that is an attribute of its cell."""
-
-    def get(self: Any) -> Any:
-        return getattr(self.cell, name)
-
-    def put(self: Any, value: Any) -> None:
-        setattr(self.cell, name, value)
-
-    return property(get, put, doc=f"The cell's ``{name}``.")
+    return alias(f"cell.{name}", f"The cell's ``{name}``.")
 
 
 _HOOKS = ("step", "get_constants", "preprocess_input", "get_initial_states")
