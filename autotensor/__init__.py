@@ -14,6 +14,7 @@ from numpy import bool_ as bool  # noqa: F401 (not in __all__: it would hide Pyt
 from numpy import finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
 from autotensor import config, errors
+from autotensor.config import get_num_threads, set_num_threads
 from autotensor.core.state import deferred, enable_grad, immediate, is_immediate, is_tracking, no_grad
 from autotensor.core.tensor import Tensor, Variable, placeholder, register_library
 from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError, NanError, ShapeError, TraceError
@@ -56,7 +57,7 @@ __all__ = [
     "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred",
     "immediate", "is_immediate",
     "Function", "function", "compile", "evaluate", "show", "print_value", "reshape_to", "register_library",
-    "config", "errors", "linalg", "random",
+    "config", "errors", "get_num_threads", "linalg", "random", "set_num_threads",
     "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "ShapeError", "TraceError",
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "finfo", "iinfo", "e", "inf", "nan", "pi", "newaxis",

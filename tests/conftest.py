@@ -19,9 +19,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each of several workers one BLAS thread: they share the cores, and waiting threads hold one each."""
-    if getattr(config.option, "numprocesses", None):
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when a worker, a process of its own, loads NumPy
+    """Give each of several workers one thread: they share the cores, and waiting threads hold one each.
+
+    What threads do is tested with ``config.use(threads=...)``.
+    """
+    if getattr(config.option, "numprocesses", None):  # read when a worker, a process of its own, loads the packages
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        os.environ.setdefault("AUTOTENSOR_THREADS", "1")
 
 
 # (module, functions without arguments that read its global settings); looked at once the module is imported.

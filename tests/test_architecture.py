@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # What the house may import besides the standard library: at the top of a file ...
-CORE_DEPENDENCIES = {"numpy", "numba", "h5py"}
+CORE_DEPENDENCIES = {"numpy", "numba", "llvmlite", "h5py"}  # llvmlite is Numba's own, and comes with it
 # ... and inside a function, because an extra of pyproject.toml brings it.
 OPTIONAL_DEPENDENCIES = {"yaml", "PIL", "matplotlib", "sklearn", "scipy", "pandas", "tbb"}
 
@@ -154,7 +154,7 @@ def public_names(root: Path) -> set[str] | None:
 def problem_of(item: Import, modules: dict[str, Path], public: set[str] | None) -> str | None:
     """Return which rule an import breaks, or None."""
     top = item.target.split(".")[0]
-    if top == "numba" and item.module != "autotensor.kernels.jit":
+    if top in ("numba", "llvmlite") and item.module != "autotensor.kernels.jit":
         return "only autotensor.kernels.jit imports numba"
 
     if top not in ("autotensor", "keras_compat"):
@@ -162,7 +162,7 @@ def problem_of(item: Import, modules: dict[str, Path], public: set[str] | None) 
             return "imports a computed name" if (item.module, item.target) not in LATE_IMPORTS else None
         if top in sys.stdlib_module_names or (item.late and top in OPTIONAL_DEPENDENCIES):
             pass
-        elif within(item.module, "autotensor.kernels") and top not in ("numpy", "numba"):
+        elif within(item.module, "autotensor.kernels") and top not in ("numpy", "numba", "llvmlite"):
             return f"kernels know arrays only, not {top}"
         elif top not in CORE_DEPENDENCIES:
             return f"{top} is not a dependency of the core (an optional one is imported inside a function)"

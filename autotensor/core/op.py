@@ -29,6 +29,10 @@ class Op:
     expr: scalar expression of an elementwise operation with ``{0}``, ``{1}``... for its operands, for the code
         generator; ``{name}`` stands for a parameter. A dictionary by dtype kind where kinds differ.
     into(out, *arrays, **params): writes the result into ``out``; for steps with planned buffers.
+    bind(outs, arrays, scratch, **params): called once by a plan, when all arrays are known and before they hold values;
+        returns ``(function, arguments)``, the call that writes the arrays ``outs`` each time, without allocating, looking
+        up or checking anything; or None, and the plan takes ``into`` or ``impl``. ``scratch(shape, dtype)`` gives an
+        array for use during the call; the plan lends its memory to others in between. `run_bound` does it eagerly.
     kernel(*arrays, **params): faster twin of ``impl`` (Numba); must agree with it.
     fallback(*tensors, **params): the same said with ordinary operations: meaning, oracle and, where ``vjp`` is None,
         the source of derivatives.
@@ -44,7 +48,7 @@ class Op:
     """
 
     __slots__ = (
-        "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name", "pure", "reduces",
+        "bind", "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name", "pure", "reduces",
         "repeats", "reshapes", "view", "vjp",
     )  # fmt: skip
 
@@ -57,6 +61,7 @@ class Op:
         vjp: Vjp | None = None,
         expr: str | dict[str, str] | None = None,
         into: Callable[..., Any] | None = None,
+        bind: Callable[..., Any] | None = None,
         kernel: Callable[..., Any] | None = None,
         fallback: Callable[..., Any] | None = None,
         lower: Callable[..., Any] | None = None,
@@ -74,6 +79,7 @@ class Op:
         self.vjp = vjp
         self.expr = expr
         self.into = into
+        self.bind = bind
         self.kernel = kernel
         self.fallback = fallback
         self.lower = lower
@@ -98,6 +104,12 @@ class Op:
 
     def __reduce__(self) -> Any:
         return lookup, (self.name,)
+
+
+def run_bound(bind: Callable[..., Any], outs: Sequence[np.ndarray], arrays: Sequence[Any], **params: Any) -> None:
+    """Write ``outs`` by the call that ``bind`` makes, with scratch memory of its own; for the eager ``impl`` of an op."""
+    call, arguments = bind(outs, arrays, np.empty, **params)
+    call(*arguments)
 
 
 OPS: dict[str, Op] = {}

@@ -91,9 +91,46 @@ class Function:
                 return result[0] if self.single else result
         return self._slow_call(args)
 
+    def prepare(self, *shapes: Sequence[int]) -> Prepared:
+        """The function for arrays of these shapes, to be run on arrays of its own: nothing is copied.
+
+        Quick where there is a plan for the shapes already. Prepare anew when switches of ``config`` have changed.
+
+        Raises:
+            GraphError: a shape does not fit its input, or the function has static inputs.
+        """
+        if self._static:
+            raise GraphError(f"[{self.name}] expected no static inputs: plans depend on their values. Call it instead.")
+        if config.nan_guard or not config.compile:
+            return Prepared(self, None, [np.zeros(a.shape, a.dtype) for a in self._stand_ins(shapes)])
+        key = self._key(shapes)
+        plan = self._plans.get(key)
+        if plan is None:
+            arrays = self._stand_ins(shapes)
+            self._acquire()
+            try:
+                plan = self._plan(key, arrays)
+            finally:
+                self._lock.release()
+        inputs = plan.fed if isinstance(plan, Plan) else [np.zeros(x.shape, x.dtype) for x in plan.inputs]
+        return Prepared(self, plan, inputs)
+
+    def _stand_ins(self, shapes: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Arrays without memory of these shapes, checked."""
+        dtypes = [x.dtype for x in self.inputs] + [np.dtype("f4")] * len(shapes)
+        return self._arguments([np.broadcast_to(np.zeros((), d), shape) for d, shape in zip(dtypes, shapes)])
+
+    def _key(self, shapes: Iterable[Sequence[int]], statics: Iterable[np.ndarray] = ()) -> Any:
+        """Signature of a plan."""
+        return tuple([tuple(s) for s in shapes]), tuple([a.tobytes() for a in statics]), config.plan_key()
+
+    def _acquire(self) -> None:
+        if not self._lock.acquire(False):
+            self._wait()
+
     def _wait(self) -> None:
         """Take the lock when it is held: by another thread, for the time of a run, or by this one, for ever."""
-        running = {plan.run.__code__ for plan in [*self._plans.values(), self._last] if isinstance(plan, Plan)}
+        running = {plan.step.__code__ for plan in [*self._plans.values(), self._last] if isinstance(plan, Plan)}
         frame = sys._getframe(1)
         while frame is not None:
             if frame.f_code in running:
@@ -134,29 +171,14 @@ class Function:
             error.add_note(f"[{self.name}] raised by {place}")
 
     def _slow_call(self, args: Sequence[Any]) -> Any:
-        if len(args) != len(self.inputs):
-            names = ", ".join(x.name or repr(x.aval) for x in self.inputs)
-            raise GraphError(
-                f"[{self.name}] expected {len(self.inputs)} arrays ({names}); got {len(args)}. One for each input."
-            )
-        arrays = [self._argument(x, value) for x, value in zip(self.inputs, args, strict=True)]
+        arrays = self._arguments(args)
         if config.nan_guard or not config.compile:
             result = self._interpreted(arrays)
         else:
-            key = (
-                tuple([a.shape for a in arrays]),
-                tuple([arrays[i].astype(self.inputs[i].dtype).tobytes() for i in self._static]),
-                (config.fuse, config.numba, config.debug),
-            )
-            if not self._lock.acquire(False):
-                self._wait()
+            key = self._key([a.shape for a in arrays], [arrays[i].astype(self.inputs[i].dtype) for i in self._static])
+            self._acquire()
             try:
-                plan = self._plans.get(key)
-                if plan is None:
-                    plan = self._plans[key] = self._compiled(arrays)
-                    while len(self._plans) > _MAX_PLANS:
-                        self._plans.popitem(last=False)
-                self._plans.move_to_end(key)
+                plan = self._plan(key, arrays)
                 if not self._static:
                     self._last, self._generation = plan, config.generation
                 try:
@@ -167,6 +189,24 @@ class Function:
             finally:
                 self._lock.release()
         return result[0] if self.single else result
+
+    def _plan(self, key: Any, arrays: Sequence[np.ndarray]) -> Plan | Replay:
+        """The plan of a signature, made if need be; the oldest ones go."""
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._compiled(arrays)
+            while len(self._plans) > _MAX_PLANS:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(key)
+        return plan
+
+    def _arguments(self, args: Sequence[Any]) -> list[np.ndarray]:
+        if len(args) != len(self.inputs):
+            names = ", ".join(x.name or repr(x.aval) for x in self.inputs)
+            raise GraphError(
+                f"[{self.name}] expected {len(self.inputs)} arrays ({names}); got {len(args)}. One for each input."
+            )
+        return [self._argument(x, value) for x, value in zip(self.inputs, args, strict=True)]
 
     def _argument(self, x: Tensor, value: Any) -> np.ndarray:
         try:
@@ -230,6 +270,42 @@ class Function:
         if config.debug >= 3:
             print(plan.source)
         return plan
+
+
+class Prepared:
+    """A function for arrays of known shapes, made by :meth:`Function.prepare`.
+
+    ``inputs`` are the arrays it reads and ``outputs`` those that hold its results, in the function's order::
+
+        with prepared:
+            prepared.inputs[0][...] = x
+            prepared.run()
+            total += prepared.outputs[0].item()
+
+    Inside the ``with`` they are one's own; afterwards the next call of the function, by whomever, overwrites them.
+    """
+
+    __slots__ = ("_function", "_plan", "inputs", "outputs", "run")
+
+    def __init__(self, function: Function, plan: Plan | Replay | None, inputs: list[np.ndarray]):
+        self._function = function
+        self._plan = plan
+        self.inputs = inputs
+        outputs: list[np.ndarray] = []
+
+        def interpreted() -> None:
+            outputs[:] = function._interpreted(inputs) if plan is None else plan.run(*inputs)
+
+        self.outputs, self.run = (plan.results, plan.step) if isinstance(plan, Plan) else (outputs, interpreted)
+
+    def __enter__(self) -> Prepared:
+        self._function._acquire()
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._function._lock.release()
+        if self._plan is not None and isinstance(error, Exception):
+            self._function._explain(self._plan, self.inputs, error)
 
 
 def function(

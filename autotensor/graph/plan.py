@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autotensor import config
+from autotensor.core.aval import Aval
 from autotensor.core.grad import topological
 from autotensor.core.loop import Body
 from autotensor.core.tensor import Node, Tensor, Variable
@@ -60,7 +61,8 @@ class Call(NamedTuple):
 class Plan:
     """The compiled form of ``outputs`` and ``updates`` for concrete ``inputs``.
 
-    ``run(*arrays)`` gives the list of output arrays, each a fresh copy. ``source`` is the generated function.
+    ``run(*arrays)`` gives the list of output arrays, each a fresh copy. It is ``step()``, which reads the arrays ``fed``
+    and leaves its results in the arrays ``results``, with copies around it. ``source`` is what was generated.
     """
 
     def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], updates: Sequence[tuple[Variable, Tensor]]):
@@ -74,6 +76,7 @@ class Plan:
         self.seconds: dict[str, float] = {}
         self._order()
         self._bind()
+        self.source = "".join([loop.source + "\n" for loop in self.loops])
         self._write()
 
     # -- what runs, and when ------------------------------------------------------------------------------------------
@@ -129,7 +132,10 @@ class Plan:
                 self.buffers[key] = array
                 self.root[key] = key
                 outs.append(array)
-            self._emit(unit, arrays, outs)
+            lent: list[np.ndarray] = []
+            self._emit(unit, arrays, outs, self._scratch(free, lent))
+            for raw in lent:
+                insort(free, (raw.nbytes, raw.ctypes.data, raw))
             for key in {self._root(x) for x in [*step.reads, *step.writes] if not _is_number(x)}:
                 if last.get(key, -1) <= k and key in held:
                     raw = held.pop(key)
@@ -182,6 +188,17 @@ class Plan:
             best = block[start : start + size]
             self.allocated += size
         return best[:need].view(aval.dtype).reshape(aval.shape), best
+
+    def _scratch(self, free: Free, lent: list[np.ndarray]) -> Callable[..., np.ndarray]:
+        """Memory for the time of one step; ``lent`` gets what is to be given back after it."""
+
+        def scratch(shape: Any, dtype: Any) -> np.ndarray:
+            shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            array, raw = self._allocate(Aval(shape, np.dtype(dtype)), free)
+            lent.append(raw)
+            return array
+
+        return scratch
 
     def _last_uses(self) -> dict[Any, int]:
         """Last step that touches the memory of each value; views count for what they share."""
@@ -244,7 +261,9 @@ class Plan:
 
     # -- the code ---------------------------------------------------------------------------------------------------
 
-    def _emit(self, unit: Node | Group, arrays: list[Any], outs: list[np.ndarray]) -> None:
+    def _emit(
+        self, unit: Node | Group, arrays: list[Any], outs: list[np.ndarray], scratch: Callable[..., np.ndarray]
+    ) -> None:
         if isinstance(unit, Group):
             for label, call, args in unit.calls(arrays, outs, self._contiguous):
                 self.calls.append(Call(label, call, args, {}))
@@ -257,6 +276,11 @@ class Plan:
             self.allocated += loop.allocated
             self.loops.append(loop)
             self.calls.append(Call(op.name, loop.run, (), {}, unit.where))
+            return
+        bound = op.bind(outs, arrays, scratch, **params) if op.bind is not None and config.numba else None
+        if bound is not None:
+            call, args = bound
+            self.calls.append(Call(op.name, call, args, {}, unit.where))
         elif op.into is not None:
             self.calls.append(Call(op.name, op.into, (out, *arrays), params, unit.where))
         elif isinstance(op.impl, np.ufunc) and not params and op.n_out == 1:
@@ -277,17 +301,32 @@ class Plan:
         names = self._names()
         lines: list[str] = []
         self._places: dict[int, str] = {}  # line of the generated function -> operation and where it was written
-        arguments = [f"x{i}" for i in range(len(self.inputs))]
-        for argument, x in zip(arguments, self.inputs, strict=True):
-            lines.append(f"copyto({_bound(names, 'in', self.buffers[x])}, {argument})")
         self._write_calls(names, lines)
-        results = [f"{_bound(names, 'out', self._array(self._name(x)))}.copy()" for x in self.outputs]
-        lines.append(f"result = [{', '.join(results)}]")
+        changing = {_owner(variable.data) for variable, _ in self.updates}
+        self.results: list[np.ndarray] = []
+        for x in self.outputs:
+            result = self._array(self._name(x))
+            if _owner(result) in changing:  # it shows a Variable, and is to be its value before the update
+                kept = np.empty_like(result)
+                lines.append(f"copyto({_bound(names, 'out', kept)}, {_bound(names, 'v', result)})")
+                result = kept
+            self.results.append(result)
         self._write_updates(names, lines)
         for variable, _ in self.updates:
             lines.append(f"{_bound(names, 'var', variable)}.version += 1")
-        lines.append("return result")
-        self.run: Callable[..., list[np.ndarray]] = self._compile(", ".join(arguments), lines, names)
+        self.step: Callable[[], None] = self._compile("step", "", lines or ["pass"], names)
+        self.source += "\n"
+        self._write_run()
+
+    def _write_run(self) -> None:
+        """``run``, which is ``step`` on the caller's arrays."""
+        self.fed = [self.buffers[x] for x in self.inputs]
+        names: dict[str, Any] = {"copyto": np.copyto, "step": self.step}
+        arguments = [f"x{i}" for i in range(len(self.inputs))]
+        lines = [f"copyto({_bound(names, 'in', a)}, {x})" for x, a in zip(arguments, self.fed, strict=True)]
+        copies = [f"{_bound(names, 'out', result)}.copy()" for result in self.results]
+        lines += ["step()", f"return [{', '.join(copies)}]"]
+        self.run: Callable[..., list[np.ndarray]] = self._compile("run", ", ".join(arguments), lines, names)
 
     def _names(self) -> dict[str, Any]:
         """What the generated function knows from the start; with clocks from debug level 2 on."""
@@ -322,23 +361,23 @@ class Plan:
         for k, (variable, _) in enumerate(saved):
             lines.append(f'{indent}copyto({_bound(names, "w", variable.data)}, u{k}, "unsafe")')
 
-    def _compile(self, arguments: str, lines: list[str], names: dict[str, Any]) -> Callable[..., Any]:
+    def _compile(self, name: str, arguments: str, lines: list[str], names: dict[str, Any]) -> Callable[..., Any]:
         body = "\n    ".join(lines)
-        source = f"def run({arguments}):\n    {body}\n"
-        self.source: str = "\n".join([*[loop.source for loop in self.loops], source])
+        source = f"def {name}({arguments}):\n    {body}\n"
+        self.source += source
         exec(compile(source, _FILE, "exec"), names)
         # Out of its own globals, so that the buffers go when the plan goes and do not wait for the garbage collector.
-        return names.pop("run")
+        return names.pop(name)
 
     def place_of(self, error: BaseException) -> str | None:
-        """The operation that raised an error in ``run``, and the user's line that built it."""
+        """The operation that raised an error in ``step``, and the user's line that built it."""
         for loop in self.loops:
             place = loop.place_of(error)
             if place is not None:
                 return place
         trace = error.__traceback__
         while trace is not None:
-            if trace.tb_frame.f_code is self.run.__code__:
+            if trace.tb_frame.f_code is self.step.__code__:
                 return self._places.get(trace.tb_lineno)
             trace = trace.tb_next
         return None
@@ -415,7 +454,7 @@ class _Loop(Plan):
         self._write_updates(names, lines, "    ")
         for variable, last in zip(states, self._outs[0], strict=True):
             lines.append(f"copyto({_bound(names, 'last', last)}, {_bound(names, 'w', variable.data)})")
-        self.run = self._compile("", lines, names)
+        self.run = self.step = self._compile("run", "", lines, names)
 
 
 def _bound(names: dict[str, Any], prefix: str, value: Any) -> str:
@@ -457,7 +496,7 @@ def _may_raise(unit: Node | Group) -> bool:
     if isinstance(unit, Group):
         return False
     op = unit.op
-    return op.into is None and op.expr is None and not op.view and not isinstance(op.impl, np.ufunc)
+    return op.into is None and op.bind is None and op.expr is None and not op.view and not isinstance(op.impl, np.ufunc)
 
 
 def _is_number(x: Any) -> bool:

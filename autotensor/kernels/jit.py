@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FunctionType
 from typing import Any
 
+import llvmlite.binding
 import numba
+import numba.extending
 import numpy as np
 from numba.core.caching import FunctionCache
 from numba.core.compiler import Compiler
@@ -95,7 +97,7 @@ def jit(
 
     The result releases the GIL and divides by zero as NumPy does (inf and NaN, no exception).
 
-    parallel: run its `prange` loops on threads.
+    parallel: run its `prange` loops on threads; the result's ``serial`` is the same kernel without.
     fastmath: LLVM's flags; NaN and infinity survive the default ones, the order of a sum does not.
     inline:   always inline into the calling kernel, and keep no cache of its own; for helpers, see `scalar`.
     noalias:  a promise that no array argument which is written overlaps another argument. Set it False for a
@@ -106,7 +108,9 @@ def jit(
     if fn is None:
         return functools.partial(jit, parallel=parallel, fastmath=fastmath, inline=inline, noalias=noalias)
     if DISABLED:
-        return _plain(fn)
+        plain = _plain(fn)
+        plain.serial = plain  # type: ignore[attr-defined]
+        return plain
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath)}
     if parallel:
         options["parallel"] = True
@@ -118,7 +122,44 @@ def jit(
     if not inline:
         checked = bool(numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]
         _enable_cache(dispatcher, f"{parallel} {sorted(fastmath)} {noalias} {checked}")
+    if parallel:
+        dispatcher.serial = jit(fn, fastmath=fastmath, noalias=noalias)
     return dispatcher
+
+
+def pool() -> str | None:
+    """Name of Numba's pool of threads ("omp", "tbb", "workqueue"), or None while no kernel has started it."""
+    try:
+        return None if DISABLED else str(numba.threading_layer())
+    except ValueError:
+        return None
+
+
+def overload(function: Callable) -> Callable:
+    """Decorator: what kernels run in place of the Python function; nothing where Numba does not compile."""
+    if DISABLED:
+        return lambda implementation: implementation
+    return numba.extending.overload(function, inline="never")
+
+
+def external(name: str, address: int | None, signature: str) -> Any:
+    """A C function for kernels, known to the linker by ``name`` from now on: cached kernels find it by that.
+
+    signature: result and arguments in Numba's words, with ``float32*`` for a pointer; "void" for no result.
+    """
+    if DISABLED:
+        return None
+    if address is not None:
+        llvmlite.binding.add_symbol(name, address)
+    result, arguments = signature.rstrip(")").split("(")
+    kinds = [_c_type(part.strip()) for part in arguments.split(",") if part.strip()]
+    return numba.types.ExternalFunction(name, _c_type(result)(*kinds))
+
+
+def _c_type(name: str) -> Any:
+    if name.endswith("*"):
+        return numba.types.CPointer(_c_type(name[:-1]))
+    return getattr(numba.types, name)
 
 
 scalar = jit(inline=True, fastmath=SCALAR_FASTMATH)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from autotensor import config
 from autotensor.core.aval import (
     Aval,
     Dim,
@@ -28,6 +29,7 @@ from autotensor.core.aval import (
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor
 from autotensor.errors import DTypeError, GradError, ShapeError
+from autotensor.kernels import product
 from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import abs as abs_
 from autotensor.ops.elementwise import divide, equal, multiply, negative, not_equal, subtract, where
@@ -70,7 +72,18 @@ def _infer_matmul(x: Operand, y: Operand) -> Aval:
     return Aval(_matmul_shape(shape_of(x), shape_of(y)), result_dtype(x, y))
 
 
+def _matmul_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
+    return product.bind(outs[0], *arrays) if all([isinstance(a, np.ndarray) for a in arrays]) else None
+
+
 def _matmul_impl(x: Any, y: Any) -> Any:
+    if config.numba and np.ndim(y) > 1 and np.ndim(x) > 1 and product.work(x, y) >= product.THREADED:
+        shape: Any = _matmul_shape(x.shape, y.shape)
+        out = np.empty(shape, np.result_type(x, y))
+        bound = product.bind(out, x, y)
+        if bound is not None:
+            bound[0](*bound[1])
+            return out
     if np.ndim(x) > 2 and np.ndim(y) == 2 and x.flags.c_contiguous and x.shape[-1] == y.shape[0] and x.size:
         # NumPy multiplies one matrix of the batch after the other; as one tall matrix it is one call of BLAS.
         return np.matmul(x.reshape(-1, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[-1])
@@ -84,7 +97,7 @@ def _matmul_into(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
         np.matmul(x, y, out)
 
 
-@defop("matmul", impl=_matmul_impl, infer=_infer_matmul, into=_matmul_into)
+@defop("matmul", impl=_matmul_impl, infer=_infer_matmul, into=_matmul_into, bind=_matmul_bind)
 def matmul(needs, g, out, x, y):
     """Matrix product of the last two axes by NumPy's rules: vectors are rows or columns, batches broadcast.
 
@@ -369,7 +382,7 @@ def _contract(x: np.ndarray, a: str, y: np.ndarray, b: str, keep: set[str]) -> t
     nb, nr, ns, nc = count(batch), count(rows), count(summed), count(cols)
     x = x.transpose([a.index(k) for k in batch + rows + summed]).reshape(nb, nr, ns)
     y = y.transpose([b.index(k) for k in batch + summed + cols]).reshape(nb, ns, nc)
-    z = np.matmul(x, y) if nb != 1 else np.matmul(x[0], y[0])
+    z = _matmul_impl(x, y) if nb != 1 else _matmul_impl(x[0], y[0])
     labels = batch + rows + cols
     return z.reshape([size[k] for k in labels]), "".join(labels)
 

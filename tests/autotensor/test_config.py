@@ -15,11 +15,19 @@ from autotensor import config
 from autotensor.core.op import OPS
 from autotensor.errors import NanError
 
-DEFAULTS = {"compile": True, "fuse": True, "numba": True, "nan_guard": False, "debug": 0}
+DEFAULTS = {
+    "compile": True,
+    "fuse": True,
+    "numba": True,
+    "winograd": True,
+    "deterministic": False,
+    "nan_guard": False,
+    "debug": 0,
+}
 
 
 def read_in_a_new_process(**environment: str) -> subprocess.CompletedProcess:
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("AUTOTENSOR_")}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("AUTOTENSOR_", "NUMBA_"))}
     code = "import json; from autotensor import config; print(json.dumps(config.snapshot()))"
     root = os.path.dirname(os.path.dirname(config.__file__))
     paths = os.pathsep.join(filter(None, [root, clean.get("PYTHONPATH")]))
@@ -42,6 +50,7 @@ def switches(**environment: str) -> dict:
 def test_defaults():
     found = switches(XDG_CACHE_HOME="/somewhere")
     assert found.pop("cache_dir") == os.path.join("/somewhere", "autotensor")
+    assert found.pop("threads") == len(os.sched_getaffinity(0))
     assert found == DEFAULTS
 
 
@@ -50,6 +59,9 @@ def test_every_switch_has_an_environment_twin():
         AUTOTENSOR_COMPILE="off",
         AUTOTENSOR_FUSE="0",
         AUTOTENSOR_NUMBA="False",
+        AUTOTENSOR_WINOGRAD="no",
+        AUTOTENSOR_THREADS="3",
+        AUTOTENSOR_DETERMINISTIC="on",
         AUTOTENSOR_NAN_GUARD="1",
         AUTOTENSOR_DEBUG="3",
         AUTOTENSOR_CACHE_DIR="/elsewhere",
@@ -58,6 +70,9 @@ def test_every_switch_has_an_environment_twin():
         "compile": False,
         "fuse": False,
         "numba": False,
+        "winograd": False,
+        "threads": 3,
+        "deterministic": True,
         "nan_guard": True,
         "debug": 3,
         "cache_dir": "/elsewhere",
@@ -65,6 +80,17 @@ def test_every_switch_has_an_environment_twin():
     assert set(found) == set(config.snapshot())
     for name in found:
         assert f"AUTOTENSOR_{name.upper()}" in config.__doc__
+
+
+def test_the_number_of_threads_is_at_least_one():
+    done = read_in_a_new_process(AUTOTENSOR_THREADS="none")
+    assert done.returncode != 0
+    assert "AUTOTENSOR_THREADS must be a whole number from 1 on; got 'none'" in done.stderr
+    assert switches(NUMBA_NUM_THREADS="1")["threads"] == 1
+    with pytest.raises(ValueError, match="threads must be a whole number from 1 on; got 0"):
+        at.set_num_threads(0)
+    with config.use(threads=3):
+        assert at.get_num_threads() == 3
 
 
 def test_a_bad_level_is_refused_at_the_start():

@@ -1,0 +1,145 @@
+"""Products of matrices inside kernels: the BLAS that NumPy brings, called from compiled code on one thread.
+
+`gemm` is for loops that run on threads themselves (see `threads`): each of them multiplies its own block by a BLAS
+that must not start threads too. So a kernel says ``mine = hold()`` before its loops and ``release(mine)`` after them.
+``AVAILABLE`` says whether such a BLAS was found; where it was not, operations multiply by `numpy.matmul`.
+
+Found are the OpenBLAS builds inside NumPy's wheels and distributions, with 32- or 64-bit sizes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import glob
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from autotensor.kernels.jit import DISABLED, external, jit, overload
+
+_ROW_MAJOR, _PLAIN, _TURNED = 101, 111, 112
+
+
+def _libraries() -> Iterator[str]:
+    """Files of BLAS libraries: those that this process has loaded, then those beside NumPy."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as stream:
+            paths = {line.split()[-1] for line in stream if "blas" in line and ".so" in line}
+    except OSError:
+        paths = set()
+    folder = os.path.dirname(np.__file__)
+    beside = [os.path.join(folder, "..", "numpy.libs", "*openblas*"), os.path.join(folder, ".dylibs", "*openblas*")]
+    # NumPy's own first: SciPy loads another copy, whose threads would be a second pool.
+    yield from sorted(paths, key=lambda path: ("numpy" not in path, path))
+    for pattern in beside:
+        yield from sorted(glob.glob(pattern))
+
+
+def _find() -> tuple[str, int, dict[str, int]] | None:
+    """Name of the library, bits of its integers, and addresses of its functions."""
+    wanted = {"sgemm": "cblas_sgemm", "dgemm": "cblas_dgemm"}
+    wanted |= {"get": "openblas_get_num_threads", "set": "openblas_set_num_threads"}
+    for path in _libraries():
+        try:
+            library = ctypes.CDLL(path)
+        except OSError:
+            continue
+        for prefix, suffix, bits in (("scipy_", "64_", 64), ("", "64_", 64), ("scipy_", "", 32), ("", "", 32)):
+            try:
+                found = {key: getattr(library, f"{prefix}{name}{suffix}") for key, name in wanted.items()}
+            except AttributeError:
+                continue
+            return path, bits, {key: ctypes.cast(f, ctypes.c_void_p).value or 0 for key, f in found.items()}
+    return None
+
+
+_found = None if DISABLED or sys.byteorder != "little" else _find()
+
+AVAILABLE: bool = _found is not None
+"""Can kernels call BLAS? False with ``NUMBA_DISABLE_JIT=1`` and with a NumPy that was built on another library."""
+
+LIBRARY: str = _found[0] if _found else ""
+"""File of the library in use."""
+
+
+def _declare(which: str, types: str) -> Any:
+    # The name tells the width of the integers, so that no cached kernel is linked to a library of the other kind.
+    bits = _found[1] if _found else 64
+    address = _found[2][which] if _found else None
+    return external(f"autotensor_{which}_{bits}", address, types.replace("size", f"int{bits}"))
+
+
+_GEMM = "void(int32, int32, int32, size, size, size, real, real*, size, real*, size, real, real*, size)"
+_sgemm = _declare("sgemm", _GEMM.replace("real", "float32"))
+_dgemm = _declare("dgemm", _GEMM.replace("real", "float64"))
+_get = _declare("get", "int32()")
+_set = _declare("set", "void(int32)")
+
+
+def gemm(a: np.ndarray, b: np.ndarray, out: np.ndarray, beta: float) -> None:
+    """out = a @ b + beta * out, in a kernel; all of one dtype, float32 or float64.
+
+    a: (m, k), b: (k, n): rows or columns lie in order in memory (a slice of a C-contiguous array, or the transposed
+    view of one). out: (m, n): its rows lie in order. No size is checked.
+    """
+    if beta == 0:
+        np.matmul(a, b, out=out)
+    else:
+        out[...] = a @ b + beta * out
+
+
+@overload(gemm)
+def _gemm(a, b, out, beta):
+    size = 8 if a.dtype.bitwidth == 64 else 4
+    call, number = (_dgemm, np.float64) if size == 8 else (_sgemm, np.float32)
+
+    def compiled(a, b, out, beta):  # Numba refuses annotations that the overload itself has not
+        # A matrix of one row or column has any stride there; BLAS wants one that is at least the length of a row.
+        m, k = a.shape
+        n = b.shape[1]
+        if a.strides[1] == size and (a.strides[0] >= k * size or m == 1):
+            ta, lda = _PLAIN, max(a.strides[0] // size, k, 1)
+        else:
+            ta, lda = _TURNED, max(a.strides[1] // size, m, 1)
+        if b.strides[1] == size and (b.strides[0] >= n * size or k == 1):
+            tb, ldb = _PLAIN, max(b.strides[0] // size, n, 1)
+        else:
+            tb, ldb = _TURNED, max(b.strides[1] // size, k, 1)
+        ldc = max(out.strides[0] // size, n, 1)
+        call(
+            _ROW_MAJOR, ta, tb, m, n, k, number(1), a.ctypes, lda, b.ctypes, ldb, number(beta), out.ctypes, ldc
+        )  # fmt: skip
+
+    return compiled
+
+
+def hold() -> int:
+    """Keep BLAS to the calling thread until `release`; returns what `release` needs."""
+    return 0
+
+
+@overload(hold)
+def _hold():
+    def compiled():
+        before = _get()
+        if before > 1:
+            _set(1)
+        return before
+
+    return compiled
+
+
+def release(before: int) -> None:
+    """Give BLAS its threads back: as many as it had at `hold`."""
+
+
+@overload(release)
+def _release(before):
+    def compiled(before):
+        if before > 1:
+            _set(before)
+
+    return compiled

@@ -1,0 +1,78 @@
+"""Products of matrices and of stacks of them, shared by threads: each part is one call of BLAS on one thread."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autotensor.kernels import blas
+from autotensor.kernels.blas import gemm, hold, release
+from autotensor.kernels.jit import jit, prange
+from autotensor.kernels.threads import parts, pick, share
+
+# Nanoseconds of a multiplication and addition in BLAS on one thread.
+COST = 0.02
+# NumPy's BLAS uses its own threads from here on (a product of m * n * k); two pools of threads hold each other up.
+THREADED = 1 << 18
+
+
+@jit(parallel=True)
+def product(a, b, out, ta, tb, columns, pieces, parts):
+    """out[i] = a[i] @ b[i], each in ``pieces`` of rows or columns; a[i], b[i] are stored turned if ``ta``, ``tb``."""
+    held = hold()
+    m, n = out.shape[1], out.shape[2]
+    k = a.shape[1] if ta else a.shape[2]
+    for p in prange(parts):
+        first, last = share(len(out) * pieces, parts, p)
+        for item in range(first, last):
+            i, piece = item // pieces, item % pieces
+            r0, r1, c0, c1 = 0, m, 0, n
+            if columns:
+                c0, c1 = share(n, pieces, piece)
+            else:
+                r0, r1 = share(m, pieces, piece)
+            x = a[i, 0:k, r0:r1].T if ta else a[i, r0:r1, 0:k]
+            y = b[i, c0:c1, 0:k].T if tb else b[i, 0:k, c0:c1]
+            gemm(x, y, out[i, r0:r1, c0:c1], 0)
+    release(held)
+
+
+def bind(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple | None:
+    """The call that writes ``x @ y``: (function, arguments); None where NumPy's own product has to do.
+
+    x: (m, k) or a stack (..., m, k); y: (k, n) or a stack of the same sizes; their matrices, or the turned views of
+    them, are contiguous. out: contiguous.
+    """
+    if not blas.AVAILABLE or not out.dtype == x.dtype == y.dtype or out.dtype.char not in "fd":
+        return None
+    if x.ndim < 2 or y.ndim < 2 or not (out.size and x.size) or not out.flags.c_contiguous:
+        return None
+    if y.ndim == 2 and x.ndim > 2 and x.flags.c_contiguous:
+        x, out = x.reshape(-1, x.shape[-1]), out.reshape(-1, out.shape[-1])
+    if x.shape[:-2] != y.shape[:-2]:
+        return None
+    a, ta = _stack(x)
+    b, tb = _stack(y)
+    if a is None or b is None:
+        return None
+    made = out.reshape(-1, *out.shape[-2:])
+    s, m, n = made.shape
+    work = COST * m * n * x.shape[-1]
+    count = parts(s * max(m, n), work / max(m, n))
+    # Parts of columns read the whole left factor, parts of rows the right one, which BLAS is slow to turn.
+    columns = (m < 64 < n) or (tb and m <= 256 <= n)
+    pieces = 1 if s >= 4 * count else min(count, n if columns else m)
+    return pick(product), (a, b, made, ta, tb, columns, pieces, min(count, s * pieces))
+
+
+def _stack(x: np.ndarray) -> tuple[np.ndarray | None, bool]:
+    """x as a contiguous (stack, rows, columns), and whether its matrices are turned in it."""
+    for turned in (False, True):
+        each = np.swapaxes(x, -1, -2) if turned else x
+        if each.flags.c_contiguous:
+            return each.reshape(-1, *each.shape[-2:]), turned
+    return None, False
+
+
+def work(x: np.ndarray, y: np.ndarray) -> int:
+    """Multiplications in ``x @ y``."""
+    return x.size * (y.shape[-1] if y.ndim > 1 else 1)
