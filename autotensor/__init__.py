@@ -23,7 +23,9 @@ from autotensor.graph.show import show
 from autotensor.ops import activation, autodiff, control, creation, elementwise, index, linalg, losses, random, reduce
 from autotensor.ops import conv as _conv
 from autotensor.ops import ctc as _ctc
+from autotensor.ops import normalization as _normalization
 from autotensor.ops import pool as _pool
+from autotensor.ops import recurrent as _recurrent
 from autotensor.ops import resize as _resize
 from autotensor.ops import scan as _scan
 from autotensor.ops import shape as _shape
@@ -39,7 +41,9 @@ from autotensor.ops.index import *  # noqa: F403
 from autotensor.ops.like import print_value, reshape_to
 from autotensor.ops.linalg import *  # noqa: F403
 from autotensor.ops.losses import *  # noqa: F403
+from autotensor.ops.normalization import *  # noqa: F403
 from autotensor.ops.pool import *  # noqa: F403
+from autotensor.ops.recurrent import *  # noqa: F403
 from autotensor.ops.reduce import *  # noqa: F403
 from autotensor.ops.resize import *  # noqa: F403
 from autotensor.ops.scan import *  # noqa: F403
@@ -63,7 +67,7 @@ __all__ = [
     "finfo", "iinfo", "e", "inf", "nan", "pi", "newaxis",
 ]  # fmt: skip
 for _module in (
-    activation, autodiff, control, _conv, creation, _ctc, elementwise, index, linalg, losses, _pool, reduce, _resize,
-    _scan, _shape, _window,
+    activation, autodiff, control, _conv, creation, _ctc, elementwise, index, linalg, losses, _normalization, _pool,
+    _recurrent, reduce, _resize, _scan, _shape, _window,
 ):  # fmt: skip
     __all__ += [_name for _name in _module.__all__ if _name not in _BUILTINS]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -174,9 +174,10 @@ class CallbackList:
                     method = getattr(callback, hook, None) or getattr(callback, _BATCH_ALIASES[hook])
                     self._hooks[hook].append(method)
 
-    def listeners(self, hook: str) -> list[Callable[..., Any]]:
-        """The bound methods that a hook calls."""
-        return self._hooks[hook]
+    def listeners(self, hook: str, without: Sequence[Any] = ()) -> list[Callable[..., Any]]:
+        """The bound methods that a hook calls, but for those of some callbacks."""
+        found = self._hooks[hook]
+        return [m for m in found if getattr(m, "__self__", None) not in without] if without else found
 
     def append(self, callback: Any) -> None:
         """Add a callback at the end."""
@@ -287,6 +288,7 @@ class BaseLogger(Callback):
         self.stateful_metrics = set(stateful_metrics or ())
         self.seen = 0
         self.totals: Logs = {}
+        self.report: Any = None  # of a training loop that keeps the averages itself
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.seen = 0
@@ -305,6 +307,9 @@ class BaseLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is None:
+            return
+        if self.report is not None:
+            logs.update(zip(self.report.names, self.report.averages()))
             return
         for name in self.params["metrics"]:
             if name in self.totals:
@@ -333,6 +338,7 @@ class ProgbarLogger(Callback):
         self.seen = 0
         self._sums: Logs = {}
         self._weight = 0
+        self.report: Any = None  # of a training loop that keeps the averages itself, and calls draw()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.verbose = self.params["verbose"]
@@ -359,9 +365,20 @@ class ProgbarLogger(Callback):
         sums, stateful = self._sums, self.stateful_metrics
         for name, value in logs.items():
             sums[name] = value if name in stateful else sums.get(name, 0.0) + value * n
-        # The line is made up only when it will be shown; the epoch's end shows the last one.
-        if progbar.due() and (self.target is None or self.seen < self.target):
-            progbar.update(self.seen, self._shown())
+        if progbar.due():
+            self._update(self._shown())
+
+    def draw(self, report: Any) -> None:
+        """Show how far the epoch is, by the report of its training loop, if it is time to."""
+        progbar = self.progbar
+        if progbar is not None and progbar.due():
+            self.seen = report.done
+            self._update(list(zip(report.names, report.averages())))
+
+    def _update(self, values: list[tuple[str, Any]]) -> None:
+        # The epoch's end shows the last line.
+        if self.progbar is not None and (self.target is None or self.seen < self.target):
+            self.progbar.update(self.seen, values)
 
     def _shown(self) -> list[tuple[str, Any]]:
         out = []
@@ -374,6 +391,8 @@ class ProgbarLogger(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.progbar is None or not self.verbose:
             return
+        if self.report is not None:
+            self.seen = self.report.done
         values = [(name, (logs or {})[name]) for name in self.params["metrics"] if name in (logs or {})]
         if self.verbose == 2:
             took = self.progbar.elapsed()

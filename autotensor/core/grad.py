@@ -120,11 +120,11 @@ def pull_back(node: Node, needs: tuple[bool, ...], g: Any, out: Any) -> Sequence
     if op.vjp is not None:
         return op.vjp(needs, g, out, *node.inputs, **node.params)
     if op.fallback is not None:
-        return _through_fallback(node, needs, g)
+        return through_fallback(node, needs, g)
     return [None] * len(node.inputs)
 
 
-def _through_fallback(node: Node, needs: tuple[bool, ...], g: Any) -> list[Any]:
+def through_fallback(node: Node, needs: tuple[bool, ...], g: Any) -> list[Any]:
     # The inputs are re-entered as fresh leaves, so that the walk stops at this node.
     inputs = [_leaf(x) if need else x for x, need in zip(node.inputs, needs, strict=True)]
     assert node.op.fallback is not None

@@ -33,6 +33,7 @@ class Op:
         returns ``(function, arguments)``, the call that writes the arrays ``outs`` each time, without allocating, looking
         up or checking anything; or None, and the plan takes ``into`` or ``impl``. ``scratch(shape, dtype)`` gives an
         array for use during the call; the plan lends its memory to others in between. `run_bound` does it eagerly.
+    saves: how many of the last outputs are kept for gradients only. ``bind`` gets None for those that nothing reads.
     kernel(*arrays, **params): faster twin of ``impl`` (Numba); must agree with it.
     fallback(*tensors, **params): the same said with ordinary operations: meaning, oracle and, where ``vjp`` is None,
         the source of derivatives.
@@ -49,7 +50,7 @@ class Op:
 
     __slots__ = (
         "bind", "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name", "pure", "reduces",
-        "repeats", "reshapes", "view", "vjp",
+        "repeats", "reshapes", "saves", "view", "vjp",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +72,7 @@ class Op:
         reshapes: bool = False,
         repeats: Callable[[Any], Op] | None = None,
         n_out: int = 1,
+        saves: int = 0,
         doc: str | None = None,
     ):
         self.name = name
@@ -89,6 +91,7 @@ class Op:
         self.reshapes = reshapes
         self.repeats = repeats
         self.n_out = n_out
+        self.saves = saves
         self.doc = doc
 
     @property

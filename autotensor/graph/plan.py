@@ -61,7 +61,7 @@ class Call(NamedTuple):
 class Plan:
     """The compiled form of ``outputs`` and ``updates`` for concrete ``inputs``.
 
-    ``run(*arrays)`` gives the list of output arrays, each a fresh copy. It is ``step()``, which reads the arrays ``fed``
+    ``run(*arrays)`` gives the list of output arrays, each a fresh copy. It is ``step()``, that reads the arrays ``fed``
     and leaves its results in the arrays ``results``, with copies around it. ``source`` is what was generated.
     """
 
@@ -122,7 +122,13 @@ class Plan:
             if isinstance(unit, Node) and unit.op.view and self._bind_view(unit, step, arrays):
                 continue
             outs = []
-            for key, aval in zip(step.writes, avals, strict=True):
+            needed = len(step.writes)
+            if isinstance(unit, Node) and unit.op.bind is not None and config.numba:
+                needed -= unit.op.saves
+            for i, (key, aval) in enumerate(zip(step.writes, avals, strict=True)):
+                if i >= needed and last[key] <= k:
+                    outs.append(None)  # kept for a gradient that nobody asked for
+                    continue
                 target = in_place.get(key)
                 if target is not None:
                     array = target.data

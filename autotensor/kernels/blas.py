@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.kernels.jit import DISABLED, external, jit, overload
+from autotensor.kernels.jit import DISABLED, external, overload
 
 _ROW_MAJOR, _PLAIN, _TURNED = 101, 111, 112
 

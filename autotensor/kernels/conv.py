@@ -1,50 +1,100 @@
-"""Convolution, its transposed map, and its gradient with respect to the kernel, as products of matrices.
+"""Convolution, its transposed map, and its gradient with respect to the kernel: which way each of them is computed.
 
-Each of the three walks over blocks of windows that stay in the cache and multiplies them by BLAS; no more than a block
-of windows is ever in memory. A block is where faster methods (Winograd, threads over images) will have their place.
+Ways of one meaning, the first that applies:
 
-Arrays are contiguous or strided float32 or float64 of one dtype: x (n, *space, c_in), kernel (*size, c_in, c_out),
-y (n, *out, c_out); for a depthwise convolution kernel (*size, c_in, m), y (n, *out, c_in * m). ``out`` arrays are
-contiguous and wholly written.
+    direct      products of matrices by BLAS inside parallel kernels
+    NumPy       the same with `numpy.matmul`, where compiled kernels or their BLAS are missing
+
+Arrays are C-contiguous float32 or float64 of one dtype: x (n, *space, c_in), kernel (*size, c_in, c_out),
+y (n, *out, c_out); for a depthwise convolution kernel (*size, c_in, m), y (n, *out, c_in * m). ``out`` is wholly written.
+
+Each function returns a call that is bound to its arrays, as `Op.bind` wants it: see there for ``scratch``.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from autotensor import config
+from autotensor.kernels import blas, direct
+from autotensor.kernels.direct import Call, Scratch
 from autotensor.kernels.jit import jit
 from autotensor.kernels.window import Windows, blocks, columns, compiled, deep, fold_into, overlaps, triples
 
 
-def forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
-    """out = the convolution of x: at each place the sum of the products of a window and the kernel."""
-    if _nothing(out, x, kernel):
-        return
-    c_in, c_out = kernel.shape[-2:]
-    matrix = np.ascontiguousarray(kernel).reshape(-1, c_out)
-    if w.points:
-        np.matmul(x.reshape(-1, c_in), matrix, out.reshape(-1, c_out))
-        return
-    for batch, rows, windows in columns(x, w):
-        part = out[batch, rows]
-        np.matmul(windows, matrix, part.reshape(-1, c_out))
+def forward(
+    out: np.ndarray,
+    x: np.ndarray,
+    kernel: np.ndarray,
+    w: Windows,
+    scratch: Scratch,
+    bias: Any = None,
+    relu: bool = False,
+) -> Call:
+    """out = the convolution of x: at each place the sum of the products of a window and the kernel.
+
+    bias: (c_out,), added to it; relu: then its negative elements are made 0.
+    """
+    if _direct(out, x, kernel):
+        return direct.forward(out, x, kernel, w, scratch, bias, relu)
+    return forward_numpy, (out, x, kernel, w, bias, relu)
 
 
-def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
+def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows, scratch: Scratch) -> Call:
     """out = the transposed map of ``forward`` applied to g: what each place of x did for the result."""
+    if _direct(out, g, kernel):
+        return direct.backward_input(out, g, kernel, w, scratch)
+    return backward_input_numpy, (out, g, kernel, w)
+
+
+def backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows, scratch: Scratch) -> Call:
+    """out = sum over all places of the products of the window of x there and of g."""
+    if _direct(out, x, g):
+        return direct.backward_kernel(out, x, g, w, scratch)
+    return backward_kernel_numpy, (out, x, g, w)
+
+
+def _direct(*arrays: np.ndarray) -> bool:
+    return config.numba and blas.AVAILABLE and all([a.size and a.dtype in (np.float32, np.float64) for a in arrays])
+
+
+# -- by NumPy
+
+
+def forward_numpy(
+    out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows, bias: Any = None, relu: bool = False
+) -> None:
+    """`forward` by blocks of windows and `numpy.matmul`."""
+    if not _nothing(out, x, kernel):
+        c_in, c_out = kernel.shape[-2:]
+        matrix = kernel.reshape(-1, c_out)
+        if w.points:
+            np.matmul(x.reshape(-1, c_in), matrix, out.reshape(-1, c_out))
+        else:
+            for batch, rows, windows in columns(x, w):
+                part = out[batch, rows]
+                np.matmul(windows, matrix, part.reshape(-1, c_out))
+    if bias is not None:
+        np.add(out, bias, out)
+    if relu:
+        np.maximum(out, 0, out)
+
+
+def backward_input_numpy(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
+    """`backward_input` by blocks of windows and `numpy.matmul`."""
     if _nothing(out, g, kernel):
         return
     c_in, c_out = kernel.shape[-2:]
     if w.points:
         np.matmul(g.reshape(-1, c_out), kernel.reshape(c_in, c_out).T, out.reshape(-1, c_in))
         return
-    reach = [(k - 1) * d for k, d in zip(w.size, w.dilation)]
-    low = tuple([r - a for r, a in zip(reach, w.low)])
-    high = tuple([r - a for r, a in zip(reach, w.high)])
+    back = direct.turned(w)
     # With very few channels in x, adding up their windows is less work than gathering those of g.
-    if 16 * c_in > c_out and all([s == 1 for s in w.strides]) and min(low) >= 0 and min(high) >= 0:
+    if back is not None and 16 * c_in > c_out:
         turned = kernel[(slice(None, None, -1),) * len(w.size)].swapaxes(-1, -2)
-        forward(out, g, turned, Windows(w.out, w.space, w.size, w.strides, w.dilation, low, high))
+        forward_numpy(out, g, np.ascontiguousarray(turned), back)
         return
     out[...] = 0
     matrix = np.ascontiguousarray(kernel.reshape(-1, c_out).T)
@@ -54,8 +104,8 @@ def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Window
         fold_into(out[batch], windows.reshape(*part.shape[:-1], *w.size, c_in), w.only(rows))
 
 
-def backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows) -> None:
-    """out = sum over all places of the products of the window of x there and of g."""
+def backward_kernel_numpy(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows) -> None:
+    """`backward_kernel` by blocks of windows and `numpy.matmul`."""
     if _nothing(out, x, g):
         return
     c_in, c_out = out.shape[-2:]
@@ -165,7 +215,12 @@ def depthwise_kernel_loop(x, g, out, size, strides, dilation, low):
                                             out[p, q, r, c, j] += x[i, z, y, u, c] * g[i, a, b, e, c * m + j]
 
 
-def depthwise_forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
+def depthwise_forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows, scratch: Scratch) -> Call:
+    """See ``_depthwise_forward``."""
+    return _depthwise_forward, (out, x, kernel, w)
+
+
+def _depthwise_forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
     """out = each channel of x convolved with its own m kernels."""
     if _nothing(out, x, kernel):
         return
@@ -178,7 +233,12 @@ def depthwise_forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Win
         wide[here] += x[there][..., None] * kernel[at]
 
 
-def depthwise_backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
+def depthwise_backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows, scratch: Scratch) -> Call:
+    """See ``_depthwise_backward_input``."""
+    return _depthwise_backward_input, (out, g, kernel, w)
+
+
+def _depthwise_backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
     """out = the transposed map of ``depthwise_forward`` applied to g."""
     if _nothing(out, g, kernel):
         return
@@ -191,7 +251,12 @@ def depthwise_backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray,
         out[there] += np.einsum("...cm,cm->...c", wide[here], kernel[at])
 
 
-def depthwise_backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows) -> None:
+def depthwise_backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows, scratch: Scratch) -> Call:
+    """See ``_depthwise_backward_kernel``."""
+    return _depthwise_backward_kernel, (out, x, g, w)
+
+
+def _depthwise_backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows) -> None:
     """out = sums over all places of the products of x and of g, for each channel and each of its kernels."""
     if _nothing(out, x, g):
         return

@@ -18,10 +18,12 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import llvmlite.binding
+import llvmlite.ir
 import numba
 import numba.extending
 import numpy as np
 from numba.core.caching import FunctionCache
+from numba.core.ccallback import CFunc
 from numba.core.compiler import Compiler
 
 prange = numba.prange
@@ -92,6 +94,7 @@ def jit(
     fastmath: Iterable[str] = KERNEL_FASTMATH,
     inline: bool = False,
     noalias: bool = True,
+    cached: bool = True,
 ) -> Any:
     """Compile a kernel at its first call, per argument types; later processes load it from the disk cache.
 
@@ -102,11 +105,14 @@ def jit(
     inline:   always inline into the calling kernel, and keep no cache of its own; for helpers, see `scalar`.
     noalias:  a promise that no array argument which is written overlaps another argument. Set it False for a
               kernel that may be given the same buffer twice.
+    cached:   False for a kernel that only a `task` calls, whose own cache holds it.
 
     Usable bare (`@jit`) or with options (`@jit(parallel=True)`).
     """
     if fn is None:
-        return functools.partial(jit, parallel=parallel, fastmath=fastmath, inline=inline, noalias=noalias)
+        return functools.partial(
+            jit, parallel=parallel, fastmath=fastmath, inline=inline, noalias=noalias, cached=cached
+        )
     if DISABLED:
         plain = _plain(fn)
         plain.serial = plain  # type: ignore[attr-defined]
@@ -119,12 +125,71 @@ def jit(
     elif noalias:
         options["pipeline_class"] = _NoAliasCompiler
     dispatcher = numba.njit(**options)(fn)
-    if not inline:
+    if cached and not inline:
         checked = bool(numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]
         _enable_cache(dispatcher, f"{parallel} {sorted(fastmath)} {noalias} {checked}")
     if parallel:
         dispatcher.serial = jit(fn, fastmath=fastmath, noalias=noalias)
     return dispatcher
+
+
+def task(entry: Callable) -> Any:
+    """Compile ``entry(row, first, last, part)`` to native code without arguments of its own: see `kernels.tasks`.
+
+    ``row`` points at int64 numbers, from which it takes addresses (as `pointer`) and sizes; the others are int64. The
+    result's ``address`` is that of the code, compiled or loaded from the disk cache when it is first asked for.
+    """
+    return entry if DISABLED else _Task(entry)
+
+
+class _Task:
+    def __init__(self, entry: Callable):
+        self.py_func = entry
+        self._compiled: Any = None
+
+    @property
+    def address(self) -> int:
+        if self._compiled is None:
+            types = numba.types
+            kinds = (types.CPointer(types.int64), types.int64, types.int64, types.int64)
+            options = {"nogil": True, "error_model": "numpy", "fastmath": set()}
+            made = CFunc(self.py_func, (kinds, types.void), {}, options)
+            _enable_cache(made, "task")
+            made.compile()
+            self._compiled = made
+        return self._compiled.address
+
+
+def pointer(address: Any, dtype: Any) -> Any:
+    """The memory at an address as numbers of ``dtype``, to be indexed in a kernel; nothing is tested."""
+
+
+def call_task(code: Any, row: Any, first: Any, last: Any, part: Any) -> None:
+    """Call the code of a `task` in a kernel; ``code`` and ``row`` are addresses."""
+
+
+if not DISABLED:
+
+    @numba.extending.intrinsic
+    def pointer(context, address, dtype):  # type: ignore[no-untyped-def]  # noqa: F811
+        kind = numba.types.CPointer(dtype.instance_type)
+
+        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+        return kind(numba.types.int64, dtype), code
+
+    @numba.extending.intrinsic
+    def call_task(context, code, row, first, last, part):  # type: ignore[no-untyped-def]  # noqa: F811
+        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            number = llvmlite.ir.IntType(64)
+            numbers = llvmlite.ir.PointerType(number)
+            kind = llvmlite.ir.FunctionType(llvmlite.ir.VoidType(), [numbers, number, number, number])
+            function = builder.inttoptr(args[0], llvmlite.ir.PointerType(kind))
+            builder.call(function, [builder.inttoptr(args[1], numbers), *args[2:]])
+            return context.get_dummy_value()
+
+        return numba.types.void(*[numba.types.int64] * 5), emit
 
 
 def pool() -> str | None:
@@ -140,6 +205,29 @@ def overload(function: Callable) -> Callable:
     if DISABLED:
         return lambda implementation: implementation
     return numba.extending.overload(function, inline="never")
+
+
+def copy_block(target: Any, at: int, source: Any, start: int) -> None:
+    """target[at : at + 16] = source[start : start + 16] in a kernel; flat contiguous arrays of one dtype, nothing tested.
+
+    The size is fixed so that it is one or two instructions; a loop over so few elements is not made into vectors.
+    """
+    target[at : at + 16] = source[start : start + 16]
+
+
+if not DISABLED:
+
+    @numba.extending.intrinsic
+    def copy_block(context, target, at, source, start):  # type: ignore[no-untyped-def]  # noqa: F811
+        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            array = numba.core.cgutils.create_struct_proxy
+            whole = [array(signature.args[i])(context, builder, args[i]).data for i in (0, 2)]
+            to, since = [builder.gep(data, [args[i]]) for data, i in zip(whole, (1, 3))]
+            itemsize = context.get_abi_sizeof(context.get_data_type(signature.args[0].dtype))
+            numba.core.cgutils.raw_memcpy(builder, to, since, numba.core.cgutils.intp_t(16), itemsize)
+            return context.get_dummy_value()
+
+        return numba.types.void(target, at, source, start), code
 
 
 def external(name: str, address: int | None, signature: str) -> Any:
@@ -222,7 +310,7 @@ def fingerprint(fn: Callable) -> str:
 
 def _enable_cache(dispatcher: Any, options: str) -> None:
     try:
-        dispatcher._cache = _Cache(dispatcher.py_func, options)
+        dispatcher._cache = _Cache(getattr(dispatcher, "py_func", None) or dispatcher.__wrapped__, options)
     except RuntimeError:  # Numba found no writable directory, or no file behind the function
         CACHE_EVENTS["unwritable"] += 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from autotensor.kernels import blas
@@ -15,12 +17,36 @@ COST = 0.02
 THREADED = 1 << 18
 
 
+# BLAS is slow to turn the right factor; up to this size, and for so many rows of the left one, it pays to do it first.
+_TURN_SIZE, _TURN_ROWS = 1 << 15, 32
+
+
+@jit
+def turn(a, out):
+    """out = the transposed matrix of a: 16 elements at a time, which become vector instructions."""
+    m, n = a.shape
+    whole = m - m % 16
+    for i0 in range(0, whole, 16):
+        for j in range(n):
+            for i in range(16):
+                out[j, i0 + i] = a[i0 + i, j]
+    for i in range(whole, m):
+        for j in range(n):
+            out[j, i] = a[i, j]
+
+
 @jit(parallel=True)
-def product(a, b, out, ta, tb, columns, pieces, parts):
-    """out[i] = a[i] @ b[i], each in ``pieces`` of rows or columns; a[i], b[i] are stored turned if ``ta``, ``tb``."""
+def product(a, b, out, ta, tb, columns, pieces, parts, turned):
+    """out[i] = a[i] @ b[i], each in ``pieces`` of rows or columns; a[i], b[i] are stored turned if ``ta``, ``tb``.
+
+    turned: memory for a single b to be turned into, or an empty array.
+    """
     held = hold()
     m, n = out.shape[1], out.shape[2]
     k = a.shape[1] if ta else a.shape[2]
+    if tb and turned.size:
+        turn(b[0], turned[0])
+        b, tb = turned, False
     for p in prange(parts):
         first, last = share(len(out) * pieces, parts, p)
         for item in range(first, last):
@@ -36,7 +62,7 @@ def product(a, b, out, ta, tb, columns, pieces, parts):
     release(held)
 
 
-def bind(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple | None:
+def bind(out: np.ndarray, x: np.ndarray, y: np.ndarray, scratch: Callable[..., np.ndarray]) -> tuple | None:
     """The call that writes ``x @ y``: (function, arguments); None where NumPy's own product has to do.
 
     x: (m, k) or a stack (..., m, k); y: (k, n) or a stack of the same sizes; their matrices, or the turned views of
@@ -59,9 +85,13 @@ def bind(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple | None:
     work = COST * m * n * x.shape[-1]
     count = parts(s * max(m, n), work / max(m, n))
     # Parts of columns read the whole left factor, parts of rows the right one, which BLAS is slow to turn.
-    columns = (m < 64 < n) or (tb and m <= 256 <= n)
+    columns = (m < 64 < n) or (tb and m <= 256 <= n and y.size > _TURN_SIZE)
     pieces = 1 if s >= 4 * count else min(count, n if columns else m)
-    return pick(product), (a, b, made, ta, tb, columns, pieces, min(count, s * pieces))
+    count = min(count, s * pieces)
+    turned = np.empty((1, 0, 0), out.dtype)
+    if tb and s == 1 and m >= _TURN_ROWS and y.size <= _TURN_SIZE:
+        turned = scratch((1, *y.shape), out.dtype)
+    return pick(product, count), (a, b, made, ta, tb, columns, pieces, count, turned)
 
 
 def _stack(x: np.ndarray) -> tuple[np.ndarray | None, bool]:

@@ -8,10 +8,10 @@ A kernel on threads is written as::
             first, last = share(len(x), parts, p)
             ...
 
-and called as ``pick(kernel)(x, out, parts(len(x), cost))``. `pick` gives the form of the kernel without threads where
-there is one thread only: a call costs 0.3 us then, and no thread pool is ever entered. A kernel that adds up over its
-parts does so with one accumulator a part, which are combined in order at its end; then the number of parts, not that
-of threads, decides the bits of the result.
+and called as ``pick(kernel, n)(x, out, n)`` with ``n = parts(len(x), cost)``. `pick` gives the form of the kernel
+without threads where there is one thread or one part only: a call costs 0.3 us then, and no pool of threads is entered.
+A kernel that adds up over its parts does so with one accumulator a part, which are combined in order at its end; then
+the number of parts, not that of threads, decides the bits of the result.
 
 With ``config.deterministic`` the number of parts follows from the sizes alone, so that results are the same bits for
 any number of threads.
@@ -46,9 +46,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def pick(kernel: Any) -> Callable[..., Any]:
-    """The form of a ``jit(parallel=True)`` kernel for the present number of threads."""
-    return kernel if (config.threads > 1 or config.deterministic) and not _alone else kernel.serial
+def pick(kernel: Any, parts: int = FIXED) -> Callable[..., Any]:
+    """The form of a ``jit(parallel=True)`` kernel for the present number of threads and that of parts, if it is known.
+
+    One part never enters the pool of threads, which would cost it 2 us.
+    """
+    return kernel if parts > 1 and (config.threads > 1 or config.deterministic) and not _alone else kernel.serial
 
 
 def parts(items: int, cost: float) -> int:

@@ -16,8 +16,10 @@ from autotensor.ops import (
     linalg,
     losses,
     methods,
+    normalization,
     pool,
     random,
+    recurrent,
     reduce,
     resize,
     scan,
@@ -27,5 +29,5 @@ from autotensor.ops import (
 
 __all__ = [
     "activation", "autodiff", "control", "conv", "creation", "ctc", "elementwise", "index", "like", "linalg", "losses",
-    "methods", "pool", "random", "reduce", "resize", "scan", "shape", "window",
+    "methods", "normalization", "pool", "random", "recurrent", "reduce", "resize", "scan", "shape", "window",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.aval import Aval, Dim, Operand, Shape, float_dtype, shape_of
-from autotensor.core.op import Op, defop
+from autotensor.core.op import Op, defop, run_bound
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
 from autotensor.kernels import conv as kernels
@@ -44,7 +44,7 @@ from autotensor.ops.window import (
 
 __all__ = ["conv", "conv_transpose", "depthwise_conv"]
 
-Run = Callable[..., None]
+Bind = Callable[..., tuple[Callable[..., Any], tuple[Any, ...]]]
 
 
 def _geometry(params: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -73,16 +73,39 @@ def _output(name: str, x: Shape, kernel: Shape, params: dict[str, Any], depthwis
     return (x[0], *out_space(name, x[1:-1], size, *_geometry(params)), channels)
 
 
-def _run(kernel: Run, dtype: np.dtype, out: np.ndarray, arrays: tuple[np.ndarray, ...], w: Any) -> None:
-    """Call a kernel with arrays of one dtype, and with a result that is contiguous."""
-    work = accumulated(dtype)
-    given = [a if a.dtype == work else a.astype(work) for a in arrays]
-    if out.dtype == work and out.flags.c_contiguous:
-        kernel(out, *given, w)
-    else:
-        made = np.empty(out.shape, work)
-        kernel(made, *given, w)
-        out[...] = made
+def _bound(kernel: Bind, out: np.ndarray, arrays: Sequence[np.ndarray], w: Any, scratch: Any, **more: Any) -> Any:
+    """The call of a kernel; arrays of another dtype or order than its own are copied before, the result after it."""
+    work = accumulated(out.dtype)
+    copies = []
+    given = []
+    for array in arrays:
+        if array.dtype != work or not array.flags.carray:
+            copies.append((scratch(array.shape, work), array))
+            array = copies[-1][0]
+        given.append(array)
+    plain = out.dtype == work and out.flags.c_contiguous
+    made = out if plain else scratch(out.shape, work)
+    call, arguments = kernel(made, *given, w, scratch, **more)
+    if plain and not copies:
+        return call, arguments
+    return _copied, (copies, call, arguments, [] if plain else [(out, made)])
+
+
+def _copied(before: Any, call: Callable[..., Any], arguments: tuple[Any, ...], after: Any) -> None:
+    for target, source in before:
+        np.copyto(target, source, "unsafe")
+    call(*arguments)
+    for target, source in after:
+        np.copyto(target, source, "unsafe")
+
+
+def _into(bind: Callable[..., Any]) -> Callable[..., None]:
+    """The same for plans without compiled kernels."""
+
+    def into(out: np.ndarray, *arrays: Any, **params: Any) -> None:
+        run_bound(bind, [out], arrays, **params)
+
+    return into
 
 
 def _dtype(*arrays: np.ndarray) -> np.dtype:
@@ -96,7 +119,9 @@ def _as(g: Tensor, x: Tensor) -> Tensor:
     return g if g.dtype == x.dtype else astype(g, x.dtype)
 
 
-def _family(name: str, depthwise: bool, forward: Run, by_input: Run, by_kernel: Run, fallback: Any) -> tuple[Op, ...]:
+def _family(
+    name: str, depthwise: bool, forward: Bind, by_input: Bind, by_kernel: Bind, fallback: Any
+) -> tuple[Op, ...]:
     """The three maps of a family as operations: conv(x, k), its transposed map in x, and that in k."""
 
     def concrete(x: tuple[int, ...], k: tuple[int, ...], y: tuple[int, ...] | None, params: dict[str, Any]) -> Any:
@@ -111,16 +136,17 @@ def _family(name: str, depthwise: bool, forward: Run, by_input: Run, by_kernel: 
     def infer(x: Operand, kernel: Operand, **params: Any) -> Aval:
         return Aval(_output(name, shape_of(x), shape_of(kernel), params, depthwise), float_dtype(x, kernel))
 
-    def into(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, **params: Any) -> None:
+    def bind(outs: Any, arrays: Any, scratch: Any, **params: Any) -> Any:
+        x, kernel = arrays
         w, _ = concrete(x.shape, kernel.shape, None, params)
-        _run(forward, out.dtype, out, (x, kernel), w)
+        return _bound(forward, outs[0], (x, kernel), w, scratch)
 
     def impl(x: np.ndarray, kernel: np.ndarray, **params: Any) -> np.ndarray:
         out = np.empty(concrete(x.shape, kernel.shape, None, params)[1], _dtype(x, kernel))
-        into(out, x, kernel, **params)
+        run_bound(bind, [out], [x, kernel], **params)
         return out
 
-    @defop(name, impl=impl, infer=infer, into=into, fallback=fallback)
+    @defop(name, impl=impl, infer=infer, bind=bind, into=_into(bind), fallback=fallback)
     def conv_op(needs, g, out, x, kernel, **params):
         gx = _as(input_op(g, kernel, x, **params), x) if needs[0] else None
         gk = _as(kernel_op(x, g, kernel, **params), kernel) if needs[1] else None
@@ -134,16 +160,17 @@ def _family(name: str, depthwise: bool, forward: Run, by_input: Run, by_kernel: 
         same_space(name, "an output of shape", shape_of(g), wanted)
         return Aval(shape, float_dtype(g, kernel))
 
-    def into_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, like: Any, **params: Any) -> None:
-        w, _ = concrete(out.shape, kernel.shape, g.shape, params)
-        _run(by_input, out.dtype, out, (g, kernel), w)
+    def bind_input(outs: Any, arrays: Any, scratch: Any, **params: Any) -> Any:
+        g, kernel, _ = arrays
+        w, _ = concrete(outs[0].shape, kernel.shape, g.shape, params)
+        return _bound(by_input, outs[0], (g, kernel), w, scratch)
 
     def impl_input(g: np.ndarray, kernel: np.ndarray, like: np.ndarray, **params: Any) -> np.ndarray:
         out = np.empty(like.shape, _dtype(g, kernel))
-        into_input(out, g, kernel, like, **params)
+        run_bound(bind_input, [out], [g, kernel, like], **params)
         return out
 
-    @defop(f"{name}_input", impl=impl_input, infer=infer_input, into=into_input)
+    @defop(f"{name}_input", impl=impl_input, infer=infer_input, bind=bind_input, into=_into(bind_input))
     def input_op(needs, g, out, y, kernel, like, **params):
         gy = _as(conv_op(g, kernel, **params), y) if needs[0] else None
         gk = _as(kernel_op(g, y, kernel, **params), kernel) if needs[1] else None
@@ -156,16 +183,17 @@ def _family(name: str, depthwise: bool, forward: Run, by_input: Run, by_kernel: 
         same_space(name, "an output of shape", shape_of(g), _output(name, shape_of(x), shape, params, depthwise))
         return Aval(shape, float_dtype(x, g))
 
-    def into_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, like: Any, **params: Any) -> None:
-        w, _ = concrete(x.shape, out.shape, g.shape, params)
-        _run(by_kernel, out.dtype, out, (x, g), w)
+    def bind_kernel(outs: Any, arrays: Any, scratch: Any, **params: Any) -> Any:
+        x, g, _ = arrays
+        w, _ = concrete(x.shape, outs[0].shape, g.shape, params)
+        return _bound(by_kernel, outs[0], (x, g), w, scratch)
 
     def impl_kernel(x: np.ndarray, g: np.ndarray, like: np.ndarray, **params: Any) -> np.ndarray:
         out = np.empty(like.shape, _dtype(x, g))
-        into_kernel(out, x, g, like, **params)
+        run_bound(bind_kernel, [out], [x, g, like], **params)
         return out
 
-    @defop(f"{name}_kernel", impl=impl_kernel, infer=infer_kernel, into=into_kernel)
+    @defop(f"{name}_kernel", impl=impl_kernel, infer=infer_kernel, bind=bind_kernel, into=_into(bind_kernel))
     def kernel_op(needs, g, out, x, y, like, **params):
         gx = _as(input_op(y, g, x, **params), x) if needs[0] else None
         gy = _as(conv_op(x, g, **params), y) if needs[1] else None
@@ -270,19 +298,25 @@ def _infer_transpose(x: Operand, kernel: Operand, **params: Any) -> Aval:
     return Aval(_transposed(shape_of(x), shape_of(kernel), **params), float_dtype(x, kernel))
 
 
-def _transpose_into(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, **params: Any) -> None:
-    w = windows("conv_transpose", out.shape[1:-1], kernel.shape[:-2], *_geometry(params))
-    _run(kernels.backward_input, out.dtype, out, (x, kernel), w)
+def _transpose_bind(outs: Any, arrays: Any, scratch: Any, **params: Any) -> Any:
+    w = windows("conv_transpose", outs[0].shape[1:-1], arrays[1].shape[:-2], *_geometry(params))
+    return _bound(kernels.backward_input, outs[0], arrays, w, scratch)
 
 
 def _transpose_impl(x: np.ndarray, kernel: np.ndarray, **params: Any) -> np.ndarray:
     shape: Any = _transposed(x.shape, kernel.shape, **params)
     out = np.empty(shape, _dtype(x, kernel))
-    _transpose_into(out, x, kernel, **params)
+    run_bound(_transpose_bind, [out], [x, kernel], **params)
     return out
 
 
-@defop("conv_transpose", impl=_transpose_impl, infer=_infer_transpose, into=_transpose_into)
+@defop(
+    "conv_transpose",
+    impl=_transpose_impl,
+    infer=_infer_transpose,
+    bind=_transpose_bind,
+    into=_into(_transpose_bind),
+)
 def conv_transpose_op(needs, g, out, x, kernel, **params):
     """The transposed map of ``conv``: (n, *space, c_in), (*size, c_out, c_in) -> (n, *larger, c_out)."""
     geometry = {name: params[name] for name in ("strides", "padding", "dilation")}

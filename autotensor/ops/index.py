@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.aval import Aval, Dim, Operand, broadcast_shapes, normalize_axis, result_dtype, shape_of
-from autotensor.core.op import apply, defop, defop_no_grad
+from autotensor.core.op import apply, defop, defop_no_grad, run_bound
 from autotensor.core.tensor import Tensor, to_array, wrap
 from autotensor.errors import DTypeError, ShapeError
-from autotensor.kernels.scatter import scatter_add_rows
+from autotensor.kernels import scatter
 from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import dtype_of
 from autotensor.ops.like import unbroadcast
@@ -279,10 +279,10 @@ def _add_rows(out: np.ndarray, index: np.ndarray, v: np.ndarray) -> None:
     """out[index] += v along the first axis, as for the rows of an embedding; half precision adds up in float32."""
     rows = np.broadcast_to(v, index.shape + out.shape[1:]).reshape(index.size, *out.shape[1:])
     if out.dtype != np.float16:
-        scatter_add_rows(out, index.reshape(-1), rows)
+        scatter.scatter_add_rows(out, index.reshape(-1), rows)
         return
     wide = out.astype(np.float32)
-    scatter_add_rows(wide, index.reshape(-1), rows.astype(np.float32))
+    scatter.scatter_add_rows(wide, index.reshape(-1), rows.astype(np.float32))
     out[...] = wide
 
 
@@ -422,6 +422,9 @@ def index_add(x: Any, value: Any, *key: Any) -> Tensor:
 
 # -- take
 
+# Below so many elements NumPy's own take is as good as a kernel.
+_FEW = 4096
+
 
 def _infer_take(x: Operand, index: Operand, axis: int) -> Aval:
     assert isinstance(x, Aval)
@@ -430,28 +433,73 @@ def _infer_take(x: Operand, index: Operand, axis: int) -> Aval:
     return Aval(x.shape[:axis] + shape_of(index) + x.shape[axis + 1 :], x.dtype)
 
 
+def _take_bind(outs: Any, arrays: Any, scratch: Any, axis: int) -> Any:
+    x, index = arrays
+    if axis or not (isinstance(index, np.ndarray) and scatter.has_rows(x) and scatter.has_rows(outs[0])):
+        return None
+    return scatter.take(outs[0], x, index, scratch) if index.size else None
+
+
+def _take_impl(x: np.ndarray, index: Any, axis: int) -> np.ndarray:
+    if axis == 0 and isinstance(index, np.ndarray) and index.size * x[:1].size > _FEW and scatter.has_rows(x):
+        out = np.empty(index.shape + x.shape[1:], x.dtype)
+        run_bound(_take_bind, (out,), (x, index), axis=axis)
+        return out
+    return x.take(index, axis)
+
+
 @defop(
     "take",
-    impl=lambda x, index, axis: x.take(index, axis),
+    impl=_take_impl,
     infer=_infer_take,
     into=lambda out, x, index, axis: np.take(x, index, axis, out=out),
+    bind=_take_bind,
 )
 def take_op(needs, g, out, x, index, axis):
-    return take_adjoint(g, x, index, axis=axis), None
+    if None in x.shape:
+        return take_adjoint(g, index, x, axis=axis, shape=None), None
+    return take_adjoint(g, index, axis=axis, shape=x.shape), None
 
 
-def _take_adjoint_impl(g: np.ndarray, x: np.ndarray, index: Any, axis: int) -> np.ndarray:
+def _take_adjoint_impl(g: np.ndarray, index: Any, *like: np.ndarray, axis: int, shape: Any) -> np.ndarray:
     index = np.asarray(index)
-    out = np.zeros(x.shape, g.dtype)
+    out = np.zeros(shape or like[0].shape, g.dtype)
     moved = np.moveaxis(g, tuple(range(axis, axis + index.ndim)), tuple(range(index.ndim)))
     _add_rows(np.moveaxis(out, axis, 0), index, moved)
     return out
 
 
-@defop("take_adjoint", impl=_take_adjoint_impl, infer=like_second)
-def take_adjoint(needs, g, out, v, like, index, axis):
-    """Zeros like a second tensor with the slices of v added in along an axis: the transposed map of ``take``."""
-    return take_op(g, index, axis=axis), None, None
+def _take_adjoint_bind(outs: Any, arrays: Any, scratch: Any, axis: int, shape: Any) -> Any:
+    g, index = arrays[:2]
+    if axis or not (isinstance(index, np.ndarray) and index.size and scatter.has_rows(outs[0])):
+        return None
+    return scatter.scatter_add(outs[0], index, g, scratch, True)
+
+
+def _infer_take_adjoint(g: Operand, index: Operand, *like: Operand, axis: int, shape: Any) -> Aval:
+    return Aval(shape or shape_of(like[0]), g.dtype)  # type: ignore[union-attr]
+
+
+def _lower_take_adjoint(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    # Without the third tensor, which would be kept for its shape alone.
+    if len(inputs) < 3 or not out.known:
+        return None
+    return take_adjoint(*inputs[:2], axis=params["axis"], shape=out.shape)
+
+
+@defop(
+    "take_adjoint",
+    impl=_take_adjoint_impl,
+    infer=_infer_take_adjoint,
+    bind=_take_adjoint_bind,
+    lower=_lower_take_adjoint,
+)
+def take_adjoint(needs, g, out, v, index, *like, axis, shape):
+    """Zeros with the slices of v added in along an axis: the transposed map of ``take``.
+
+    The result has the shape ``shape``, or that of a third tensor.
+    """
+    return take_op(g, index, axis=axis), None, *[None] * len(like)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:

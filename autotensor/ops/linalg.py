@@ -73,14 +73,14 @@ def _infer_matmul(x: Operand, y: Operand) -> Aval:
 
 
 def _matmul_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
-    return product.bind(outs[0], *arrays) if all([isinstance(a, np.ndarray) for a in arrays]) else None
+    return product.bind(outs[0], *arrays, scratch) if all([isinstance(a, np.ndarray) for a in arrays]) else None
 
 
 def _matmul_impl(x: Any, y: Any) -> Any:
     if config.numba and np.ndim(y) > 1 and np.ndim(x) > 1 and product.work(x, y) >= product.THREADED:
         shape: Any = _matmul_shape(x.shape, y.shape)
         out = np.empty(shape, np.result_type(x, y))
-        bound = product.bind(out, x, y)
+        bound = product.bind(out, x, y, np.empty)
         if bound is not None:
             bound[0](*bound[1])
             return out

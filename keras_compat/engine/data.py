@@ -6,7 +6,7 @@ compiled step casts each batch).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -373,27 +373,15 @@ def n_samples(arrays: Sequence[np.ndarray]) -> int | None:
     return len(arrays[0]) if arrays else None
 
 
-class Gatherer:
-    """Takes batches out of arrays: slices in order, or rows by index into buffers that are used again.
+def taker(array: Any) -> Callable[[np.ndarray, int, np.ndarray, str], Any]:
+    """A function like ``array.take(index, 0, out, "clip")``: rows of an index array, all within range, go to ``out``.
 
-    A batch is valid until the next one is taken.
+    NumPy's own takes a copy of the whole array where its memory is not in order.
     """
+    if not isinstance(array, np.ndarray) or array.flags.c_contiguous:
+        return array.take
 
-    def __init__(self, arrays: Sequence[np.ndarray]):
-        self.arrays = arrays
-        self._buffers: dict[int, list[np.ndarray]] = {}
+    def take(index: np.ndarray, axis: int, out: np.ndarray, mode: str) -> None:
+        out[...] = array[index]
 
-    def slice(self, start: int, stop: int) -> list[np.ndarray]:
-        """Rows ``start`` to ``stop`` - 1, as views."""
-        return [a[start:stop] if type(a) is np.ndarray else np.asarray(a[start:stop]) for a in self.arrays]
-
-    def rows(self, index: np.ndarray) -> list[np.ndarray]:
-        """The rows of an index array, all within range, copied."""
-        n = len(index)
-        buffers = self._buffers.get(n)
-        if buffers is None:
-            buffers = self._buffers[n] = [np.empty((n, *a.shape[1:]), a.dtype) for a in self.arrays]
-        for a, out in zip(self.arrays, buffers):
-            # mode='clip' writes straight into out; the default would go through another buffer.
-            a.take(index, 0, out, "clip")
-        return buffers
+    return take

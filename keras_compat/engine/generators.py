@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_compat import callbacks as cbks
+from keras_compat.engine.steps import Report
 from keras_compat.utils.generic_utils import warn
 from keras_compat.utils.progbar import Progbar
 
@@ -135,19 +135,13 @@ class GeneratorLoop:
         self.steps = source.steps if source.samples is None else None
         self.n = source.samples
 
-    def run_epoch(self, hooks: Any, names: list[str]) -> None:
-        """All batches of one epoch."""
-        begin, end = hooks.listeners("on_train_batch_begin"), hooks.listeners("on_train_batch_end")
+    def run_epoch(self, report: Report) -> None:
+        """All batches of one epoch, until somebody stops the training."""
         for i, batch, size in self.source.epoch():
             x, y, weights = parts_of(batch, self.source.what)
-            for hook in begin:
-                hook(i, cbks.LogValues(batch=i, size=size))
+            report.begin(i, size)
             values = self.model._on_batch(True, x, y, weights, self.class_weight, False)
-            logs = cbks.LogValues(batch=i, size=size)
-            for name, value in zip(names, np.ravel(values).tolist()):
-                logs[name] = value
-            for hook in end:
-                hook(i, logs)
+            report.end(i, size, np.ravel(values).tolist())
             if self.model.stop_training:
                 break
 
@@ -160,22 +154,17 @@ def _bar(source: Source, verbose: int) -> Progbar | None:
 def test_on(model: Any, source: Source, hooks: Any, verbose: int = 0) -> list[float]:
     """Loss and metrics over the batches of an epoch of a source; ``verbose=1`` shows how far it is."""
     bar = _bar(source, verbose)
-    names, stateful = model.metrics_names, model.stateful_metric_names
+    draw = None if bar is None else lambda report: bar.update(report.done)
+    count = "steps" if source.samples is None else "samples"
     model.reset_metrics()
+    report = Report(hooks, "test", model.metrics_names, model.stateful_metric_names, draw, count)
     hooks.on_test_begin()
-    totals, seen = [0.0] * len(names), 0
     for i, batch, size in source.epoch():
         x, y, weights = parts_of(batch, source.what)
-        hooks.on_test_batch_begin(i, {"batch": i, "size": size})
-        numbers = np.ravel(model._on_batch(False, x, y, weights, None, False)).tolist()
-        for k, value in enumerate(numbers):
-            totals[k] = value if names[k] in stateful else totals[k] + value * size
-        seen += size
-        hooks.on_test_batch_end(i, {"batch": i, "size": size, **dict(zip(names, numbers))})
-        if bar is not None:
-            bar.update(i + 1 if source.samples is None else seen)
+        report.begin(i, size)
+        report.end(i, size, np.ravel(model._on_batch(False, x, y, weights, None, False)).tolist())
     hooks.on_test_end()
-    return [v if name in stateful else v / max(seen, 1) for name, v in zip(names, totals)]
+    return report.averages()
 
 
 def predict_on(model: Any, source: Source, hooks: Any, verbose: int = 0) -> list[np.ndarray]:

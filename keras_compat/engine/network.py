@@ -116,19 +116,19 @@ class Network(Layer):
         self._set_graph(to_list(inputs), to_list(outputs))
 
     def _set_graph(self, inputs: list[Any], outputs: list[Any]) -> None:
+        """Make this the network from these inputs to these outputs."""
+        self._set_ends(inputs, outputs)
+        self._layers = self._map.layers
+
+    def _set_ends(self, inputs: list[Any], outputs: list[Any]) -> None:
+        """As ``_set_graph``, for a graph known to be sound: what lies between the ends is looked at when asked for."""
+        self._mapped: GraphMap | None = None
         self.inputs, self.outputs = list(inputs), list(outputs)
         self._check_ends()
         self._input_coordinates = [x._keras_history for x in self.inputs]
         self._output_coordinates = [y._keras_history for y in self.outputs]
         self._input_layers = [h[0] for h in self._input_coordinates]
         self._output_layers = [h[0] for h in self._output_coordinates]
-        graph = map_graph(self.inputs, self.outputs)
-        self._network_nodes = graph.keys
-        self._nodes_by_depth = graph.nodes_by_depth
-        self._layers = graph.layers
-        # All that the graph meets; a subclass may list fewer layers, or in another order.
-        self._graph_layers = graph.layers
-        self._layers_by_depth = graph.layers_by_depth
         self.input_names = [layer.name for layer in self._input_layers]
         self.output_names = _unique_names([layer.name for layer in self._output_layers])
         self._feed_input_names, self._feed_inputs, self._feed_input_shapes = [], [], []
@@ -158,6 +158,25 @@ class Network(Layer):
         # On its own inputs it has been run: a second run would change the state of its layers twice.
         known = (self.outputs, [mask_of(y) for y in self.outputs], [shape_of(y) for y in self.outputs])
         self._computed[(tensor_key(self.inputs), tensor_key(masks))] = (known, self.inputs, masks)
+
+    @property
+    def _map(self) -> GraphMap:
+        """What lies between inputs and outputs. A subclass may list fewer layers, or in another order."""
+        if self._mapped is None:
+            self._mapped = map_graph(self.inputs, self.outputs)
+        return self._mapped
+
+    @property
+    def _network_nodes(self) -> set[_Key]:
+        return self._map.keys
+
+    @property
+    def _nodes_by_depth(self) -> dict[int, list[Node]]:
+        return self._map.nodes_by_depth
+
+    @property
+    def _layers_by_depth(self) -> dict[int, list[Any]]:
+        return self._map.layers_by_depth
 
     def _check_ends(self) -> None:
         seen: set[int] = set()
@@ -326,7 +345,7 @@ class Network(Layer):
         return self._get_for("updates", inputs)
 
     def _all_layers(self) -> list[Any]:
-        return unique([*self._layers, *self.__dict__.get("_graph_layers", ())])
+        return unique([*self._layers, *(self._map.layers if "_mapped" in self.__dict__ else ())])
 
     def _get_for(self, kind: str, inputs: Any) -> list[Any]:
         where = self._per_input_losses if kind == "losses" else self._per_input_updates

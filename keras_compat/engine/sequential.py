@@ -30,6 +30,7 @@ class Sequential(Model):
         self._is_graph_network = True
         self._base_init(name)
         self._build_input_shape: Any = None
+        self._by_name: dict[str, Any] = {}  # the layers of the graph, once it has been looked at
         for layer in layers or ():
             self.add(layer)
 
@@ -78,12 +79,14 @@ class Sequential(Model):
                 f"[Sequential.add] The added layer must be an instance of class Layer; found: {layer!r}. "
                 "Did you pass a class or a tensor? Write model.add(Dense(10))."
             )
-        chain, before = self._layers, (list(self._layers), self.inputs, self.outputs)
+        chain, before = self._layers, (self.inputs, self.outputs)
+        count = len(chain)
         try:
             self._append(layer)
         except BaseException:
-            chain[:], self.inputs, self.outputs = before
+            del chain[count:]
             self._layers = chain
+            self.inputs, self.outputs = before
             raise
 
     def _append(self, layer: Layer) -> None:
@@ -100,10 +103,12 @@ class Sequential(Model):
             self._layers.append(layer)
         else:
             self._layers.append(layer)
-        if self.inputs:
-            self.build()
-        else:
+        if not self.inputs:
             self._built = False
+        elif self._by_name and self._by_name.setdefault(layer.name, layer) is layer:
+            self._set_ends(self.inputs, self.outputs)  # one more layer at the end: no need to look at all of them
+        else:
+            self.build()
 
     def _add_first(self, layer: Layer) -> None:
         if isinstance(layer, InputLayer):
@@ -204,6 +209,7 @@ class Sequential(Model):
             chain = self._layers
             self._set_graph(self.inputs, self.outputs)
             self._layers = chain  # in the order of adding, also where a layer occurs twice
+            self._by_name = {layer.name: layer for layer in self._map.layers}
         elif not self._layers:
             raise ValueError("[Sequential] expected at least one layer; the model is empty. Call add() first.")
 

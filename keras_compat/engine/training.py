@@ -1,16 +1,15 @@
 """Model: a network that can be trained.
 
 Every batch is one call of a compiled function: loss, metrics, gradients, updates of weights, optimizer and state are
-one graph (see ``_Steps``). What is done per batch beside that call is kept to a few attribute look-ups.
+one graph, see :mod:`~keras_compat.engine.steps`. Here is what users call: arguments are checked and made into arrays.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 import io
 import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,18 @@ from keras_compat.engine.generators import GeneratorEnqueuer as GeneratorEnqueue
 from keras_compat.engine.layer import Layer as Layer
 from keras_compat.engine.layer import is_value, mask_of, shape_of
 from keras_compat.engine.network import Network
+from keras_compat.engine.steps import (
+    Listed,
+    OwnStep,
+    Quick,
+    Report,
+    Steps,
+    TrainLoop,
+    plain_arrays,
+    predict_on_arrays,
+    scalars,
+    test_on_arrays,
+)
 from keras_compat.engine.training_utils import batch_shuffle as batch_shuffle
 from keras_compat.engine.training_utils import check_array_length_consistency as check_array_length_consistency
 from keras_compat.engine.training_utils import check_array_lengths as check_array_lengths
@@ -53,165 +64,9 @@ from keras_compat.utils.generic_utils import slice_arrays as slice_arrays
 from keras_compat.utils.generic_utils import to_list as to_list
 from keras_compat.utils.generic_utils import unknown_arguments, unpack_singleton, warn
 from keras_compat.utils.layer_utils import print_summary
-from keras_compat.utils.progbar import Progbar
 
-
-class _Steps:
-    """The compiled functions of a compiled model, made when first needed.
-
-    All come from one graph and differ in what is substituted: the learning phase, ones for sample weights that are
-    not given, zeros for the state of metrics that starts again.
-    """
-
-    def __init__(self, model: Any, before: _Steps | None = None):
-        self.model = model
-        self.functions: dict[Any, Any] = {}
-        self.listed: dict[bool, _Listed] = {}
-        self._train_updates: list[Any] | None = before._train_updates if before is not None else None
-        self.outputs = [model.total_loss, *model._metric_tensors]
-        self.metric_updates = K.unique_updates(
-            [u for t in model._metric_tensors for u in getattr(t, "_attached_updates", ())]
-        )
-        # Metrics that a plain zero resets can be reset inside the step; others are reset by their method.
-        self.resets_in_step = all(
-            type(m).reset_states is metrics_module.Metric.reset_states for m in model._stateful_metrics
-        )
-
-    def train_updates(self) -> list[Any]:
-        """Updates of a training step: weights and optimizer, then layers' state."""
-        if self._train_updates is None:
-            model = self.model
-            params = model._collected_trainable_weights
-            with np.errstate(all="ignore"):
-                found = optimizers.updates_of(model.optimizer, model.total_loss, params) if params else []
-            self._train_updates = K.as_updates(model.updates) + K.as_updates(found)
-        return self._train_updates
-
-    def get(self, training: bool, weighted: bool, fresh: bool, phase: Any = None, by_list: bool = False) -> Any:
-        """Compiled ``f(*x, *y, *weights) -> [loss, *metrics]``.
-
-        Args:
-            training: update the weights; learning phase 1.
-            weighted: sample weights are among the arguments.
-            fresh: metrics start from zero in this call.
-            phase: learning phase, where it is not that of ``training``.
-            by_list: the call comes from a program, perhaps from a step of its own that goes on to ours.
-        """
-        fresh = fresh and bool(self.metric_updates) and self.resets_in_step
-        phase = training if phase is None else bool(phase)
-        own = self.model._own_steps.get(training)
-        if own is not None and not by_list:
-            return lambda *arrays: self._by_hand(own, training, weighted, arrays)
-        key = (training, weighted, fresh, phase)
-        step = self.functions.get(key)
-        if step is None:
-            model = self.model
-            givens: dict[Any, Any] = dict(K.phase_givens(phase))
-            inputs = [*model._feed_inputs, *model._feed_targets]
-            if weighted:
-                inputs += model._feed_sample_weights
-            else:
-                givens.update({w: O.ones_for(w) for w in model._feed_sample_weights})
-            if fresh:
-                givens.update({v: np.zeros(v.shape, v.dtype) for v, _ in self.metric_updates})
-            updates = [*(self.train_updates() if training else K.as_updates(model.state_updates)), *self.metric_updates]
-            name = ("train" if training else "test") + ("_weighted" if weighted else "") + ("_fresh" if fresh else "")
-            outputs = self.outputs
-            if not training and model._test_loss is not None:
-                outputs = [model._test_loss, *outputs[1:]]
-            step = at.function(inputs, outputs, K.unique_updates(updates), givens=givens, name=name)
-            self.functions[key] = step
-        return step
-
-    def _by_hand(self, own: Callable[[list[Any]], Any], training: bool, weighted: bool, arrays: tuple[Any, ...]) -> Any:
-        """Call a step of the user's as Keras does: one list of inputs, targets, sample weights, learning phase."""
-        model = self.model
-        fed = list(arrays)
-        if not weighted:
-            targets = fed[len(model._feed_inputs) :]
-            fed += [np.ones(y.shape[: w.ndim], K.floatx()) for y, w in zip(targets, model._feed_sample_weights)]
-        if model._uses_dynamic_learning_phase():
-            fed.append(1.0 if training else 0.0)
-        return [np.asarray(value) for value in own(fed)]
-
-    def forget(self, training: bool) -> None:
-        """Have the steps of that kind made anew; training's with updates that the optimizer gives anew."""
-        self.functions = {key: step for key, step in self.functions.items() if key[0] is not training}
-        if training:
-            self._train_updates = None
-
-
-class _Listed:
-    """A step as programs call it: with one list of inputs, targets, sample weights, learning phase.
-
-    Sample weights and the learning phase may be left out. Gives the loss and the metrics, or the outputs.
-    """
-
-    def __init__(self, model: Any, training: bool | None, predict: Any = None):
-        self.model = model
-        self.training = training  # None predicts
-        self.predict = predict
-        self.predict_in_phase: Any = None  # compiled when a learning phase of 1 is first asked for
-
-    def __call__(self, arrays: Sequence[Any]) -> list[Any]:
-        model, training = self.model, self.training
-        counts = [len(model._feed_inputs)]
-        if training is not None:
-            counts += [len(model._feed_targets), len(model._feed_sample_weights)]
-        given, phase = list(arrays), None
-        if given and np.ndim(given[-1]) == 0:
-            phase = given.pop()
-        weighted = training is not None and len(given) == sum(counts)
-        if len(given) not in (sum(counts), sum(counts[:2])):
-            raise ValueError(
-                f"[{model.name}] expected a list of {' + '.join(map(str, counts))} arrays (inputs, targets, sample "
-                f"weights), and the learning phase; got {len(arrays)}. Give one for each."
-            )
-        if training is not None:
-            step = model._require_compiled("train").get(training, weighted, False, phase, by_list=True)
-            return [v[()] for v in step(*given)]
-        if not phase:
-            return list(self.predict(*given))
-        if self.predict_in_phase is None:
-            self.predict_in_phase = K.function([*model._feed_inputs, K.learning_phase()], list(model.outputs))
-        return list(self.predict_in_phase([*given, phase]))
-
-
-def _scalars(values: list[np.ndarray]) -> Any:
-    """Results of a step as the user gets them: the loss, or a list of the loss and the metrics."""
-    return values[0][()] if len(values) == 1 else [v[()] for v in values]
-
-
-class _Fast:
-    """The last call of ``train_on_batch`` or ``test_on_batch``: the same shapes and dtypes need no checks again.
-
-    Called with arrays, gives what the step does, or None where they are of another kind than those before.
-    """
-
-    __slots__ = ("check", "step", "x_dtype", "x_shape", "y_column", "y_dtype", "y_shape")
-
-    def __init__(self, step: Any, x: np.ndarray, y: np.ndarray, y_column: bool, check: Callable[[Any], None] | None):
-        self.step = step
-        self.x_shape, self.x_dtype = x.shape, x.dtype
-        self.y_shape, self.y_dtype = y.shape, y.dtype
-        self.y_column = y_column
-        self.check = check
-
-    def __call__(self, x: Any, y: Any) -> Any:
-        if (
-            type(x) is not np.ndarray
-            or type(y) is not np.ndarray
-            or x.shape != self.x_shape
-            or y.shape != self.y_shape
-            or x.dtype is not self.x_dtype
-            or y.dtype is not self.y_dtype
-        ):
-            return None
-        if self.y_column:
-            y = y[:, None]
-        if self.check is not None:
-            self.check((y,))
-        return _scalars(self.step(x, y))
+# As many kinds of batches are remembered besides the last.
+_REMEMBERED = 15
 
 
 @registry.register
@@ -224,11 +79,11 @@ class Model(Network):
 
     _compile_arguments: dict[str, Any] | None = None
     _predict_function: Any = None
-    _predict_listed: _Listed | None = None
-    _fast_train: _Fast | None = None
-    _fast_test: _Fast | None = None
-    _fast_predict: Any = None
-    _steps: _Steps | None = None
+    _predict_listed: Listed | None = None
+    _steps: Steps | None = None
+    # Batches met before, by what was asked for and their shapes; and the shape of rows that predict_on_batch met.
+    _quick: Mapping[Any, Quick] = {}
+    _quick_predict: Any = None
     # Steps that the user put in the place of ours: {is it training: function of a list of arrays}.
     _own_steps: Mapping[bool, Callable[[list[Any]], Any]] = {}
     stop_training = False
@@ -240,10 +95,10 @@ class Model(Network):
 
     # -- set-up -------------------------------------------------------------------------------------------------------
 
-    def _set_graph(self, inputs: list[Any], outputs: list[Any]) -> None:
-        super()._set_graph(inputs, outputs)
-        self._predict_function = self._fast_predict = None
-        self._steps = self._fast_train = self._fast_test = None
+    def _set_ends(self, inputs: list[Any], outputs: list[Any]) -> None:
+        super()._set_ends(inputs, outputs)
+        self._predict_function = self._quick_predict = self._steps = None
+        self._quick = {}
 
     def compile(
         self,
@@ -304,8 +159,8 @@ class Model(Network):
         self._compile_arguments = {"target_tensors": target_tensors}
         self._is_compiled = True
         self._accuracy_shown = False
-        self._steps = self._fast_train = self._fast_test = None
-        self._own_steps = {}
+        self._steps = None
+        self._quick, self._own_steps = {}, {}
         if self.inputs is not None and self.outputs is not None and self.built:
             self._build_objective()
         else:
@@ -386,7 +241,7 @@ class Model(Network):
         self._collected_trainable_weights = self.trainable_weights
         self._build_metrics()
 
-    def _build_metrics(self, steps: _Steps | None = None) -> None:
+    def _build_metrics(self, steps: Steps | None = None) -> None:
         """What is reported beside the loss, as tensors; ``steps`` is taken over from where only that changes."""
         names = self.output_names
         output_losses = self._output_losses
@@ -436,7 +291,7 @@ class Model(Network):
             self._stateful_metrics.append(metric)
             stateful_names.append(name)
         self.stateful_metric_names = stateful_names
-        self._steps = _Steps(self, steps)
+        self._steps = Steps(self, steps)
 
     def _show_accuracy(self, show: bool) -> None:
         """Report the accuracy, or no longer: Keras 0.x asks for it in each call. The optimizer's state stays."""
@@ -447,7 +302,7 @@ class Model(Network):
             return
         self._accuracy_shown = bool(show)
         self._compile_metrics = [*metrics, "accuracy"] if show else metrics[:-1]
-        self._fast_train = self._fast_test = None
+        self._quick = {}
         if self._steps is not None:
             self._build_metrics(self._steps)
 
@@ -478,7 +333,7 @@ class Model(Network):
             for metric in self._stateful_metrics:
                 metric.reset_states()
 
-    def _require_compiled(self, what: str) -> _Steps:
+    def _require_compiled(self, what: str) -> Steps:
         if not self._is_compiled or self.optimizer is None:
             raise RuntimeError(
                 f"[{what}] You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
@@ -507,7 +362,7 @@ class Model(Network):
 
     @property
     def train_function(self) -> Any:
-        """The training step as a function of a list (see ``_Listed``), or None before it is needed.
+        """The training step as a function of a list (see ``Listed``), or None before it is needed.
 
         Set it to None to have it made anew, or to a function of a list (inputs, targets, sample weights, and the
         learning phase where the model has one) that returns the loss and the metrics. ``compile`` takes it back.
@@ -532,12 +387,12 @@ class Model(Network):
             return self._own_steps[training]
         if self._steps is None or not any(key[0] is training for key in self._steps.functions):
             return None
-        return self._steps.listed.setdefault(training, _Listed(self, training))
+        return self._steps.listed.setdefault(training, Listed(self, training))
 
     def _set_step_function(self, training: bool, function: Any) -> None:
         own = {key: step for key, step in self._own_steps.items() if key is not training}
         self._own_steps = own if function is None else own | {training: function}
-        self._fast_train = self._fast_test = None
+        self._quick = {}
         if self._steps is not None:
             self._steps.forget(training)
 
@@ -547,23 +402,19 @@ class Model(Network):
 
         Set it to None to have it made anew.
         """
-        if isinstance(self._predict_function, functools.partial):
-            return self._predict_function.args[0]
+        if isinstance(self._predict_function, OwnStep):
+            return self._predict_function.own
         if self._predict_function is None:
             return None
         if self._predict_listed is None or self._predict_listed.predict is not self._predict_function:
-            self._predict_listed = _Listed(self, None, self._predict_function)
+            self._predict_listed = Listed(self, None, self._predict_function)
         return self._predict_listed
 
     @predict_function.setter
     def predict_function(self, function: Any) -> None:
         if function is not None:
-            function = functools.partial(self._predict_by_hand, function)
-        self._predict_function, self._fast_predict = function, None
-
-    def _predict_by_hand(self, own: Callable[[list[Any]], Any], *arrays: Any) -> list[Any]:
-        fed = [*arrays, 0.0] if self._uses_dynamic_learning_phase() else list(arrays)
-        return [np.asarray(value) for value in own(fed)]
+            function = OwnStep(function, self, None)
+        self._predict_function, self._quick_predict = function, None
 
     def _uses_dynamic_learning_phase(self) -> bool:
         return self.uses_learning_phase and not isinstance(K.learning_phase(), int)
@@ -700,34 +551,35 @@ class Model(Network):
     ) -> Any:
         """One step of gradient descent on a batch; returns the loss, or ``[loss, *metrics]`` as in
         ``metrics_names``."""
-        self._accuracy_word("train_on_batch", kwargs)
-        fast = self._fast_train
-        if fast is not None and reset_metrics and sample_weight is None and class_weight is None:
-            values = fast(x, y)
-            if values is not None:
-                return values
+        if kwargs or self._accuracy_shown:
+            self._accuracy_word("train_on_batch", kwargs)
         return self._on_batch(True, x, y, sample_weight, class_weight, reset_metrics)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, reset_metrics: bool = True, **kwargs: Any
     ) -> Any:
         """Loss and metrics of a batch, without learning; returned as by ``train_on_batch``."""
-        self._accuracy_word("test_on_batch", kwargs)
-        fast = self._fast_test
-        if fast is not None and reset_metrics and sample_weight is None:
-            values = fast(x, y)
-            if values is not None:
-                return values
+        if kwargs or self._accuracy_shown:
+            self._accuracy_word("test_on_batch", kwargs)
         return self._on_batch(False, x, y, sample_weight, None, reset_metrics)
 
     def _accuracy_word(self, method: str, kwargs: dict[str, Any]) -> None:
-        if kwargs or self._accuracy_shown:
-            self._show_accuracy(kwargs.pop("accuracy", False))
-            self._refuse_unknown(method, kwargs)
+        self._show_accuracy(kwargs.pop("accuracy", False))
+        self._refuse_unknown(method, kwargs)
 
     def _on_batch(
         self, training: bool, x: Any, y: Any, sample_weight: Any, class_weight: Any, reset_metrics: bool
     ) -> Any:
+        key = arrays = None
+        if sample_weight is None and class_weight is None and self._steps is not None:
+            came = plain_arrays(x, len(self._feed_inputs)), plain_arrays(y, len(self._feed_targets))
+            if came[0] is not None and came[1] is not None:
+                arrays = came[0] + came[1]
+                key = (training, reset_metrics, *[a.shape for a in arrays])
+                if key in self._quick:
+                    values = self._quick[key](arrays)
+                    if values is not None:
+                        return values
         what = "train_on_batch" if training else "test_on_batch"
         xs, ys, weights = self._standardize(x, y, sample_weight, class_weight, what)
         if xs and len(xs[0]) == 0:
@@ -739,37 +591,35 @@ class Model(Network):
         if reset_metrics and not steps.resets_in_step:
             self.reset_metrics()
         values = step(*xs, *ys, *(weights or ()))
-        if (
-            reset_metrics
-            and weights is None
-            and steps.resets_in_step
-            and len(xs) == len(ys) == 1
-            and type(x) is np.ndarray
-            and type(y) is np.ndarray
-            and x.shape == xs[0].shape
-            and x.dtype is xs[0].dtype
-        ):
-            sparse = O.is_loss(self._feed_loss_fns[0], "sparse_categorical_crossentropy")
-            fast = _Fast(step, x, y, y.ndim < ys[0].ndim, self._check_targets if sparse else None)
-            if training:
-                self._fast_train = fast
-            else:
-                self._fast_test = fast
-        return _scalars(values)
+        if arrays and weights is None and (steps.resets_in_step or not reset_metrics) and isinstance(step, at.Function):
+            self._remember(key, step, arrays, [*xs, *ys])
+        return scalars(values)
+
+    def _remember(self, key: Any, step: at.Function, arrays: list[np.ndarray], taken: list[np.ndarray]) -> None:
+        """Let the next batches like this one take the short way, if the step took the arrays as they are."""
+        columns = [a.ndim < b.ndim for a, b in zip(arrays, taken)]
+        shapes = [(*a.shape, 1) if column else a.shape for a, column in zip(arrays, columns)]
+        if [(b.shape, b.dtype) for b in taken] != [(shape, a.dtype) for a, shape in zip(arrays, shapes)]:
+            return
+        n = len(self._feed_inputs)
+        sparse = any(O.is_loss(fn, "sparse_categorical_crossentropy") for fn in self._feed_loss_fns)
+        quick = Quick(step, arrays, columns, (lambda fed: self._check_targets(fed[n:])) if sparse else None)
+        kept = list(self._quick.items())[-_REMEMBERED:]
+        self._quick = {**dict(kept), key: quick}
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch: an array, or a list of arrays."""
-        step = self._fast_predict
-        if step is not None and type(x) is np.ndarray and x.ndim == step[1] and x.shape[1:] == step[2]:
-            values = step[0](x)
+        quick = self._quick_predict
+        if quick is not None and type(x) is np.ndarray and x.shape[1:] == quick[1] and x.dtype is quick[2] and x.ndim:
+            values = quick[0](x)
             return values[0] if len(values) == 1 else values
         self._build_for(x, "predict")
         self._require_built("predict_on_batch")
         xs = self._standardize_inputs(x)
         D.check_lengths(xs, ())
         step = self._predictor()
-        if len(xs) == 1 and xs[0] is x and shape_of(self._feed_inputs[0])[0] is None and x.dtype.kind == "f":
-            self._fast_predict = (step, x.ndim, x.shape[1:])
+        if len(xs) == 1 and xs[0] is x and shape_of(self._feed_inputs[0])[0] is None:
+            self._quick_predict = (step, x.shape[1:], x.dtype)
         return unpack_singleton(step(*xs))
 
     # -- many batches -------------------------------------------------------------------------------------------------
@@ -874,7 +724,8 @@ class Model(Network):
                 "[fit] If fitting from tensors inside the model, `steps_per_epoch` must be given; got None. "
                 "Write fit(steps_per_epoch=100)."
             )
-        loop = _TrainLoop(self, xs, ys, weights, batch_size, shuffle, steps_per_epoch)
+        arrays = [*xs, *ys, *(weights or ())]
+        loop = TrainLoop(self, arrays, weights is not None, batch_size, shuffle, steps_per_epoch)
         return self._fit_loop(
             loop, validation, batch_size, epochs, verbose, listed, initial_epoch, validation_steps, validation_freq
         )
@@ -1015,7 +866,7 @@ class Model(Network):
 
     def _fit_loop(
         self,
-        loop: _TrainLoop | G.GeneratorLoop,
+        loop: TrainLoop | G.GeneratorLoop,
         validation: Any,
         batch_size: int,
         epochs: int,
@@ -1028,11 +879,15 @@ class Model(Network):
         names = self.metrics_names
         stateful = self.stateful_metric_names
         history = cbks.History()
-        listed: list[Any] = [cbks.BaseLogger(stateful_metrics=stateful)]
-        if verbose:
-            mode = "steps" if loop.steps is not None else "samples"
-            listed.append(cbks.ProgbarLogger(mode, stateful_metrics=stateful))
-        hooks = cbks.CallbackList([*listed, *callbacks, history])
+        count = "steps" if loop.steps is not None else "samples"
+        logger = cbks.BaseLogger(stateful_metrics=stateful)
+        bar = cbks.ProgbarLogger(count, stateful_metrics=stateful) if verbose else None
+        ours = [logger] if bar is None else [logger, bar]
+        hooks = cbks.CallbackList([*ours, *callbacks, history])
+        draw = bar.draw if bar is not None and verbose == 1 else None
+        report = Report(hooks, "train", names, stateful, draw, count, quiet=ours)
+        for callback in ours:
+            callback.report = report
         self.history = history
         hooks.set_model(self._callback_model())
         hooks.set_params(
@@ -1055,13 +910,15 @@ class Model(Network):
             self.reset_metrics()
             logs = cbks.LogValues()
             hooks.on_epoch_begin(epoch)
-            loop.run_epoch(hooks, names)
+            report.start()
+            loop.run_epoch(report)
             if validation is not None and should_run_validation(validation_freq, epoch):
                 if isinstance(validation, G.Source):
                     values = G.test_on(self, validation, hooks)
                 else:
                     xv, yv, wv = validation
-                    values = self._test_loop(xv, yv, wv, batch_size, hooks, 0, validation_steps)
+                    arrays = [*xv, *yv, *(wv or ())]
+                    values = test_on_arrays(self, arrays, wv is not None, batch_size, hooks, 0, validation_steps)
                 logs.update({f"val_{name}": value for name, value in zip(names, values)})
             hooks.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -1095,57 +952,19 @@ class Model(Network):
         _check_batch_size(batch_size, "evaluate", steps, "steps")
         xs, ys, weights = self._standardize(x, y, sample_weight, None, "evaluate")
         hooks = self._hooks_for(callbacks, "evaluate")
-        return unpack_singleton(self._test_loop(xs, ys, weights, batch_size or 32, hooks, verbose, steps))
+        arrays = [*xs, *ys, *(weights or ())]
+        weighted = weights is not None
+        return unpack_singleton(test_on_arrays(self, arrays, weighted, batch_size or 32, hooks, verbose, steps))
 
     def _hooks_for(self, callbacks: Any, what: str) -> Any:
         if isinstance(callbacks, cbks.CallbackList):
             return callbacks
+        if callbacks is None:
+            return _NOBODY
         hooks = cbks.CallbackList(_callback_list(callbacks, what))
         hooks.set_model(self._callback_model())
         hooks.set_params({"metrics": self.metrics_names, "verbose": 0})
         return hooks
-
-    def _test_loop(
-        self,
-        xs: list[np.ndarray],
-        ys: list[np.ndarray],
-        weights: list[np.ndarray] | None,
-        batch_size: int,
-        hooks: Any,
-        verbose: int,
-        steps: int | None,
-    ) -> list[float]:
-        names = self.metrics_names
-        arrays = [*xs, *ys, *(weights or ())]
-        n = D.n_samples(arrays)
-        if n == 0:
-            raise ValueError("[evaluate] expected at least one sample; got none. Is x empty?")
-        if steps is None and n is None:
-            raise ValueError("[evaluate] expected `steps` for a model fed by tensors; got None. Write steps=10.")
-        step = self._require_compiled("evaluate").get(False, weights is not None, False)
-        self.reset_metrics()
-        begin, end = hooks.listeners("on_test_batch_begin"), hooks.listeners("on_test_batch_end")
-        hooks.on_test_begin()
-        gather = D.Gatherer(arrays)
-        bar = Progbar(steps if steps is not None else n) if verbose == 1 else None
-        totals = [0.0] * len(names)
-        running = [name in self.stateful_metric_names for name in names]
-        seen = 0
-        for i, (start, stop) in enumerate(_batches(n, batch_size, steps)):
-            size = stop - start
-            for hook in begin:
-                hook(i, {"batch": i, "size": size})
-            values = step(*gather.slice(start, stop)) if steps is None else step(*arrays)
-            numbers = [v.item() for v in values]
-            for k, value in enumerate(numbers):
-                totals[k] = value if running[k] else totals[k] + value * size
-            seen += size
-            for hook in end:
-                hook(i, {"batch": i, "size": size, **dict(zip(names, numbers))})
-            if bar is not None:
-                bar.update(seen)
-        hooks.on_test_end()
-        return [value if is_running else value / max(seen, 1) for value, is_running in zip(totals, running)]
 
     def predict(
         self,
@@ -1161,6 +980,10 @@ class Model(Network):
     ) -> Any:
         """Outputs for all samples, computed in batches: an array, or a list of arrays. x may be a generator."""
         self._refuse_unknown("predict", kwargs)
+        if self._quick_predict is not None and type(x) is np.ndarray and x.ndim and callbacks is None and not verbose:
+            most = 32 if batch_size is None else batch_size if type(batch_size) is int else 0
+            if 0 < len(x) <= most and steps is None:
+                return self.predict_on_batch(x)
         if G.is_batches(x):
             return self.predict_generator(x, steps=steps, callbacks=callbacks, verbose=verbose)
         _check_batch_size(batch_size, "predict", steps, "steps")
@@ -1174,38 +997,13 @@ class Model(Network):
             raise ValueError("[predict] expected `steps` for a model fed by tensors; got None. Write steps=1.")
         if n == 0:
             raise ValueError(f"[predict] expected at least one sample; got shapes {[a.shape for a in xs]}. Is x empty?")
-        if n is not None and self.stateful_graph and n > batch_size and n % batch_size:
+        if n is not None and n > batch_size and n % batch_size and self.stateful_graph:
             raise ValueError(
                 "[predict] In a stateful network, you should only pass inputs with a number of samples that can be "
                 f"divided by the batch size. Found: {n} samples with batch size {batch_size}."
             )
-        step = self._predictor()
         hooks = self._hooks_for(callbacks, "predict")
-        begin, end = hooks.listeners("on_predict_batch_begin"), hooks.listeners("on_predict_batch_end")
-        hooks.on_predict_begin()
-        bar = Progbar(steps if steps is not None else n) if verbose == 1 else None
-        gather = D.Gatherer(xs)
-        results: list[Any] = []
-        parts: list[list[np.ndarray]] = []
-        for i, (start, stop) in enumerate(_batches(n, batch_size, steps)):
-            for hook in begin:
-                hook(i, {"batch": i, "size": stop - start})
-            values = step(*gather.slice(start, stop)) if steps is None else step(*xs)
-            if steps is not None or stop - start == n:
-                parts.append(values)
-            else:
-                if not results:
-                    results = [np.empty((n, *v.shape[1:]), v.dtype) for v in values]
-                for out, v in zip(results, values):
-                    out[start:stop] = v
-            for hook in end:
-                hook(i, {"batch": i, "size": stop - start, "outputs": values})
-            if bar is not None:
-                bar.update(stop if steps is None else i + 1)
-        hooks.on_predict_end()
-        if parts:
-            results = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
-        return results[0] if len(results) == 1 else list(results)
+        return unpack_singleton(predict_on_arrays(self._predictor(), xs, batch_size, hooks, verbose, steps))
 
     # -- description and files ----------------------------------------------------------------------------------------
 
@@ -1277,75 +1075,6 @@ def _holds_tensors(data: Any) -> bool:
     return any(isinstance(part, at.Tensor) and not is_value(part) for part in parts)
 
 
-class _TrainLoop:
-    """The inner loop of fit: gathers batches, calls the compiled step, tells callbacks that listen."""
-
-    def __init__(
-        self,
-        model: Any,
-        xs: list[np.ndarray],
-        ys: list[np.ndarray],
-        weights: list[np.ndarray] | None,
-        batch_size: int,
-        shuffle: Any,
-        steps: int | None,
-    ):
-        self.model = model
-        self.arrays = [*xs, *ys, *(weights or ())]
-        self.gather = D.Gatherer(self.arrays)
-        self.n = D.n_samples(self.arrays) if steps is None else None
-        self.batch_size = batch_size
-        self.shuffle = shuffle if steps is None else False
-        self.steps = steps
-        self.step = model._require_compiled("fit").get(True, weights is not None, False)
-        if shuffle not in (True, False, "batch", None):
-            raise ValueError(f"[fit] shuffle must be True, False or 'batch'; got {shuffle!r}.")
-
-    def run_epoch(self, hooks: Any, names: list[str]) -> None:
-        """All batches of one epoch."""
-        step = self.step
-        begin, end = hooks.listeners("on_train_batch_begin"), hooks.listeners("on_train_batch_end")
-        order = self._order()
-        model = self.model
-        for i, (start, stop) in enumerate(_batches(self.n, self.batch_size, self.steps)):
-            size = stop - start
-            if begin:
-                logs = {"batch": i, "size": size}
-                for hook in begin:
-                    hook(i, logs)
-            if self.steps is not None:
-                values = step(*self.arrays)
-            elif order is None:
-                values = step(*self.gather.slice(start, stop))
-            else:
-                values = step(*self.gather.rows(order[start:stop]))
-            logs = cbks.LogValues(batch=i, size=size)
-            for name, value in zip(names, values):
-                logs[name] = value.item()
-            for hook in end:
-                hook(i, logs)
-            if model.stop_training:
-                break
-
-    def _order(self) -> np.ndarray | None:
-        """The order of samples; drawn from NumPy's global generator, as Keras does."""
-        if not self.shuffle or self.n is None:
-            return None
-        order = np.arange(self.n)
-        if self.shuffle == "batch":
-            return batch_shuffle(order, self.batch_size)
-        np.random.shuffle(order)
-        return order
-
-
-def _batches(n: int | None, batch_size: int, steps: int | None) -> Iterable[tuple[int, int]]:
-    """Ranges of samples; with ``steps``, as many steps of weight one."""
-    if steps is not None:
-        return [(i, i + 1) for i in range(steps)]
-    assert n is not None
-    return make_batches(n, batch_size)
-
-
 def _check_whole(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"[fit] {name} must be a whole number; got {value!r}. Write {name}=10.")
@@ -1379,6 +1108,9 @@ def _check_batch_size(batch_size: Any, what: str, steps: Any = None, steps_name:
             f"[{what}] batch_size must be a whole number of at least 1; got {batch_size!r}. Is x or y in its place?"
         )
 
+
+# Callbacks where there are none.
+_NOBODY = cbks.CallbackList()
 
 # Keras 1's name for a network of layers.
 Container = Model

@@ -186,3 +186,47 @@ def test_resize_errors():
         at.resize(x, factor=0)
     with pytest.raises(ShapeError, match="elements to read"):
         at.resize(np.zeros((1, 0, 2)), size=3)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("size", "strides", "padding"),
+    [((2, 2), (2, 2), "valid"), ((3, 3), (2, 2), ((1, 1), (0, 2))), ((3, 2), (3, 2), "same"), ((1, 3), (2, 5), "valid")],
+)
+def test_threads_and_places(size, strides, padding, threads):
+    """Arrays large enough for several parts: windows that touch, overlap, hang over the border, and leave gaps."""
+    x = normal(3, 25, 26, 33, dtype="float32")
+    given = loops.how(size, strides, padding)
+    t, seed = at.placeholder(x.shape), None
+    with at.config.use(threads=threads):
+        for op, forward, backward in [
+            (at.max_pool, loops.maxima, loops.max_input),
+            (at.average_pool, loops.averages, loops.average_input),
+        ]:
+            t.requires_grad = True
+            out = op(t, size, strides, padding)
+            g = normal(*out.shape, dtype="float32")
+            seed = at.placeholder(out.shape)
+            alone = at.function([t], out)
+            step = at.function([t, seed], [out, at.gradients(out, [t], [seed])[0]])
+            np.testing.assert_allclose(alone(x), forward(x, **given), rtol=1e-6, atol=1e-6)
+            for _ in range(2):
+                y, gx = step(x, g)
+                np.testing.assert_array_equal(y, alone(x))
+                np.testing.assert_allclose(gx, backward(g, x, **given), rtol=1e-5, atol=1e-5)
+
+
+def test_windows_of_more_than_a_byte_counts():
+    x = normal(2, 40, 20, 2)
+    a = at.Tensor(x, requires_grad=True)
+    out = at.max_pool(a, (20, 20))
+    (g,) = at.gradients(out, [a], [at.Tensor(np.full(out.shape, 2.0))])
+    want = np.where(x.reshape(2, 2, 400, 2) == x.reshape(2, 2, 400, 2).max(2, keepdims=True), 2.0, 0.0)
+    np.testing.assert_array_equal(g.numpy(), want.reshape(x.shape))
+
+
+def test_places_are_not_kept_without_a_gradient():
+    t = at.placeholder((2, 8, 8, 3))
+    alone = at.function([t], at.max_pool(t, 2))
+    alone(normal(2, 8, 8, 3, dtype="float32"))
+    assert alone._last.allocated == 2 * 4 * 4 * 3 * 4

@@ -15,7 +15,6 @@ import pytest
 from keras_compat import backend as K
 from keras_compat import callbacks
 from keras_compat.dialect.level import api_level
-from keras_compat.engine import data as D
 from keras_compat.engine.training import batch_shuffle
 from keras_compat.layers import Activation, Dense, Dropout, Input, Lambda, SimpleRNN
 from keras_compat.models import Model, Sequential
@@ -459,15 +458,6 @@ def test_unknown_names() -> None:
         model.compile("sdg", "mse")
     with pytest.raises(ValueError, match="acuracy"):
         model.compile("sgd", "mse", metrics=["acuracy"])
-
-
-def test_gatherer_reuses_its_buffers() -> None:
-    gather = D.Gatherer([X, Y])
-    first = gather.rows(np.array([3, 1, 2]))
-    np.testing.assert_array_equal(first[0], X[[3, 1, 2]])
-    second = gather.rows(np.array([0, 0, 21]))
-    assert second[0] is first[0]
-    np.testing.assert_array_equal(second[1], Y[[0, 0, 21]])
 
 
 def test_a_batch_goes_straight_to_the_compiled_step(monkeypatch: pytest.MonkeyPatch) -> None:

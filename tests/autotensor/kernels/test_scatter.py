@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import autotensor as at
 from autotensor import config
 from autotensor.kernels.scatter import scatter_add_rows
 
@@ -46,3 +47,33 @@ def test_an_index_out_of_range_writes_nothing(bad):
     with pytest.raises(IndexError, match=rf"\[scatter_add\] indices must be in -3..2; got {bad}"):
         scatter_add_rows(out, np.array([0, bad]), np.ones((2, 2)))
     assert out.sum() == 0
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_threads_change_no_sum(threads, dtype):
+    """Rows many enough for several parts: the order of each sum is that of the indices, whatever the threads."""
+    rng = np.random.default_rng(1)
+    index = rng.integers(-900, 900, (60, 50))
+    index[:, :20] = 3
+    rows = rng.standard_normal((60, 50, 40)).astype(dtype)
+    table = rng.standard_normal((900, 40)).astype(dtype)
+    want = np.zeros_like(table)
+    for i, row in zip(index.ravel(), rows.reshape(-1, 40)):
+        want[i] += row
+    x, g, i = at.placeholder(table.shape, dtype), at.placeholder(rows.shape, dtype), at.placeholder(index.shape, "int64")
+    taken = at.take(x, i, 0)
+    with config.use(threads=threads):
+        step = at.function([x, i, g], [taken, at.gradients(taken, [x], [g])[0]])
+        for _ in range(2):  # the second run finds the buffers of the first
+            read, added = step(table, index, rows)
+            np.testing.assert_array_equal(read, table[index])
+            np.testing.assert_array_equal(added, want)
+        a = at.Tensor(table, requires_grad=True)
+        out = at.take(a, index, 0)
+        np.testing.assert_array_equal(out.numpy(), table[index])
+        np.testing.assert_array_equal(at.gradients(out, [a], [at.Tensor(rows)])[0].numpy(), want)
+        with pytest.raises(IndexError, match=r"\[take\] indices must be in -900..899; got 900"):
+            step(table, np.where(index == 3, 900, index), rows)
+        with pytest.raises(IndexError, match=r"\[take\] indices must be in -900..899; got -901"):
+            at.take(a, np.full((99, 99), -901), 0)

@@ -79,8 +79,8 @@ def _place(g, x, key):
     return _add(np.zeros_like(x), g, key)
 
 
-def _take_back(g, x, index, axis):
-    out = np.zeros_like(x)
+def _take_back(g, index, like=None, *, axis, shape):
+    out = np.zeros(like.shape if shape is None else shape, g.dtype)
     moved = np.moveaxis(g, list(range(axis, axis + index.ndim)), list(range(index.ndim)))
     for where in np.ndindex(*index.shape):
         np.moveaxis(out, axis, 0)[index[where]] += moved[where]
@@ -256,14 +256,24 @@ SAMPLES = {
         Sample(array(2, 3), np.array(1), oracle=np.take, axis=1, name="scalar_index", skip=_FIXED),
     ],
     "take_adjoint": [
-        Sample(array(4, 2, seed=1), array(3, 2), _ROWS, oracle=_take_back, wrt=[0], axis=0, name="rows", skip=_FIXED),
+        Sample(array(4, 2, seed=1), _ROWS, oracle=_take_back, axis=0, shape=(3, 2), name="rows", skip=_FIXED),
         Sample(
-            array(2, 2, 2, 4, seed=1),
-            array(2, 3, 4),
-            np.array([[0, 2], [-1, 0]]),
+            array(4, 2, seed=1),
+            _ROWS,
+            array(3, 2),
             oracle=_take_back,
             wrt=[0],
+            axis=0,
+            shape=None,
+            name="like",
+            skip=_FIXED,
+        ),
+        Sample(
+            array(2, 2, 2, 4, seed=1),
+            np.array([[0, 2], [-1, 0]]),
+            oracle=_take_back,
             axis=1,
+            shape=(2, 3, 4),
             name="matrix",
             skip=_FIXED,
         ),

@@ -50,10 +50,44 @@ def max_input(g, x, **how):
     return out
 
 
-def max_pick(u, x, **how):
-    need(u.shape == x.shape)
-    out = np.zeros(windows_of(x, **how)[0], u.dtype)
-    for here, there in places(x, how):
+def max_numbers(x, **how):
+    """Maxima, and the number of each in its window, counted row by row with what lies in the border."""
+    shape, _ = windows_of(x, **how)
+    starts = {}
+    for o, _, p in meetings(x.shape[1:-1], how["size"], how["strides"], how["padding"], (1,) * len(how["size"])):
+        starts.setdefault(o, []).append((_, p))
+    numbers = np.zeros(shape, np.uint8)
+    for (i, *o, c), (_, *p, _) in places(x, how):
+        inside = next(k for k, q in starts[tuple(o)] if tuple(q) == tuple(p))
+        numbers[(i, *o, c)] = np.ravel_multi_index(inside, how["size"])
+    return maxima(x, **how), numbers
+
+
+def by_numbers(numbers, space, how):
+    """(index of a result, index in x) for every window and channel, by numbers in windows."""
+    found = {}
+    for o, k, p in meetings(space, how["size"], how["strides"], how["padding"], (1,) * len(how["size"])):
+        found[tuple(o), int(np.ravel_multi_index(k, how["size"]))] = tuple(p)
+    for here in np.ndindex(numbers.shape):
+        i, *o, c = here
+        need((tuple(o), int(numbers[here])) in found)
+        yield here, (i, *found[tuple(o), int(numbers[here])], c)
+
+
+def put(g, numbers, like=None, space=None, **how):
+    space = like.shape[1:-1] if space is None else space
+    need(g.ndim > 1 and len(g.shape) == len(space) + 2)
+    full = np.zeros((g.shape[0], *space, g.shape[-1]), g.dtype)
+    need(g.shape == numbers.shape == windows_of(full, **how)[0])
+    for here, there in by_numbers(numbers, space, how):
+        full[there] += g[here]
+    return full
+
+
+def picked(u, numbers, **how):
+    need(numbers.shape == windows_of(u, **how)[0])
+    out = np.zeros(numbers.shape, u.dtype)
+    for here, there in by_numbers(numbers, u.shape[1:-1], how):
         out[here] = u[there]
     return out
 
@@ -103,9 +137,17 @@ def ties() -> np.ndarray:
     return x
 
 
+def numbered(x: np.ndarray, given: dict[str, Any]) -> np.ndarray:
+    return max_numbers(x, **given)[1]
+
+
+NUMBERS_LINE = numbered(array(2, 7, 3, seed=1), LINE)
+NUMBERS_SAME = numbered(array(2, 4, 5, 3, seed=1), SAME)
+NUMBERS_TIES = numbered(ties(), how((2, 2), (2, 2)))
+
 SAMPLES: dict[str, list[Sample]] = {
     "max_pool": [
-        *pools(maxima),
+        *pools(max_numbers),
         Sample(
             array(2, 3, 4, 5),
             call=lambda x, **_: at.max_pool(x, 2, 1, "same", "channels_first"),
@@ -114,14 +156,19 @@ SAMPLES: dict[str, list[Sample]] = {
         ),
     ],
     "max_pool_input": [
-        Sample(array(2, 4, 3), array(2, 7, 3, seed=1), oracle=max_input, name="line", wrt=(0,), **LINE),
-        Sample(array(2, 4, 3, 3), array(2, 4, 5, 3, seed=1), oracle=max_input, name="same", wrt=(0,), **SAME),
-        Sample(array(1, 2, 2, 1), ties(), oracle=max_input, name="ties", wrt=(0,), **how((2, 2), (2, 2))),
+        Sample(array(2, 4, 3), NUMBERS_LINE, oracle=put, name="line", space=(7,), **LINE),
+        Sample(array(2, 4, 3, 3), NUMBERS_SAME, oracle=put, name="same", space=(4, 5), **SAME),
+        Sample(
+            array(2, 4, 3, 3), NUMBERS_SAME, array(2, 4, 5, 3, seed=1), oracle=put, name="like", wrt=(0,), space=None,
+            **SAME,
+        ),
+        Sample(array(1, 2, 2, 1), NUMBERS_TIES, oracle=put, name="ties", space=(4, 4), **how((2, 2), (2, 2))),
+        Sample(array(1, 2, 2, 1), NUMBERS_TIES, oracle=put, name="rest", space=(5, 5), **how((2, 2), (2, 2))),
     ],
     "max_pool_pick": [
-        Sample(array(2, 7, 3), array(2, 7, 3, seed=1), oracle=max_pick, name="line", wrt=(0,), **LINE),
-        Sample(array(2, 4, 5, 3), array(2, 4, 5, 3, seed=1), oracle=max_pick, name="same", wrt=(0,), **SAME),
-        Sample(array(1, 4, 4, 1), ties(), oracle=max_pick, name="ties", wrt=(0,), **how((2, 2), (2, 2))),
+        Sample(array(2, 7, 3), NUMBERS_LINE, oracle=picked, name="line", **LINE),
+        Sample(array(2, 4, 5, 3), NUMBERS_SAME, oracle=picked, name="same", **SAME),
+        Sample(array(1, 4, 4, 1), NUMBERS_TIES, oracle=picked, name="ties", **how((2, 2), (2, 2))),
     ],
     "average_pool": pools(averages),
     "average_pool_input": [
