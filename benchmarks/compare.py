@@ -21,10 +21,11 @@ import statistics
 import sys
 from dataclasses import asdict, dataclass, field
 
+from benchmarks.costs import Machine, floor
 from benchmarks.machine import measured
 from benchmarks.runner import Failed, Runner, interleave
 from benchmarks.worker import EPOCHS, KERAS, LIBRARIES, MODES
-from benchmarks.workloads import WORKLOADS, Machine, floor
+from benchmarks.workloads import WORKLOADS
 
 # How long a round of one library is, unless --steps says how many runs it has.
 ROUND = 0.2

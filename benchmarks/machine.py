@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from benchmarks.workloads import Machine
+from benchmarks.costs import Machine
 
 
 def _best(run, times: int) -> float:

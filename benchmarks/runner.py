@@ -38,7 +38,12 @@ def _status(field: str) -> int:
     return int(lines[0].split()[1]) * 1024 if lines else 0
 
 
-def _forget_peak() -> None:
+def resident_memory() -> int:
+    """Bytes that are resident now."""
+    return _status("VmRSS")
+
+
+def reset_peak_memory() -> None:
     """Let the kernel count the peak of resident memory anew; without that it counts from the start of the process."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
@@ -60,21 +65,20 @@ def timed(run: Run) -> float:
 
 
 def warm(run: Run) -> float:
-    """Run until it is as fast as it gets, for about half a second; seconds of one run."""
-    for _ in range(3):
-        run()
-    single = min(timed(run) for _ in range(3))
-    for _ in range(min(30, int(0.5 / single))):
-        run()
-    return statistics.median([timed(run) for _ in range(3)])
+    """Run until it is as fast as it gets: twice, and on for half a second or 40 runs; seconds of one run."""
+    run()
+    seconds = [timed(run)]
+    while sum(seconds) < 0.5 and len(seconds) < 40:
+        seconds.append(timed(run))
+    return statistics.median(seconds[-3:])
 
 
 def serve(prepare: Callable[..., Run]) -> None:
     """Answer commands until the input ends. ``prepare`` makes of some words what is timed; it may raise anything."""
     warnings.simplefilter("ignore")
     gc.collect()
-    _forget_peak()
-    before = _status("VmRSS")
+    reset_peak_memory()
+    before = resident_memory()
     run: Run | None = None
     for line in sys.stdin:
         command, *words = line.split()
@@ -147,12 +151,17 @@ class Runner:
         self._errors.close()
 
 
-def interleave(runners: list[Runner], rounds: int, seconds: float, runs: int | None = None) -> list[Runner]:
+def interleave(
+    runners: list[Runner], rounds: int, seconds: float, runs: int | None = None, limit: float = 30.0
+) -> list[Runner]:
     """Time the runners by turns; gives those that lasted.
 
-    rounds: how often each has its turn, ``seconds`` long, or ``runs`` runs.
+    rounds: how often each has its turn, ``seconds`` long, or ``runs`` runs. After ``limit`` seconds, no further round.
     """
-    for _ in range(rounds):
+    end = time.perf_counter() + limit
+    for number in range(rounds):
+        if number >= 3 and time.perf_counter() > end:
+            break
         for runner in list(runners):
             try:
                 runner.round(runs or max(1, min(2000, round(seconds / max(runner.single, 1e-7)))))

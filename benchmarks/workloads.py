@@ -1,16 +1,16 @@
 """What is compared: twelve networks of the old documents, each written down once.
 
 A :class:`Workload` is a list of layers in Keras's words, a batch size, a loss and an optimizer. ``with_keras`` makes a
-model of it as a user would, with any Keras; ``with_torch`` and ``with_jax`` write the same network by hand. Costs
-(:func:`cost`, :func:`floor`) are computed from the same list, so that no figure is typed in.
+model of it as a user would, with any Keras; ``with_torch`` and ``with_jax`` write the same network by hand. What a
+step costs (``costs``) is computed from the same list.
 
 The sizes are those of the guide "Getting started with the Keras Sequential model" and of Keras's example folder
 (``mnist_mlp``, ``mnist_cnn``, ``cifar10_cnn``, ``lstm_text_generation``). Where they leave something open:
 
 - Sequences of the Embedding + LSTM network are 80 words long (``imdb_lstm``), words are 1,024 (the guide).
 - The text of ``lstm_text_generation`` has 57 different characters.
-- Recurrent layers use tanh and sigmoid, GRUs the form with ``reset_after=True``: the only one
-  that PyTorch and cuDNN have. The document of Keras 1 has ``TimeDistributedDense`` where Keras 2 and 3 have ``Dense``.
+- Recurrent layers use tanh and sigmoid, GRUs the form with ``reset_after=True``: the only one that
+  PyTorch and cuDNN have. The document of Keras 1 has ``TimeDistributedDense`` where Keras 2 and 3 have ``Dense``.
 - ``decay=1e-6`` of the SGD is left out: Keras 3 does not have it. Adadelta learns with 1.0, as in the old releases.
 - Images are channels-last, the default of every Keras since 2.0.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -350,55 +350,3 @@ def weights(layer: Layer, shape: Shape) -> int:
     if layer.kind == "Embedding":
         return layer.input_dim * layer.output_dim
     return 0
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the machine does at best: floating point operations and bytes a second, and bytes that stay near."""
-
-    flops: float = 210e9
-    bandwidth: float = 35e9
-    near: int = field(default=2 << 20)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one training step: floating point operations done directly, and bytes that have to leave the near cache."""
-
-    flops: int
-    bytes: int
-    weights: int
-
-
-_SLOTS = {"SGD": 1, "RMSprop": 1, "Adadelta": 2}
-
-
-def cost(workload: Workload, near: int = Machine.near) -> Cost:
-    """What a training step can not do without, if every product is done directly.
-
-    Operations: a multiply-add counts two; a layer computes its result, the gradient by its weights and, unless its
-    input is data, the gradient by its input. Bytes: a result that is too large to stay near is written and read
-    forward, so is its gradient backward, and backward reads it again; weights are read forward and backward, and the
-    update reads and writes them and the optimizer's state. Layers that merely shape, drop or pool are taken to be part
-    of their neighbours: this is a floor.
-    """
-    operations = moved = count = 0
-    for layer, shape, data_comes_in in walk(workload):
-        by_input, by_state = multiplications(layer, shape)
-        operations += 2 * workload.batch * (by_input * (2 if data_comes_in else 3) + by_state * 3)
-        numbers = weights(layer, shape)
-        count += numbers
-        result = 4 * workload.batch * math.prod(out_shape(layer, shape))
-        if numbers and result > near:
-            moved += 5 * result
-        if 4 * numbers > near:
-            looked_up = workload.batch * shape[0] * (layer.output_dim or numbers)
-            touched = min(numbers, looked_up)
-            moved += 4 * (2 * touched + (2 + 2 * _SLOTS[workload.optimizer]) * numbers)
-    return Cost(operations, moved, count)
-
-
-def floor(workload: Workload, machine: Machine = Machine()) -> float:
-    """Seconds that a training step takes at least, if every product is done directly."""
-    needed = cost(workload, machine.near)
-    return needed.flops / machine.flops + needed.bytes / machine.bandwidth

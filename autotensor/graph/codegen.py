@@ -1,5 +1,9 @@
 """Source of fused kernels: loops over a group's domain, written for Numba and readable by people.
 
+A generated file has a ``kernel`` of arrays, sizes and a range ``first`` to ``last`` of its outermost loop; ``entry`` makes
+a task of it (see `kernels.tasks`). Each of its parts has a range of its own, and adds up in memory of its own what
+is summed over all of the range; ``finish`` adds up the parts in order.
+
 A kernel's text depends on the structure of its group only (operations, dtypes, which axes an operand varies along),
 never on sizes: those are arguments. So a hundred layers of one kind share a kernel, and the disk cache finds it again.
 Generated files lie in ``config.cache_dir``, named by the hash of their text, with the graph as comments.
@@ -9,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import math
 import os
 import re
 import sys
@@ -24,6 +29,8 @@ from autotensor import config
 from autotensor.core.tensor import Node, Tensor
 from autotensor.errors import GraphError
 from autotensor.kernels import counter_rng, scalar
+from autotensor.kernels.tasks import Task
+from autotensor.kernels.threads import parts
 
 if TYPE_CHECKING:
     from autotensor.graph.fuse import Group
@@ -64,11 +71,15 @@ _HELPERS = set(_F32.values()) | {"sigmoid_f64", "softplus_f64"}
 # A kernel keeps the rounding of each operation, as NumPy does: reordered, (x + 1e8) - 1e8 would be x; as products with
 # reciprocals, floor(49 / 49) would be 0; fused to multiply-adds, sqrt(x * x - x * x) would be NaN. Only the order in
 # which a reduction adds up is free, which is what makes it a vector loop.
-_HEAD = "@jit(fastmath=())"
+_HEAD = "@jit(fastmath=(), cached=False)"
 _REASSOCIATED = {
     "plus": '@jit(inline=True, fastmath=("reassoc", "nsz"))\ndef plus(total, x):\n    return total + x\n',
     "times": '@jit(inline=True, fastmath=("reassoc", "nsz"))\ndef times(total, x):\n    return total * x\n',
 }
+# Nanoseconds on one thread: an operation on an element, with what some of them cost more, and a byte of memory.
+_ARITHMETIC, _BYTE, _CALL = 0.03, 0.03, 0.2
+_COSTS = [("/", 0.1), ("sqrt(", 0.1), ("uniform(", 0.4), ("pow(", 1.4)]
+_COSTS += [(f"{name}(", 0.3) for name in "exp expm1 log log1p tanh sigmoid softplus erf sin cos".split()]
 _RANDOM = {"f4": "uniform_f32", "f8": "uniform_f64"}
 
 
@@ -133,6 +144,10 @@ def _fits(x: Any, dtype: np.dtype) -> bool:
     if dtype.kind == "f":
         return abs(x) < 2**63
     return dtype.kind == "b" or bool(np.iinfo(dtype).min <= x <= np.iinfo(dtype).max)
+
+
+def _memory_type(dtype: np.dtype) -> str:
+    return "np.uint8" if dtype.kind == "b" else f"np.{dtype.name}"
 
 
 def _type_name(dtype: np.dtype) -> str:
@@ -353,6 +368,9 @@ class _Emitter:
         self.merged = merged
         self.sizes = tuple([int(np.prod([group.domain[k] for k in axes])) for axes in merged])
         self.depth = len(merged)
+        # One row has no loop around it that parts could share.
+        self.split = merged != [[]] and not (self.rows and self.depth == 1)
+        self.extent = self.sizes[0] if self.split else 1
 
     def _collapse(self, vary: tuple[bool, ...]) -> tuple[bool, ...]:
         return tuple([bool(axes) and any(vary[k] for k in axes) for axes in self.merged])
@@ -392,12 +410,31 @@ class _Emitter:
 
     def _at(self, array: str, vary: tuple[bool, ...], level: int) -> str:
         """Element of a flat array at the present loop variables up to ``level``."""
+        return f"{array}[{self._position(vary, level)}]"
+
+    def _position(self, vary: tuple[bool, ...], level: int) -> str:
         base = self._base(vary, level + 1)
-        if base == "0":
-            return f"{array}[0]"
-        if self.depth == 1:
-            return f"{array}[i0]"
-        return f"{array}[np.uint64({base})]"  # unsigned: no test for negative indices in the loop
+        return "i0" if self.depth == 1 and base != "0" else base
+
+    def _sum_at(self, member: Member, level: int) -> str:
+        """Element of a reduction's result, or of the memory that this part adds up in."""
+        kept = self._collapse(self._kept(member))
+        if self._place(member) == "own":
+            return self._at(self.output_name[id(member.node)], kept, level)
+        name = self.names[id(member.node)]
+        return f"a{name}[q{name} + {self._position(kept, level)}]"
+
+    def _place(self, member: Member) -> str:
+        """Where a terminal reduction adds up: a "scalar", memory "shared" by no two parts, or its "own" place."""
+        kept = self._collapse(self._kept(member))
+        if self._last(kept) == -1:
+            return "scalar"
+        return "own" if kept[0] and self.split else "shared"
+
+    def _size(self, member: Member, since: int = 0) -> str:
+        """Number of elements of a terminal reduction's result, from an axis on."""
+        kept = self._collapse(self._kept(member))
+        return " * ".join([f"n{k}" for k in range(since, self.depth) if kept[k]]) or "1"
 
     def _last(self, vary: tuple[bool, ...]) -> int:
         """Innermost loop that the pattern depends on; -1 for none."""
@@ -409,6 +446,7 @@ class _Emitter:
         group = self.group
         self.arguments = [f"x{k}" for k in range(len(group.inputs))]
         self.input_name = {_name_key(x): f"x{k}" for k, x in enumerate(group.inputs)}
+        self.dtypes = {_name_key(x): x.dtype for x in group.inputs}
         self.output_name: dict[int, str] = {}
         for k, out in enumerate(group.outputs):
             name = self.arguments[self.same[k]] if k in self.same else f"y{k}"
@@ -435,6 +473,7 @@ class _Emitter:
         else:
             self._nest(0, 1)
         self._after_loops()
+        self.lines[:0] = [f"    u{k} = part * n{self.depth - 1}" for k in range(len(self.scratch))]
         return self._text()
 
     def _text(self) -> str:
@@ -445,9 +484,51 @@ class _Emitter:
             parts.append(_helpers_source(tuple(helpers)))
         if random:
             parts.append(_random_source(tuple(random)))
-        arguments = self.arguments + [f"t{k}" for k in range(len(self.scratch))] + [f"n{k}" for k in range(self.depth)]
-        head = [_HEAD, f"def kernel({', '.join(arguments)}):", *self._comments()]
-        return "\n\n".join(parts) + "\n\n" + "\n".join(head + self.lines) + "\n"
+        arrays = self._arrays()
+        sizes = [*[f"n{k}" for k in range(self.depth)], "parts"]
+        arguments = ", ".join([*[name for name, _ in arrays], *sizes])
+        passed = [f"pointer(row[{k}], {_memory_type(dtype)})" for k, (_, dtype) in enumerate(arrays)]
+        passed += [f"row[{k}]" for k in range(len(arrays), len(arrays) + len(sizes))]
+        call = "(\n        " + ",\n        ".join(passed)
+        body = [_HEAD, f"def kernel({arguments}, first, last, part):", *self._comments(), *self.lines]
+        body += ["", "", "@task", "def entry(row, first, last, part):", f"    kernel{call},\n        first, last, part)"]
+        ends = self._ends()
+        if ends:
+            body += ["", "", _HEAD, f"def combine({arguments}):", *ends]
+            body += ["", "", "@task", "def finish(row, first, last, part):", f"    combine{call})"]
+        return "\n\n".join(parts) + "\n\n" + "\n".join(body) + "\n"
+
+    def _arrays(self) -> list[tuple[str, np.dtype]]:
+        """Arguments that are arrays, in order."""
+        group = self.group
+        arrays = [(f"x{k}", x.dtype) for k, x in enumerate(group.inputs)]
+        arrays += [(f"y{k}", aval.dtype) for k, aval in enumerate(group.out_avals) if k not in self.same]
+        arrays += [(f"a{self.names[id(m.node)]}", self.sum_dtype(m)) for m in self.partials()]
+        return arrays + [(f"t{k}", dtype) for k, dtype in enumerate(self.scratch)]
+
+    def partials(self) -> list[Member]:
+        """Reductions that each part adds up in memory of its own."""
+        return [m for m in self.terminals if self._place(m) != "own"]
+
+    def sum_dtype(self, member: Member) -> np.dtype:
+        dtype = self._acc_dtype(member)
+        return np.dtype(np.float64) if dtype == np.float32 and self._place(member) == "scalar" else dtype
+
+    def _ends(self) -> list[str]:
+        """Body of ``combine``: what the parts have accumulated, put together in order."""
+        lines: list[str] = []
+        for member in self.partials():
+            kind, name = member.node.op.reduces, self.names[id(member.node)]
+            assert kind is not None
+            size = self._size(member)
+            lines += [
+                f"    for i in range({size}):",
+                f"        total = {_identity(kind, self.sum_dtype(member))}",
+                "        for p in range(parts):",
+                f"            total = {_combine(kind, 'total', f'a{name}[p * ({size}) + i]', self.used)}",
+                f"        {self.output_name[id(member.node)]}[i] = total",
+            ]
+        return lines
 
     def _comments(self) -> list[str]:
         lines = []
@@ -465,26 +546,49 @@ class _Emitter:
 
     def _acc_dtype(self, member: Member) -> np.dtype:
         assert member.node.avals is not None
-        return member.node.avals[0].dtype
+        dtype = member.node.avals[0].dtype
+        # Memory that is added up in holds a boolean as a byte.
+        return np.dtype(np.uint8) if member.level == TERMINAL and dtype.kind == "b" else dtype
+
+    def cost(self) -> float:
+        """Nanoseconds that the kernel takes on one thread, roughly."""
+        points = math.prod(self.group.domain)
+        row = self.group.domain[-1] if self.rows else 1
+        total = 0.0
+        for member in self.members:
+            node = member.node
+            assert node.avals is not None
+            dtype = compute_dtype(node)
+            text = expression(node) if node.op.expr is not None else ""
+            assert text is not None
+            each = _ARITHMETIC + sum([nanoseconds for name, nanoseconds in _COSTS if name in text])
+            if dtype == np.float64:
+                each *= 2.0 if each < _CALL else 16.0
+            total += each * (points / row if member.level == ROW and node.op.reduces is None else points)
+        touched = sum([math.prod(x.shape) * x.dtype.itemsize for x in (*self.group.inputs, *self.group.out_avals)])
+        return total + touched * _BYTE
 
     def _before_loops(self) -> None:
         """Scalars are read once; accumulators start at their identity."""
         for key, reads in self.reads.items():
             for vary in reads:
                 if self._last(self._collapse(vary)) == -1:
-                    self.put(1, f"{self._loaded(key, vary)} = {self.input_name[key]}[0]")
+                    self.put(1, f"{self._loaded(key, vary)} = {self._read(key, self.input_name[key] + '[0]')}")
         for member in self.terminals:
-            kept = self._collapse(self._kept(member))
             dtype, kind = self._acc_dtype(member), member.node.op.reduces
             assert kind is not None
             name = self.names[id(member.node)]
-            if self._last(kept) == -1:
-                wide = np.dtype(np.float64) if dtype == np.float32 else dtype
-                self.put(1, f"{name} = {_identity(kind, wide)}")
+            place = self._place(member)
+            if place == "scalar":
+                self.put(1, f"{name} = {_identity(kind, self.sum_dtype(member))}")
+            elif place == "own":
+                inner = self._size(member, 1)
+                self.put(1, f"for i in range(first * ({inner}), last * ({inner})):")
+                self.put(2, f"{self.output_name[id(member.node)]}[i] = {_identity(kind, dtype)}")
             else:
-                out = self.output_name[id(member.node)]
-                self.put(1, f"for i in range({out}.size):")
-                self.put(2, f"{out}[i] = {_identity(kind, dtype)}")
+                self.put(1, f"q{name} = part * ({self._size(member)})")
+                self.put(1, f"for i in range({self._size(member)}):")
+                self.put(2, f"a{name}[q{name} + i] = {_identity(kind, dtype)}")
 
     def _loaded(self, key: Any, vary: tuple[bool, ...]) -> str:
         """Name of the scalar holding the current element of an input."""
@@ -492,11 +596,22 @@ class _Emitter:
         mark = "_" + "".join("ab"[v] for v in self._collapse(vary)) if many else ""
         return f"e{self.input_name[key][1:]}{mark}"
 
+    def _read(self, key: Any, element: str) -> str:
+        """Booleans lie in memory as bytes."""
+        return f"{element} != 0" if self.dtypes[key].kind == "b" else element
+
+    def _store(self, indent: int, element: str, member: Member) -> None:
+        name = self.names[id(member.node)]
+        self.put(indent, f"{element} = {f'np.uint8({name})' if self._acc_dtype(member).kind == 'b' else name}")
+
     def _after_loops(self) -> None:
         for member in self.terminals:
-            if self._last(self._collapse(self._kept(member))) == -1:
+            if self._place(member) == "scalar":
                 name = self.names[id(member.node)]
-                self.put(1, f"{self.output_name[id(member.node)]}[0] = {name}")
+                self.put(1, "if parts == 1:")
+                self.put(2, f"{self.output_name[id(member.node)]}[0] = {name}")
+                self.put(1, "else:")
+                self.put(2, f"a{name}[part] = {name}")
 
     def _loads(self, indent: int, level: int, wanted: set[Any] | None = None) -> None:
         for key, reads in self.reads.items():
@@ -507,7 +622,8 @@ class _Emitter:
                 if self._last(collapsed) == level:
                     self.put(
                         indent,
-                        f"{self._loaded(key, vary)} = {self._at(self.input_name[key], collapsed, level)}",
+                        f"{self._loaded(key, vary)} = "
+                        f"{self._read(key, self._at(self.input_name[key], collapsed, level))}",
                     )
 
     def _operand(self, x: Any, member: Member) -> str:
@@ -538,7 +654,7 @@ class _Emitter:
             body = indent
             self.put(indent, "i0 = 0")
         else:
-            self.put(indent, f"for i{level} in range(n{level}):")
+            self.put(indent, f"for i{level} in {self._range(level)}:")
             body = indent + 1
         if self.depth > 1:
             self._offsets(body, level)
@@ -551,12 +667,14 @@ class _Emitter:
             if member.level == FULL:
                 self._compute(body, member, index)
                 if member.stored:
-                    target = self._at(self.output_name[id(member.node)], self.full, level)
-                    self.put(body, f"{target} = {self.names[id(member.node)]}")
+                    self._store(body, self._at(self.output_name[id(member.node)], self.full, level), member)
             else:
                 self._accumulate(body, member, level)
         for member in partial:
             self._fold(indent, member, level - 1)
+
+    def _range(self, level: int) -> str:
+        return "range(first, last)" if level == 0 and self.split else f"range(n{level})"
 
     def _is_partial(self, member: Member) -> bool:
         """Accumulate the inner loop in a scalar: its result does not vary along the innermost axis."""
@@ -573,10 +691,10 @@ class _Emitter:
         name = self.names[id(member.node)]
         if self._is_partial(member):
             target = f"s{name}"
-        elif self._last(self._collapse(self._kept(member))) == -1:
+        elif self._place(member) == "scalar":
             target = name
         else:
-            target = self._at(self.output_name[id(member.node)], self._collapse(self._kept(member)), level)
+            target = self._sum_at(member, level)
         self.put(indent, f"{target} = {_combine(kind, target, value, self.used)}")
 
     def _cast_operand(self, member: Member) -> str:
@@ -591,11 +709,7 @@ class _Emitter:
         kind = member.node.op.reduces
         assert kind is not None
         name = self.names[id(member.node)]
-        kept = self._collapse(self._kept(member))
-        if self._last(kept) == -1:
-            target = name
-        else:
-            target = self._at(self.output_name[id(member.node)], kept, level)
+        target = name if self._place(member) == "scalar" else self._sum_at(member, level)
         self.put(indent, f"{target} = {_combine(kind, target, 's' + name, self.used)}")
 
     # -- kernels with row values: stages of loops over one row
@@ -615,7 +729,7 @@ class _Emitter:
         inner = self.depth - 1
         indent = 1
         for level in range(inner):
-            self.put(indent, f"for i{level} in range(n{level}):")
+            self.put(indent, f"for i{level} in {self._range(level)}:")
             indent += 1
             self._offsets(indent, level)
             self._loads(indent, level)
@@ -628,8 +742,7 @@ class _Emitter:
             self._row_loop(indent, stage, inner)
         for member in self.members:
             if member.level == ROW and member.stored:
-                target = self._at(self.output_name[id(member.node)], self.row, inner - 1)
-                self.put(indent, f"{target} = {self.names[id(member.node)]}")
+                self._store(indent, self._at(self.output_name[id(member.node)], self.row, inner - 1), member)
             elif member.level == TERMINAL and self.group.level_of(member.node.inputs[0]) == ROW:
                 kind = member.node.op.reduces
                 assert kind is not None
@@ -661,9 +774,8 @@ class _Emitter:
         index = self._base(self.full, inner + 1)
         for member in computed:
             self._compute(body, member, index)
-            name = self.names[id(member.node)]
             if member.stored:
-                self.put(body, f"{self._at(self.output_name[id(member.node)], self.full, inner)} = {name}")
+                self._store(body, self._at(self.output_name[id(member.node)], self.full, inner), member)
             elif self._needed_later(member, stage):
                 self._spill(body, member)
         for member in reduced:
@@ -726,34 +838,49 @@ class _Emitter:
         name = f"t{len(self.scratch)}"
         self.scratch.append(self._acc_dtype(member))
         self.spilled[id(member.node)] = name
-        self.put(indent, f"{name}[i{self.depth - 1}] = {self.names[id(member.node)]}")
+        self._store(indent, f"{name}[u{name[1:]} + i{self.depth - 1}]", member)
 
     def _reload(self, indent: int, x: Tensor) -> None:
         key = id(x.node)
         inner = self.depth - 1
         if key in self.spilled:
-            source = f"{self.spilled[key]}[i{inner}]"
+            name = self.spilled[key]
+            source = f"{name}[u{name[1:]} + i{inner}]"
         else:
             source = self._at(self.output_name[key], self.full, inner)
-        self.put(indent, f"{self.names[key]} = {source}")
+        self.put(indent, f"{self.names[key]} = {source}{' != 0' if x.dtype.kind == 'b' else ''}")
 
 
 def _name_key(x: Tensor) -> Any:
     return (id(x.node), x.index) if x.node is not None else id(x)
 
 
-def emit(group: Group, same: dict[int, int]) -> tuple[Callable[..., Any], tuple[int, ...], list[np.ndarray]]:
-    """Kernel of a group, its sizes, and scratch rows. ``same`` maps outputs to the inputs they overwrite."""
+def emit(
+    group: Group,
+    arrays: Sequence[np.ndarray],
+    outs: Sequence[np.ndarray],
+    same: dict[int, int],
+    scratch: Callable[..., np.ndarray],
+) -> Task:
+    """The kernel of a group, bound to flat arrays. ``same`` maps outputs to the inputs they overwrite."""
     emitter = _Emitter(group, same)
     text = emitter.source()
     if config.debug >= 3:
         print(text[text.index(f"{_HEAD}\ndef kernel") :])
-    scratch = [np.empty(group.domain[-1], dtype) for dtype in emitter.scratch]
-    return load(text), emitter.sizes, scratch
+    module = load(text)
+    cost = emitter.cost()
+    n = parts(emitter.extent, cost / emitter.extent)
+    bound = [*arrays, *[out for k, out in enumerate(outs) if k not in same]]
+    for member in emitter.partials():
+        out = next(out for x, out in zip(group.outputs, outs, strict=True) if x.node is member.node)
+        bound.append(scratch(n * out.size, emitter.sum_dtype(member)) if n > 1 else out)
+    bound += [scratch(n * group.domain[-1], dtype) for dtype in emitter.scratch]
+    writes = [*bound[len(arrays) :], *[arrays[j] for j in same.values()]]
+    return Task(module, bound, emitter.sizes, emitter.extent, n, writes, cost)
 
 
 @cache
-def load(text: str) -> Callable[..., Any]:
+def load(text: str) -> types.ModuleType:
     """Compile kernel source, through a file in the cache folder so that Numba's disk cache finds it again."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]
     name = f"autotensor_kernel_{digest}"
@@ -764,7 +891,7 @@ def load(text: str) -> Callable[..., Any]:
         sys.modules[name] = module
     # The text at hand is run, not the file: no byte code is left beside it that could be damaged.
     exec(compile(text, path or f"<{name}>", "exec"), module.__dict__)
-    return module.kernel
+    return module
 
 
 def _store(path: str, text: str) -> str | None:

@@ -112,8 +112,9 @@ class Function:
                 plan = self._plan(key, arrays)
             finally:
                 self._lock.release()
-        inputs = plan.fed if isinstance(plan, Plan) else [np.zeros(x.shape, x.dtype) for x in plan.inputs]
-        return Prepared(self, plan, inputs)
+        if isinstance(plan, Plan):
+            return Prepared(self, plan, plan.fed)
+        return Prepared(self, plan, [np.zeros([n or 0 for n in x.shape], x.dtype) for x in plan.inputs])
 
     def _stand_ins(self, shapes: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Arrays without memory of these shapes, checked."""

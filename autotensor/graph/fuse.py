@@ -21,6 +21,7 @@ from autotensor.core.aval import Aval
 from autotensor.core.op import operand_aval
 from autotensor.core.tensor import Node, Tensor, Variable
 from autotensor.graph.codegen import FULL, ROW, TERMINAL, Member, emit, expression, reduced_axes
+from autotensor.kernels.tasks import Task
 
 Shape = tuple[int, ...]
 
@@ -150,20 +151,22 @@ class Group:
         readers = [m for m in self.members.values() if any(x is variable for x in m.node.inputs)]
         return variable.shape == self.domain and all(m.level == FULL for m in readers)
 
-    def calls(
-        self, arrays: Sequence[np.ndarray], outs: Sequence[np.ndarray], contiguous: Callable[[np.ndarray], np.ndarray]
-    ) -> list[tuple[str, Callable[..., Any], tuple[Any, ...]]]:
-        """The kernel call for these buffers. An output that is an input's own buffer is written in place."""
+    def task(
+        self,
+        arrays: Sequence[np.ndarray],
+        outs: Sequence[np.ndarray],
+        contiguous: Callable[[np.ndarray], np.ndarray],
+        scratch: Callable[..., np.ndarray],
+    ) -> Task:
+        """The kernel for these buffers. An output that is an input's own buffer is written in place."""
         same = {
             k: j
             for k, out in enumerate(outs)
             for j, array in enumerate(arrays)
             if array.ctypes.data == out.ctypes.data and array.shape == out.shape and array.flags.c_contiguous
         }
-        kernel, sizes, scratch = emit(self, same)
-        args = [contiguous(a) for a in arrays]
-        args += [out.reshape(-1) for k, out in enumerate(outs) if k not in same]
-        return [(self.label, kernel, (*args, *scratch, *sizes))]
+        flat = [contiguous(a) for a in arrays]
+        return emit(self, flat, [out.reshape(-1) for out in outs], same, scratch)
 
 
 def _identity(x: Tensor) -> Any:

@@ -22,6 +22,7 @@ from autotensor.core.loop import Body
 from autotensor.core.tensor import Node, Tensor, Variable
 from autotensor.graph.fuse import Group, fuse
 from autotensor.graph.specialise import sized
+from autotensor.kernels.tasks import Task, program
 
 _ALIGN = 64
 # A freed buffer serves again for a value at most this much smaller.
@@ -76,7 +77,7 @@ class Plan:
         self.seconds: dict[str, float] = {}
         self._order()
         self._bind()
-        self.source = "".join([loop.source + "\n" for loop in self.loops])
+        self.source: str = "".join([loop.source + "\n" for loop in self.loops])
         self._write()
 
     # -- what runs, and when ------------------------------------------------------------------------------------------
@@ -146,6 +147,7 @@ class Plan:
                 if last.get(key, -1) <= k and key in held:
                     raw = held.pop(key)
                     insort(free, (raw.nbytes, raw.ctypes.data, raw))
+        self.calls = _joined(self.calls)
         self.copies = [
             (variable, self._array(self._name(new)))
             for variable, new in self.updates
@@ -271,8 +273,8 @@ class Plan:
         self, unit: Node | Group, arrays: list[Any], outs: list[np.ndarray], scratch: Callable[..., np.ndarray]
     ) -> None:
         if isinstance(unit, Group):
-            for label, call, args in unit.calls(arrays, outs, self._contiguous):
-                self.calls.append(Call(label, call, args, {}))
+            task = unit.task(arrays, outs, self._contiguous, scratch)
+            self.calls.append(Call(unit.label, task, (), {}))
             return
         op, params = unit.op, unit.params
         out = outs[0]
@@ -461,6 +463,28 @@ class _Loop(Plan):
         for variable, last in zip(states, self._outs[0], strict=True):
             lines.append(f"copyto({_bound(names, 'last', last)}, {_bound(names, 'w', variable.data)})")
         self.run = self.step = self._compile("run", "", lines, names)
+
+
+def _joined(calls: Sequence[Call]) -> list[Call]:
+    """One call for kernels that follow each other; one for each where their time is taken."""
+    joined: list[Call] = []
+    tasks: list[tuple[str, Task]] = []
+
+    def flush() -> None:
+        if tasks:
+            joined.append(Call("; ".join([label for label, _ in tasks]), *program([task for _, task in tasks]), {}))
+            tasks.clear()
+
+    for call in calls:
+        if isinstance(call.call, Task):
+            tasks.append((call.label, call.call))
+            if config.debug >= 2:
+                flush()
+        else:
+            flush()
+            joined.append(call)
+    flush()
+    return joined
 
 
 def _bound(names: dict[str, Any], prefix: str, value: Any) -> str:

@@ -14,7 +14,8 @@ Copies = list[tuple[np.ndarray, np.ndarray]]
 
 def ordered(x: np.ndarray, dtype: Any, scratch: Callable[..., np.ndarray], copies: Copies) -> np.ndarray:
     """x itself if it is contiguous and of that dtype, else memory for such a copy, which is added to ``copies``."""
-    if x.dtype == dtype and x.flags.c_contiguous:
+    # Of arrays that must not be written Numba makes another type, and would compile the kernel anew.
+    if x.dtype == dtype and x.flags.carray:
         return x
     made = scratch(x.shape, dtype)
     copies.append((made, x))

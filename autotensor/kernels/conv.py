@@ -2,11 +2,13 @@
 
 Ways of one meaning, the first that applies:
 
+    winograd    fewer multiplications: float32 and kernels of 3 x 3, if `config.winograd` allows it
     direct      products of matrices by BLAS inside parallel kernels
     NumPy       the same with `numpy.matmul`, where compiled kernels or their BLAS are missing
 
 Arrays are C-contiguous float32 or float64 of one dtype: x (n, *space, c_in), kernel (*size, c_in, c_out),
-y (n, *out, c_out); for a depthwise convolution kernel (*size, c_in, m), y (n, *out, c_in * m). ``out`` is wholly written.
+y (n, *out, c_out); for a depthwise convolution kernel (*size, c_in, m), y (n, *out, c_in * m). ``out`` is wholly
+written.
 
 Each function returns a call that is bound to its arrays, as `Op.bind` wants it: see there for ``scratch``.
 """
@@ -18,9 +20,11 @@ from typing import Any
 import numpy as np
 
 from autotensor import config
-from autotensor.kernels import blas, direct
-from autotensor.kernels.direct import Call, Scratch
-from autotensor.kernels.jit import jit
+from autotensor.kernels import blas, direct, winograd
+from autotensor.kernels.calls import Call
+from autotensor.kernels.direct import Scratch
+from autotensor.kernels.jit import jit, prange
+from autotensor.kernels.threads import parts, pick, share
 from autotensor.kernels.window import Windows, blocks, columns, compiled, deep, fold_into, overlaps, triples
 
 
@@ -37,6 +41,8 @@ def forward(
 
     bias: (c_out,), added to it; relu: then its negative elements are made 0.
     """
+    if _winograd(out, kernel, w):
+        return winograd.forward(out, x, kernel, w, scratch, bias, relu)
     if _direct(out, x, kernel):
         return direct.forward(out, x, kernel, w, scratch, bias, relu)
     return forward_numpy, (out, x, kernel, w, bias, relu)
@@ -44,6 +50,9 @@ def forward(
 
 def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows, scratch: Scratch) -> Call:
     """out = the transposed map of ``forward`` applied to g: what each place of x did for the result."""
+    back = direct.turned(w)
+    if back is not None and _winograd(out, kernel, back):
+        return winograd.backward_input(out, g, kernel, w, scratch)
     if _direct(out, g, kernel):
         return direct.backward_input(out, g, kernel, w, scratch)
     return backward_input_numpy, (out, g, kernel, w)
@@ -51,13 +60,66 @@ def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Window
 
 def backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows, scratch: Scratch) -> Call:
     """out = sum over all places of the products of the window of x there and of g."""
+    if _winograd(out, out, w):
+        return winograd.backward_kernel(out, x, g, w, scratch)
     if _direct(out, x, g):
         return direct.backward_kernel(out, x, g, w, scratch)
     return backward_kernel_numpy, (out, x, g, w)
 
 
+def _winograd(out: np.ndarray, kernel: np.ndarray, w: Windows) -> bool:
+    return config.winograd and out.dtype == np.float32 and _direct(out) and winograd.applies(w, *kernel.shape[-2:])
+
+
 def _direct(*arrays: np.ndarray) -> bool:
     return config.numba and blas.AVAILABLE and all([a.size and a.dtype in (np.float32, np.float64) for a in arrays])
+
+
+# -- the activation's gradient
+
+
+@jit
+def _relu_rows(g, out, masked, sums, total, first, last, tiny):
+    """Rows ``first`` to ``last``; sums of 64 rows at a time keep their rounding small."""
+    for start in range(first, last, 64):
+        sums[:] = 0
+        for i in range(start, min(start + 64, last)):
+            for j in range(g.shape[1]):
+                value = g[i, j] if out[i, j] > 0 else tiny
+                masked[i, j] = value
+                sums[j] += value
+        for j in range(g.shape[1]):
+            total[j] += sums[j]
+
+
+@jit(parallel=True)
+def relu_grad_kernel(g, out, masked, total, sums, totals, parts):
+    for p in prange(parts):
+        first, last = share(len(g), parts, p)
+        totals[p] = 0
+        _relu_rows(g, out, masked, sums[p], totals[p], first, last, g.dtype.type(0))
+    for j in range(len(total)):
+        value = totals[0, j]
+        for p in range(1, parts):
+            value += totals[p, j]
+        total[j] = value
+
+
+def relu_grad(masked: np.ndarray, total: np.ndarray, g: np.ndarray, out: np.ndarray, scratch: Scratch) -> Call:
+    """masked = g where out > 0, else 0; total (channels,) = its sum over all other axes. All contiguous."""
+    if not (config.numba and g.size):
+        return _relu_grad_numpy, (masked, total, g, out)
+    c = g.shape[-1]
+    count = parts(g.size // c, 0.5 * c)
+    return pick(relu_grad_kernel), (
+        g.reshape(-1, c), out.reshape(-1, c), masked.reshape(-1, c), total,
+        scratch((count, c), g.dtype), scratch((count, c), np.float64), count,
+    )  # fmt: skip
+
+
+def _relu_grad_numpy(masked: np.ndarray, total: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
+    np.copyto(masked, np.where(out > 0, g, 0))
+    np.sum(masked, axis=tuple(range(g.ndim - 1)), out=total)
 
 
 # -- by NumPy
@@ -77,9 +139,9 @@ def forward_numpy(
                 part = out[batch, rows]
                 np.matmul(windows, matrix, part.reshape(-1, c_out))
     if bias is not None:
-        np.add(out, bias, out)
+        np.add(out, bias, out=out)
     if relu:
-        np.maximum(out, 0, out)
+        np.maximum(out, 0, out=out)
 
 
 def backward_input_numpy(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows) -> None:

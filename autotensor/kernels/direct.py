@@ -1,7 +1,7 @@
 """Convolution as products of matrices inside parallel kernels: windows are copied tile by tile and multiplied by BLAS.
 
 A tile holds the windows of some places of the result as rows, `TILE_BYTES` of them, so that it is written and read
-again while it lies in the cache. Each part of the work has a tile of its own; never more windows than that are in memory.
+again while it lies in the cache. Each part of the work has a tile of its own; more windows are never in memory.
 
 Arrays are C-contiguous, float32 or float64 of one dtype: images (n, *space, c_in) and (n, *out, c_out), kernels
 (*size, c_in, c_out), with one, two or three axes of space. What kernels see of them are flat arrays, or matrices with
@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from autotensor.kernels.blas import gemm, hold, release
+from autotensor.kernels.calls import Call
 from autotensor.kernels.jit import copy_block, jit, prange
 from autotensor.kernels.threads import parts, pick, share
 from autotensor.kernels.window import Windows, triples
 
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
 Scratch = Callable[..., np.ndarray]
 
 TILE_BYTES = 128 << 10
@@ -128,7 +128,7 @@ def gather(x, taken, first, last, numbers):
 
 @jit
 def scatter(taken, out, first, last, numbers):
-    """Add windows ``first`` to ``last``, the rows of ``taken``, to the places in ``out`` that ``gather`` has them from."""
+    """Add windows ``first`` to ``last``, the rows of ``taken``, to the places in ``out`` that ``gather`` reads."""
     c = numbers[_MORE, 0]
     depth, height, width = numbers[_SPACE, 0], numbers[_SPACE, 1], numbers[_SPACE, 2]
     planes, rows, columns = numbers[_OUT, 0], numbers[_OUT, 1], numbers[_OUT, 2]
@@ -253,7 +253,7 @@ def turn_part(kernel, out, first, last):
 
 @jit(parallel=True)
 def turn(kernel, out, parts):
-    """Write a kernel (taps, c_in, c_out), its taps reversed and its channels exchanged, to ``out`` (taps, c_out, c_in)."""
+    """out (taps, c_out, c_in) = a kernel (taps, c_in, c_out) with its taps reversed and its channels exchanged."""
     blocks = kernel.shape[0] * ((kernel.shape[2] + 15) // 16)
     for p in prange(parts):
         first, last = share(blocks, parts, p)
@@ -300,7 +300,7 @@ def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Window
     if back is not None and (16 * c_in > c_out or w.points):
         other = scratch((*kernel.shape[:-2], c_out, c_in), kernel.dtype)
         call, arguments = forward(out, g, other, back, scratch)
-        return _after_turning, (pick(turn), turning(kernel, other), call, arguments)
+        return after_turning, (pick(turn), turning(kernel, other), call, arguments)
     matrix = kernel.reshape(-1, c_out)
     tile = _tile(*matrix.shape, out.itemsize)
     count = parts(len(g), 2 * matrix.size * math.prod(w.out) / _FLOPS)
@@ -316,7 +316,7 @@ def turning(kernel: np.ndarray, other: np.ndarray) -> tuple[Any, ...]:
     return flat, other.reshape(-1, *other.shape[-2:]), parts(len(flat) * (-(-flat.shape[2] // 16)), 8 * flat.shape[1])
 
 
-def _after_turning(
+def after_turning(
     turn: Callable[..., None], before: tuple[Any, ...], call: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
     turn(*before)

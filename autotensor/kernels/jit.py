@@ -208,7 +208,7 @@ def overload(function: Callable) -> Callable:
 
 
 def copy_block(target: Any, at: int, source: Any, start: int) -> None:
-    """target[at : at + 16] = source[start : start + 16] in a kernel; flat contiguous arrays of one dtype, nothing tested.
+    """target[at : at + 16] = source[start : start + 16], in a kernel; flat arrays of one dtype, nothing is tested.
 
     The size is fixed so that it is one or two instructions; a loop over so few elements is not made into vectors.
     """

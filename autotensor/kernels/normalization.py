@@ -32,8 +32,8 @@ Scratch = Any
 
 @jit
 def moments_of_rows(x, first, last, work, mean, spread):
-    """mean (c,) and spread (c,), the sum of squared distances from it, of rows of x (n, c); work (2, c) is scratch."""
-    low, high = work[0], work[1]
+    """mean (c,) and spread (c,), the sum of squared distances from it, of rows of x (n, c); work (3, c) is scratch."""
+    low, high, off = work[0], work[1], work[2]
     c = x.shape[1]
     for j in range(c):
         mean[j] = 0.0
@@ -44,6 +44,7 @@ def moments_of_rows(x, first, last, work, mean, spread):
         for j in range(c):
             low[j] = 0
             high[j] = 0
+            off[j] = 0
         for i in range(start, stop):
             for j in range(c):
                 low[j] += x[i, j]
@@ -54,11 +55,15 @@ def moments_of_rows(x, first, last, work, mean, spread):
             for j in range(c):
                 d = x[i, j] - low[j]
                 high[j] += d * d
-        share_of_block = (stop - start) / (stop - first)
+                off[j] += d
+        count = stop - start
+        part = count / (stop - first)
         for j in range(c):
-            d = low[j] - mean[j]
-            mean[j] += d * share_of_block
-            spread[j] += high[j] + d * d * share_of_block * (start - first)
+            # The block's mean, rounded to float32, is off by the mean of the distances from it.
+            more = np.float64(off[j]) / count
+            d = low[j] + more - mean[j]
+            mean[j] += d * part
+            spread[j] += high[j] - more * more * count + d * d * part * (start - first)
 
 
 @jit
@@ -78,20 +83,23 @@ def moments_of_planes(x, first, last, mean, var):
                 count = stop - start
                 near = x.dtype.type(total / count)
                 square = x.dtype.type(0)
+                off = x.dtype.type(0)
                 for k in range(start, stop):
-                    d = x[i, j, k] - near
-                    square += d * d
-                d = np.float64(near) - middle
+                    e = x[i, j, k] - near
+                    square += e * e
+                    off += e
+                more = np.float64(off) / count
+                d = np.float64(near) + more - middle
                 middle += d * count / (seen + count)
-                spread += square + d * d * count * seen / (seen + count)
+                spread += square - more * more * count + d * d * count * seen / (seen + count)
                 seen += count
         mean[j] = middle
-        var[j] = spread / seen
+        var[j] = 0.0 if spread < 0 else spread / seen
 
 
 @jit(parallel=True)
 def moments_loop(x, mean, var, work, wide, parts):
-    """Mean and variance (c,) of x (a, c, b); work (parts, 2, c) in its dtype and wide the same in float64: scratch."""
+    """Mean and variance (c,) of x (a, c, b); work (parts, 3, c) and wide (parts, 2, c), float64, are scratch."""
     a, c, b = x.shape
     if b == 1:
         rows = x.reshape(a, c * b)
@@ -107,7 +115,8 @@ def moments_loop(x, mean, var, work, wide, parts):
                 wide[0, 1, j] += wide[p, 1, j] + d * d * part * first
         for j in range(c):
             mean[j] = wide[0, 0, j]
-            var[j] = wide[0, 1, j] / a
+            spread = wide[0, 1, j]
+            var[j] = 0.0 if spread < 0 else spread / a  # rounded below 0 where all are equal; NaN stays
     else:
         for p in prange(parts):
             first, last = share(c, parts, p)
@@ -272,7 +281,8 @@ def moments(mean: np.ndarray, var: np.ndarray, x: np.ndarray, scratch: Scratch) 
     if not ready(x):
         return _moments, (mean, var, x)
     count, c = _parts(x), x.shape[1]
-    return pick(moments_loop), (x, mean, var, scratch((count, 2, c), x.dtype), scratch((count, 2, c), np.float64), count)
+    work, wide = scratch((count, 3, c), x.dtype), scratch((count, 2, c), np.float64)
+    return pick(moments_loop, count), (x, mean, var, work, wide, count)
 
 
 def normalize(
@@ -286,7 +296,7 @@ def normalize(
     else:
         count, c = _parts(x), x.shape[1]
         scale = scratch((c,), x.dtype)
-        second = pick(apply_loop), (x, mean, var, gamma, beta, x.dtype.type(epsilon), out, scale, count)
+        second = pick(apply_loop, count), (x, mean, var, gamma, beta, epsilon, out, scale, count)
 
     def run(*arguments: Any) -> None:
         first(*given)
@@ -304,8 +314,8 @@ def gradients(
         return _gradients, (gx, ggamma, gbeta, g, x, gamma, mean, var, epsilon)
     count, c = _parts(x), x.shape[1]
     work, wide = scratch((count, 3, c), x.dtype), scratch((count, 2, c), np.float64)
-    known = (gamma, mean, var, x.dtype.type(epsilon))
-    return pick(back_loop), (g, x, *known, gx, ggamma, gbeta, work, wide, count)
+    known = (gamma, mean, var, epsilon)
+    return pick(back_loop, count), (g, x, *known, gx, ggamma, gbeta, work, wide, count)
 
 
 # -- NumPy
@@ -319,8 +329,9 @@ def _moments(mean: np.ndarray, var: np.ndarray, x: np.ndarray) -> None:
 
 
 def _normalize(
-    out: np.ndarray, mean: np.ndarray, var: np.ndarray, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float
-) -> None:
+    out: np.ndarray, mean: np.ndarray, var: np.ndarray, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray,
+    epsilon: float,
+) -> None:  # fmt: skip
     scale = gamma / np.sqrt(var + var.dtype.type(epsilon))
     out[...] = (x - mean[:, None]) * scale[:, None] + beta[:, None]
 

@@ -1,9 +1,9 @@
 """Pooling: the maximum or the average of each window and channel, and their transposed maps.
 
-Arrays are (n, *space, c) and (n, *out, c). The compiled loops take contiguous float32 and float64 in three axes of space
-(fewer are axes of size 1), run over channels innermost and share rows of the result, or images, by threads; NumPy takes
-the rest, one position in the window after the other. Windows hold real elements only: what lies in the border counts
-nowhere, and no window lies wholly in it.
+Arrays are (n, *space, c) and (n, *out, c). The compiled loops take contiguous float32 and float64 in three axes of
+space (fewer are axes of size 1), run over channels innermost and share rows of the result, or images, by threads; NumPy
+takes the rest, one position in the window after the other. Windows hold real elements only: what lies in the border
+counts nowhere, and no window lies wholly in it.
 
 Where a maximum was is kept as its number in the window, counted row by row: one byte for windows of up to 256.
 A transposed map over windows that touch without overlap writes each element once; otherwise it adds to zeros.
@@ -234,9 +234,8 @@ def maximum(out: np.ndarray, places: np.ndarray | None, x: np.ndarray, w: Window
         return _maximum, (out, places, x, w)
     size, strides, low = _numbers(w)
     where = np.empty((1,) * 5, np.uint8) if places is None else deep(places)
-    rows, cost = _rows(out, x.size / out.size)
-    made = deep(out)
-    return pick(max_windows), (deep(x), made, where, size, strides, low, places is not None, parts(rows, cost))
+    count = parts(*_rows(out, x.size / out.size))
+    return pick(max_windows, count), (deep(x), deep(out), where, size, strides, low, places is not None, count)
 
 
 def scatter(out: np.ndarray, g: np.ndarray, places: np.ndarray, w: Windows) -> Call:
@@ -250,8 +249,8 @@ def average(out: np.ndarray, x: np.ndarray, w: Windows) -> Call:
     """out = the average of the real elements of each window."""
     if not _ready(out, x):
         return _average, (out, x, w)
-    rows, cost = _rows(out, x.size / out.size)
-    return pick(average_windows), (deep(x), deep(out), *_numbers(w), parts(rows, cost))
+    count = parts(*_rows(out, x.size / out.size))
+    return pick(average_windows, count), (deep(x), deep(out), *_numbers(w), count)
 
 
 def spread(out: np.ndarray, g: np.ndarray, w: Windows) -> Call:
@@ -268,10 +267,10 @@ def _ready(out: np.ndarray, x: np.ndarray, places: np.ndarray | None = None) -> 
 def _transposed(out: np.ndarray, g: np.ndarray, places: np.ndarray, w: Windows, by_place: bool) -> Call:
     size, strides, low = _numbers(w)
     if size == strides and not any(low) and not any(w.high):
-        rows, cost = _rows(g, out.size / g.size)
-        return pick(tile_windows), (deep(g), places, deep(out), size, by_place, parts(rows, cost))
-    cost = _COST * g.size * math.prod(size) / len(out)
-    return pick(add_windows), (deep(g), places, deep(out), size, strides, low, by_place, parts(len(out), cost))
+        count = parts(*_rows(g, out.size / g.size))
+        return pick(tile_windows, count), (deep(g), places, deep(out), size, by_place, count)
+    count = parts(len(out), _COST * g.size * math.prod(size) / len(out))
+    return pick(add_windows, count), (deep(g), places, deep(out), size, strides, low, by_place, count)
 
 
 def _rows(x: np.ndarray, more: float) -> tuple[int, float]:

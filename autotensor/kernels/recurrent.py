@@ -40,11 +40,13 @@ SLOPES = np.array(
         [1, 0, 0, 1, 1, 0, _INF],
         [SCALE, 0, 0, SCALE * ALPHA, 1, 0, _INF],
         [0, 1, 0, 0, 1, 0, _INF],
-    ],
-    np.float32,
+    ]
 )
 """Derivative of each activation by its result y: a + b y + c y**2, with the first three numbers where y > 0 and the next
 three elsewhere; 0 from the last number on."""
+
+SLOPES_F32 = SLOPES.astype(np.float32)
+"""The same for kernels."""
 
 # OpenBLAS multiplies without packing up to so many multiplications, at full speed: tiles are made to stay below. On
 # AVX-512, 115 GFLOP/s on one core for 8 x 128 x 512 against 66 for 16 x 128 x 512.
@@ -181,6 +183,58 @@ def _add_up(x, r0, r1, total):
             total[j] += x[r, j]
 
 
+@jit
+def _arrange(x, batch_first, t, r0, r1, out):
+    """Rows of a step of x, which is batch first, in the time-major out."""
+    for r in range(r0, r1):
+        for j in range(x.shape[2]):
+            out[t, r, j] = x[r, t, j]
+
+
+@jit
+def _by_inputs(x, dz, dw, j0, j1):
+    """Columns j0 to j1 of dw = the sum of x_t' dz_t."""
+    rows = x.shape[0] * x.shape[1]
+    gemm(x.reshape(rows, x.shape[2]).T, dz.reshape(rows, dz.shape[2])[:, j0:j1], dw[:, j0:j1], 0.0)
+
+
+@jit
+def _by_outputs(y, h0, dz, du, reverse, j0, j1, k0):
+    """Columns j0 to j1 of du = the sum of h' dz_t, h the outputs before; those of dz begin at k0."""
+    steps, n, k = dz.shape
+    k1 = k0 + j1 - j0
+    sums, outputs = dz.reshape(steps * n, k), y.reshape(steps * n, y.shape[2])
+    count = (steps - 1) * n
+    if reverse:
+        gemm(outputs[n:].T, sums[:count, k0:k1], du[:, j0:j1], 0.0)
+    else:
+        gemm(outputs[:count].T, sums[n:, k0:k1], du[:, j0:j1], 0.0)
+    if h0.size:
+        gemm(h0.T, dz[steps - 1 if reverse else 0][:, k0:k1], du[:, j0:j1], 1.0)
+
+
+@jit
+def _next_run(mask, t, start, last):
+    """The first run of rows, from ``start`` on, whose step counts: its first row and the one behind it."""
+    if not mask.size:
+        return start, last
+    while start < last and not mask[t, start]:
+        start += 1
+    end = start
+    while end < last and mask[t, end]:
+        end += 1
+    return start, end
+
+
+@jit
+def _clear_masked(mask, x, t, r0, r1):
+    """0 in the masked rows of x[t]."""
+    for r in range(r0, r1):
+        if not mask[t, r]:
+            for j in range(x.shape[2]):
+                x[t, r, j] = np.float32(0.0)
+
+
 # -- LSTM: gates (steps, n, 5 * units) hold i, f, the new content, o and the activated memory
 
 
@@ -296,21 +350,11 @@ def _lstm_rows_back(
         if gy.size:
             _add_rows(gy[t], dh, r0, r1)
         if mask.size:
-            # Rows that are masked hand their gradients on: run by run of rows that are not.
-            start = r0
-            while start < r1:
-                if not mask[t, start]:
-                    for j in range(4 * units):
-                        dz[t, start, j] = np.float32(0.0)
-                    start += 1
-                    continue
-                end = start + 1
-                while end < r1 and mask[t, end]:
-                    end += 1
-                _lstm_slopes(gates, t, start, end, before, dh, dc, dz, slopes[inner], slopes[outer])
-                start = end
-        else:
-            _lstm_slopes(gates, t, r0, r1, before, dh, dc, dz, slopes[inner], slopes[outer])
+            _clear_masked(mask, dz, t, r0, r1)
+        start, end = _next_run(mask, t, r0, r1)
+        while start < end:
+            _lstm_slopes(gates, t, start, end, before, dh, dc, dz, slopes[inner], slopes[outer])
+            start, end = _next_run(mask, t, end, r1)
         _add_up(dz[t], r0, r1, total)
         if s > 0 or first:
             _multiply(dz[t, r0:r1], ut, dh[r0:r1], 1.0)
@@ -318,33 +362,6 @@ def _lstm_rows_back(
             _multiply(dz[t, r0:r1], wt, dx[t, r0:r1], 0.0)
         if xt.size:
             _arrange(x, batch_first, t, r0, r1, xt)
-
-
-@jit
-def _arrange(x, batch_first, t, r0, r1, out):
-    """Rows of a step of x, which is batch first, in the time-major out."""
-    for r in range(r0, r1):
-        for j in range(x.shape[2]):
-            out[t, r, j] = x[r, t, j]
-
-
-@jit
-def _products(x, y, h0, dz, dw, du, reverse, j0, j1):
-    """Columns j0 to j1 of dw = sum of x_t' dz_t and du = sum of h' dz_t, h the outputs before: y one step earlier."""
-    steps, n, k = dz.shape
-    flat = dz.reshape(steps * n, k)
-    if dw.size:
-        gemm(x.reshape(steps * n, x.shape[2]).T, flat[:, j0:j1], dw[:, j0:j1], 0.0)
-    if du.size:
-        outputs = y.reshape(steps * n, y.shape[2])
-        count = (steps - 1) * n
-        at = steps - 1 if reverse else 0
-        if reverse:
-            gemm(outputs[n:].T, flat[:count, j0:j1], du[:, j0:j1], 0.0)
-        else:
-            gemm(outputs[:count].T, flat[n:, j0:j1], du[:, j0:j1], 0.0)
-        if h0.size:
-            gemm(h0.T, dz[at][:, j0:j1], du[:, j0:j1], 1.0)
 
 
 @jit(parallel=True)
@@ -378,10 +395,333 @@ def lstm_grad(
             )  # fmt: skip
     for p in prange(parts):
         j0, j1 = share(k, parts, p)
-        _products(xt if xt.size else x, y, h0, dz, dw, du, reverse, j0, j1)
-        for j in range(j0, j1):
-            v = np.float32(0.0)
-            for q in range(parts):
-                v += sums[q, j]
-            db[j] = v
+        if dw.size:
+            _by_inputs(xt if xt.size else x, dz, dw, j0, j1)
+        if du.size:
+            _by_outputs(y, h0, dz, du, reverse, j0, j1, j0)
+    for j in range(k):
+        db[j] = sums[:, j].sum()
+    release(held)
+
+
+# -- GRU: gates (steps, n, 4 * units) hold z, r, the new content and what r multiplied: r h, or h U_h + b if after
+
+
+@jit
+def _gru_reset(gates, t, r0, r1, h):
+    """The last part of the gates is r h."""
+    u = gates.shape[2] // 4
+    for r in range(r0, r1):
+        reset, kept = gates[t, r, u : 2 * u], gates[t, r, 3 * u :]
+        if h.size:
+            for j in range(u):
+                kept[j] = reset[j] * h[r, j]
+        else:
+            for j in range(u):
+                kept[j] = np.float32(0.0)
+
+
+@jit
+def _gru_reset_after(gates, t, r0, r1):
+    """The sums of the new content get r times the last part of the gates."""
+    u = gates.shape[2] // 4
+    for r in range(r0, r1):
+        reset, new, inner = gates[t, r, u : 2 * u], gates[t, r, 2 * u : 3 * u], gates[t, r, 3 * u :]
+        for j in range(u):
+            new[j] += reset[j] * inner[j]
+
+
+@jit
+def _gru_output(gates, t, r0, r1, h, y):
+    """y = z h + (1 - z) new."""
+    u = y.shape[1]
+    for r in range(r0, r1):
+        z, new = gates[t, r, :u], gates[t, r, 2 * u : 3 * u]
+        if h.size:
+            for j in range(u):
+                y[r, j] = new[j] + z[j] * (h[r, j] - new[j])
+        else:
+            for j in range(u):
+                y[r, j] = new[j] - z[j] * new[j]
+
+
+@jit
+def _gru_rows(x, batch_first, w, u, b, h0, mask, y, gates, inner, outer, reverse, after, r0, r1):
+    """All steps of a tile of rows."""
+    steps, units = y.shape[0], y.shape[2]
+    zr, new = u[:, : 2 * units], u[:, 2 * units :]
+    for s in range(steps):
+        t = steps - 1 - s if reverse else s
+        at = t if len(gates) == steps else 0
+        h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
+        tile = gates[at, r0:r1]
+        _project(x, batch_first, t, r0, r1, w, tile[:, : 3 * units])
+        if h.size:
+            _multiply(h[r0:r1], zr, tile[:, : 2 * units], 1.0)
+        _activate(gates, at, r0, r1, 0, 2 * units, b, inner)
+        if after:
+            if h.size:
+                _multiply(h[r0:r1], new, tile[:, 3 * units :], 0.0)
+            else:
+                tile[:, 3 * units :] = np.float32(0.0)
+            _activate(gates, at, r0, r1, 3 * units, 4 * units, b, _LINEAR)
+            _gru_reset_after(gates, at, r0, r1)
+        else:
+            _gru_reset(gates, at, r0, r1, h)
+            if h.size:
+                _multiply(tile[:, 3 * units :], new, tile[:, 2 * units : 3 * units], 1.0)
+        _activate(gates, at, r0, r1, 2 * units, 3 * units, b, outer)
+        _gru_output(gates, at, r0, r1, h, y[t])
+        if mask.size:
+            _keep(mask, h, y[t], t, r0, r1)
+
+
+@jit(parallel=True)
+def gru(x, batch_first, w, u, b, b2, h0, mask, y, gates, inner, outer, reverse, after, parts):
+    """The outputs y (steps, n, units) of all steps.
+
+    b: (4 units): the bias of the inputs, and memory. b2: (3 units), the bias of the states; zeros if not ``after``.
+    gates: (steps, n, 4 units) is what `gru_grad` needs; (1, n, 4 units) will do without it. The others are those of
+    `lstm`.
+    """
+    held = hold()
+    n, units = y.shape[1], y.shape[2]
+    sums = b.copy()
+    sums[: 2 * units] += b2[: 2 * units]
+    sums[3 * units :] = b2[2 * units :]
+    for p in prange(parts):
+        first, last = share(n, parts, p)
+        tile = _tiles(last - first)
+        for r0 in range(first, last, tile):
+            r1 = min(r0 + tile, last)
+            _gru_rows(x, batch_first, w, u, sums, h0, mask, y, gates, inner, outer, reverse, after, r0, r1)
+    release(held)
+
+
+@jit
+def _gru_slopes(gates, t, r0, r1, h, dh, dz, di, after, s, q):
+    """Gradients of the sums of a tile in dz[t], that of r only if ``after``; dh becomes z dh.
+
+    di[t] gets the gradient of what r multiplies, if ``after``.
+    """
+    u = dh.shape[1]
+    one = np.float32(1.0)
+    s0, s1, s2, s3, s4, s5, s6 = s[0], s[1], s[2], s[3], s[4], s[5], s[6]
+    q0, q1, q2, q3, q4, q5, q6 = q[0], q[1], q[2], q[3], q[4], q[5], q[6]
+    for r in range(r0, r1):
+        row, made = gates[t, r], dz[t, r]
+        z, reset, new, inner = row[:u], row[u : 2 * u], row[2 * u : 3 * u], row[3 * u :]
+        of_z, of_r, of_new = made[:u], made[u : 2 * u], made[2 * u :]
+        if h.size:
+            for j in range(u):
+                of_z[j] = dh[r, j] * (h[r, j] - new[j]) * _slope(z[j], s0, s1, s2, s3, s4, s5, s6)
+        else:
+            for j in range(u):
+                of_z[j] = -dh[r, j] * new[j] * _slope(z[j], s0, s1, s2, s3, s4, s5, s6)
+        for j in range(u):
+            of_new[j] = dh[r, j] * (one - z[j]) * _slope(new[j], q0, q1, q2, q3, q4, q5, q6)
+            dh[r, j] *= z[j]
+        if after:
+            for j in range(u):
+                of_r[j] = of_new[j] * inner[j] * _slope(reset[j], s0, s1, s2, s3, s4, s5, s6)
+                di[t, r, j] = of_new[j] * reset[j]
+
+
+@jit
+def _gru_reset_slopes(gates, t, r0, r1, h, di, dh, dz, s):
+    """The gradient of r in dz[t] from that of r h in di[t], whose share dh gets."""
+    u = dh.shape[1]
+    s0, s1, s2, s3, s4, s5, s6 = s[0], s[1], s[2], s[3], s[4], s[5], s[6]
+    for r in range(r0, r1):
+        reset, of_r = gates[t, r, u : 2 * u], dz[t, r, u : 2 * u]
+        for j in range(u):
+            dh[r, j] += di[t, r, j] * reset[j]
+        if h.size:
+            for j in range(u):
+                of_r[j] = di[t, r, j] * h[r, j] * _slope(reset[j], s0, s1, s2, s3, s4, s5, s6)
+        else:
+            for j in range(u):
+                of_r[j] = np.float32(0.0)
+
+
+@jit
+def _gru_rows_back(
+    gy, gates, h0, mask, x, batch_first, y, xt, wt, ut, dx, dz, di, dh, total, slopes, inner, outer, reverse, after, first, r0,
+    r1,
+):  # fmt: skip
+    steps, units = y.shape[0], y.shape[2]
+    for s in range(steps - 1, -1, -1):
+        t = steps - 1 - s if reverse else s
+        h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
+        if gy.size:
+            _add_rows(gy[t], dh, r0, r1)
+        if mask.size:
+            _clear_masked(mask, dz, t, r0, r1)
+            _clear_masked(mask, di, t, r0, r1)
+        start, end = _next_run(mask, t, r0, r1)
+        while start < end:
+            _gru_slopes(gates, t, start, end, h, dh, dz, di, after, slopes[inner], slopes[outer])
+            if not after:
+                _multiply(dz[t, start:end, 2 * units :], ut[2 * units :], di[t, start:end], 0.0)
+                _gru_reset_slopes(gates, t, start, end, h, di, dh, dz, slopes[inner])
+            start, end = _next_run(mask, t, end, r1)
+        _add_up(dz[t], r0, r1, total[: 3 * units])
+        if after:
+            _add_up(di[t], r0, r1, total[3 * units :])
+        if s > 0 or first:
+            _multiply(dz[t, r0:r1, : 2 * units], ut[: 2 * units], dh[r0:r1], 1.0)
+            if after:
+                _multiply(di[t, r0:r1], ut[2 * units :], dh[r0:r1], 1.0)
+        if wt.size:
+            _multiply(dz[t, r0:r1], wt, dx[t, r0:r1], 0.0)
+        if xt.size:
+            _arrange(x, batch_first, t, r0, r1, xt)
+
+
+@jit
+def _gru_weights(gates, y, h0, dz, di, du, reverse, after, j0, j1):
+    """Columns j0 to j1 of du."""
+    steps, n, units = y.shape
+    split = 2 * units
+    if j0 < split:
+        _by_outputs(y, h0, dz, du, reverse, j0, min(j1, split), j0)
+    j0 = max(j0, split)
+    if j0 < j1:
+        if after:
+            _by_outputs(y, h0, di, du, reverse, j0, j1, j0 - split)
+        else:
+            rows = steps * n
+            kept = gates.reshape(rows, 4 * units)[:, 3 * units :]
+            gemm(kept.T, dz.reshape(rows, 3 * units)[:, j0:j1], du[:, j0:j1], 0.0)
+
+
+@jit(parallel=True)
+def gru_grad(
+    gy, gates, h0, mask, x, batch_first, w, u, y, slopes, xt, wt, ut, dz, di, sums, dx, dw, du, db, dh, first, inner, outer,
+    reverse, after, parts,
+):  # fmt: skip
+    """Gradients of `gru`, as `lstm_grad` gives them. di: (steps, n, units) to work in; sums: (parts, 4 units).
+
+    db: (4 units), the last part only if ``after``.
+    """
+    held = hold()
+    n, k = dz.shape[1], dz.shape[2]
+    for p in prange(2):
+        if p == 0:
+            _turn(u, ut)
+        elif wt.size:
+            _turn(w, wt)
+    for p in prange(parts):
+        begin, end = share(n, parts, p)
+        tile = _tiles(end - begin)
+        sums[p] = 0.0
+        for r0 in range(begin, end, tile):
+            r1 = min(r0 + tile, end)
+            _gru_rows_back(
+                gy, gates, h0, mask, x, batch_first, y, xt, wt, ut, dx, dz, di, dh, sums[p], slopes, inner, outer,
+                reverse, after, first, r0, r1,
+            )  # fmt: skip
+    for p in prange(parts):
+        j0, j1 = share(k, parts, p)
+        if dw.size:
+            _by_inputs(xt if xt.size else x, dz, dw, j0, j1)
+        if du.size:
+            _gru_weights(gates, y, h0, dz, di, du, reverse, after, j0, j1)
+    for j in range(len(db)):
+        db[j] = sums[:, j].sum()
+    release(held)
+
+
+# -- the simple cell: y = activation(x w + h u + b)
+
+
+@jit
+def _rnn_rows(x, batch_first, w, u, b, h0, mask, y, code, reverse, r0, r1):
+    """All steps of a tile of rows."""
+    steps, units = y.shape[0], y.shape[2]
+    for s in range(steps):
+        t = steps - 1 - s if reverse else s
+        h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
+        _project(x, batch_first, t, r0, r1, w, y[t, r0:r1, :units])
+        if h.size:
+            _multiply(h[r0:r1], u, y[t, r0:r1, :units], 1.0)
+        _activate(y, t, r0, r1, 0, units, b, code)
+        if mask.size:
+            _keep(mask, h, y[t], t, r0, r1)
+
+
+@jit(parallel=True)
+def simple_rnn(x, batch_first, w, u, b, h0, mask, y, code, reverse, parts):
+    """The outputs y (steps, n, units) of all steps; the others are those of `lstm`."""
+    held = hold()
+    n = y.shape[1]
+    for p in prange(parts):
+        first, last = share(n, parts, p)
+        tile = _tiles(last - first)
+        for r0 in range(first, last, tile):
+            _rnn_rows(x, batch_first, w, u, b, h0, mask, y, code, reverse, r0, min(r0 + tile, last))
+    release(held)
+
+
+@jit
+def _rnn_slopes(y, t, r0, r1, dh, dz, s):
+    """Gradients of the sums of a tile in dz[t]; dh becomes 0."""
+    s0, s1, s2, s3, s4, s5, s6 = s[0], s[1], s[2], s[3], s[4], s[5], s[6]
+    for r in range(r0, r1):
+        for j in range(dh.shape[1]):
+            dz[t, r, j] = dh[r, j] * _slope(y[t, r, j], s0, s1, s2, s3, s4, s5, s6)
+            dh[r, j] = np.float32(0.0)
+
+
+@jit
+def _rnn_rows_back(gy, mask, x, batch_first, y, xt, wt, ut, dx, dz, dh, total, s, reverse, first, r0, r1):
+    steps = len(y)
+    for k in range(steps - 1, -1, -1):
+        t = steps - 1 - k if reverse else k
+        if gy.size:
+            _add_rows(gy[t], dh, r0, r1)
+        if mask.size:
+            _clear_masked(mask, dz, t, r0, r1)
+        start, end = _next_run(mask, t, r0, r1)
+        while start < end:
+            _rnn_slopes(y, t, start, end, dh, dz, s)
+            start, end = _next_run(mask, t, end, r1)
+        _add_up(dz[t], r0, r1, total)
+        if k > 0 or first:
+            _multiply(dz[t, r0:r1], ut, dh[r0:r1], 1.0)
+        if wt.size:
+            _multiply(dz[t, r0:r1], wt, dx[t, r0:r1], 0.0)
+        if xt.size:
+            _arrange(x, batch_first, t, r0, r1, xt)
+
+
+@jit(parallel=True)
+def simple_rnn_grad(
+    gy, h0, mask, x, batch_first, w, u, y, slopes, xt, wt, ut, dz, sums, dx, dw, du, db, dh, first, code, reverse, parts
+):  # fmt: skip
+    """Gradients of `simple_rnn`, as `lstm_grad` gives them. dz: (steps, n, units); sums: (parts, units)."""
+    held = hold()
+    n, k = dz.shape[1], dz.shape[2]
+    for p in prange(2):
+        if p == 0:
+            _turn(u, ut)
+        elif wt.size:
+            _turn(w, wt)
+    for p in prange(parts):
+        begin, end = share(n, parts, p)
+        tile = _tiles(end - begin)
+        sums[p] = 0.0
+        for r0 in range(begin, end, tile):
+            _rnn_rows_back(
+                gy, mask, x, batch_first, y, xt, wt, ut, dx, dz, dh, sums[p], slopes[code], reverse, first, r0,
+                min(r0 + tile, end),
+            )  # fmt: skip
+    for p in prange(parts):
+        j0, j1 = share(k, parts, p)
+        if dw.size:
+            _by_inputs(xt if xt.size else x, dz, dw, j0, j1)
+        if du.size:
+            _by_outputs(y, h0, dz, du, reverse, j0, j1, j0)
+    for j in range(k):
+        db[j] = sums[:, j].sum()
     release(held)

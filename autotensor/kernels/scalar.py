@@ -32,7 +32,7 @@ import math
 
 import numpy as np
 
-from autotensor.kernels.jit import jit, prange, scalar
+from autotensor.kernels.jit import jit, pointer, scalar, task
 """
 """The imports a generated module needs above the text of `source_of`."""
 

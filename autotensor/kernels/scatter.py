@@ -97,7 +97,8 @@ def scatter_add(out: np.ndarray, index: np.ndarray, rows: np.ndarray, scratch: A
     numbers = ordered(index, np.int64, scratch, before).reshape(-1)
     given = ordered(rows, out.dtype, scratch, before).reshape(m, -1)
     cost = (_COPY * out.size * fresh + _ADD * given.size) / n
-    call = pick(add_rows), (out.reshape(n, -1), numbers, given, fresh, parts(n, cost))
+    count = parts(n, cost)
+    call = pick(add_rows, count), (out.reshape(n, -1), numbers, given, fresh, count)
     return chained(before, _checked("scatter_add", call, numbers, n), [])
 
 
@@ -109,7 +110,8 @@ def take(out: np.ndarray, x: np.ndarray, index: np.ndarray, scratch: Any) -> Cal
     before: Copies = []
     n, m = x.shape[0], index.size
     numbers = ordered(index, np.int64, scratch, before).reshape(-1)
-    call = pick(take_rows), (x.reshape(n, -1), numbers, out.reshape(m, -1), parts(m, _COPY * out.size / m))
+    count = parts(m, _COPY * out.size / m)
+    call = pick(take_rows, count), (x.reshape(n, -1), numbers, out.reshape(m, -1), count)
     return chained(before, _checked("take", call, numbers, n), [])
 
 

@@ -1,7 +1,7 @@
-"""Softmax and log-softmax: NumPy along any axis, and Numba for float32 rows.
+"""Softmax and log-softmax, and their gradients: NumPy along any axis, and Numba for float32 rows, on threads.
 
-float32 rows, compiled against NumPy: 3.3 against 15 us on 128 x 10, 0.55 against 1.3 ms on 1024 x 1000. float64
-stays with NumPy, whose vectorised ``exp`` is faster than a loop of libm calls.
+float32 rows on one thread, compiled against NumPy: 3.3 against 15 us on 128 x 10, 0.55 against 1.3 ms on 1024 x 1000.
+float64 stays with NumPy, whose vectorised ``exp`` is faster than a loop of libm calls.
 
 The search for a row's maximum stands in each kernel, here and in ``cross_entropy``, on purpose: as one inlined helper
 it made the kernels of 128 x 10 up to 1.7 times slower (3.1 to 5.4 us), those of 1024 x 1000 1.2 to 1.6 times.
@@ -14,8 +14,13 @@ from typing import Any
 import numpy as np
 
 from autotensor import config
-from autotensor.kernels.jit import jit, scalar
+from autotensor.kernels.calls import Call, Copies, chained, ordered
+from autotensor.kernels.jit import jit, prange, scalar
 from autotensor.kernels.scalar import exp_f32, log_f32
+from autotensor.kernels.threads import parts, pick, share
+
+# Nanoseconds on one thread for an element of a row: exponentials, or arithmetic alone.
+EXP, PLAIN = 0.6, 0.2
 
 
 def as_float(x: Any) -> np.ndarray:
@@ -55,6 +60,17 @@ def log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
     return z.astype(result_type(np.asarray(x)), copy=False)
 
 
+def softmax_grad(g: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+    """(g - sum(g * y)) * y along ``axis``, y the softmax."""
+    made = g * y
+    return made - made.sum(axis=axis, keepdims=True) * y
+
+
+def log_softmax_grad(g: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+    """g - sum(g) * e**y along ``axis``, y the log-softmax."""
+    return g - g.sum(axis=axis, keepdims=True) * np.exp(y)
+
+
 @scalar
 def sortable(x):
     """An int32 that orders as the float32 x does. Maxima of integers vectorise, those of floats do not.
@@ -78,10 +94,10 @@ def log_share(x, top, log_total):
 
 
 @jit
-def softmax_rows(x, out):
-    """Softmax of each row of x (n, k), float32, k > 0, written to out."""
+def softmax_range(x, out, first, last):
+    """Softmax of rows ``first`` to ``last`` of x (n, k), float32, k > 0, written to out."""
     k = x.shape[1]
-    for i in range(x.shape[0]):
+    for i in range(first, last):
         highest = sortable(x[i, 0])
         for j in range(k):
             v = sortable(x[i, j])
@@ -97,11 +113,19 @@ def softmax_rows(x, out):
             out[i, j] *= scale
 
 
+@jit(parallel=True)
+def softmax_rows(x, out, parts):
+    """``softmax_range`` on threads."""
+    for p in prange(parts):
+        first, last = share(x.shape[0], parts, p)
+        softmax_range(x, out, first, last)
+
+
 @jit
-def log_softmax_rows(x, out):
-    """Log-softmax of each row of x (n, k), float32, k > 0, written to out."""
+def log_softmax_range(x, out, first, last):
+    """Log-softmax of rows ``first`` to ``last`` of x (n, k), float32, k > 0, written to out."""
     k = x.shape[1]
-    for i in range(x.shape[0]):
+    for i in range(first, last):
         highest = sortable(x[i, 0])
         for j in range(k):
             v = sortable(x[i, j])
@@ -115,42 +139,69 @@ def log_softmax_rows(x, out):
             out[i, j] = log_share(x[i, j], top, log_total)
 
 
-def has_rows(x: Any, axis: int) -> bool:
-    """True where the compiled rows apply."""
-    return bool(config.numba and x.dtype == np.float32 and axis in (-1, x.ndim - 1) and x.size and x.flags.c_contiguous)
+@jit(parallel=True)
+def log_softmax_rows(x, out, parts):
+    """``log_softmax_range`` on threads."""
+    for p in prange(parts):
+        first, last = share(x.shape[0], parts, p)
+        log_softmax_range(x, out, first, last)
 
 
-def softmax_into(out: np.ndarray, x: np.ndarray, axis: int) -> None:
-    """``softmax`` written to ``out``."""
-    if has_rows(x, axis):
-        k = x.shape[-1]
-        softmax_rows(x.reshape(-1, k), out.reshape(-1, k))
-    else:
-        out[...] = softmax(x, axis)
+@jit
+def back_range(g, y, out, logarithm, first, last):
+    """Gradient of the softmax y (n, k), or of the log-softmax, of rows ``first`` to ``last``."""
+    k = y.shape[1]
+    for i in range(first, last):
+        total = np.float32(0.0)
+        if logarithm:
+            for j in range(k):
+                total += g[i, j]
+            for j in range(k):
+                out[i, j] = g[i, j] - total * exp_f32(y[i, j])
+        else:
+            for j in range(k):
+                total += g[i, j] * y[i, j]
+            for j in range(k):
+                out[i, j] = (g[i, j] - total) * y[i, j]
 
 
-def log_softmax_into(out: np.ndarray, x: np.ndarray, axis: int) -> None:
-    """``log_softmax`` written to ``out``."""
-    if has_rows(x, axis):
-        k = x.shape[-1]
-        log_softmax_rows(x.reshape(-1, k), out.reshape(-1, k))
-    else:
-        out[...] = log_softmax(x, axis)
+@jit(parallel=True)
+def back_rows(g, y, out, logarithm, parts):
+    """``back_range`` on threads."""
+    for p in prange(parts):
+        first, last = share(y.shape[0], parts, p)
+        back_range(g, y, out, logarithm, first, last)
 
 
-def softmax_fast(x: np.ndarray, axis: int) -> np.ndarray:
-    """``softmax``, compiled where that is faster."""
-    if not has_rows(x, axis):
-        return softmax(x, axis)
-    out = np.empty_like(x)
-    softmax_into(out, x, axis)
-    return out
+def has_rows(out: Any, axis: int) -> bool:
+    """True where the compiled rows apply: to a result along that axis."""
+    return bool(
+        config.numba and out.dtype == np.float32 and axis in (-1, out.ndim - 1) and out.size and out.flags.c_contiguous
+    )
 
 
-def log_softmax_fast(x: np.ndarray, axis: int) -> np.ndarray:
-    """``log_softmax``, compiled where that is faster."""
-    if not has_rows(x, axis):
-        return log_softmax(x, axis)
-    out = np.empty_like(x)
-    log_softmax_into(out, x, axis)
-    return out
+def rows_of(x: np.ndarray, cost: float) -> tuple[np.ndarray, int]:
+    """x as a matrix of rows, and into how many parts to split it at that many nanoseconds an element."""
+    rows = x.reshape(-1, x.shape[-1])
+    return rows, parts(len(rows), cost * rows.shape[1])
+
+
+def forward(out: np.ndarray, x: np.ndarray, axis: int, logarithm: bool, scratch: Any) -> Call | None:
+    """The call that writes the softmax of x, or its logarithm; None where only NumPy can."""
+    if not has_rows(out, axis):
+        return None
+    before: Copies = []
+    made, count = rows_of(out, EXP)
+    kernel = log_softmax_rows if logarithm else softmax_rows
+    given = ordered(x, np.float32, scratch, before).reshape(made.shape)
+    return chained(before, (pick(kernel, count), (given, made, count)), [])
+
+
+def backward(out: np.ndarray, g: np.ndarray, y: np.ndarray, axis: int, logarithm: bool, scratch: Any) -> Call | None:
+    """The call that writes the gradient of the softmax y, or of the log-softmax; None where only NumPy can."""
+    if not has_rows(out, axis):
+        return None
+    before: Copies = []
+    made, count = rows_of(out, EXP if logarithm else PLAIN)
+    given = [ordered(a, np.float32, scratch, before).reshape(made.shape) for a in (g, y)]
+    return chained(before, (pick(back_rows, count), (*given, made, logarithm, count)), [])

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from autotensor import config
-from autotensor.core.aval import Aval, Operand, float_dtype, normalize_axis, result_dtype, shape_of
-from autotensor.core.op import defop
+from autotensor.core.aval import Aval, Operand, broadcast_shapes, float_dtype, normalize_axis, result_dtype, shape_of
+from autotensor.core.op import defop, defop_no_grad, run_bound
 from autotensor.core.tensor import Tensor
+from autotensor.errors import DTypeError
 from autotensor.kernels import softmax as kernels
 from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import abs as abs_
@@ -30,7 +31,7 @@ from autotensor.ops.elementwise import (
     tanh,
     where,
 )
-from autotensor.ops.reduce import max as max_
+from autotensor.ops.reduce import peak
 from autotensor.ops.reduce import sum as sum_
 
 # -- rectifiers
@@ -166,35 +167,88 @@ def _infer_softmax(op: str) -> Any:
     return infer
 
 
-def _fused_rows(fallback: Any) -> Any:
+def _fused_rows(fallback: Any, any_axis: bool = False) -> Any:
     """Along the last axis a generated kernel says it better: it takes in the operations before and after."""
 
     def lower(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        last = params["axis"] == len(out.shape) - 1
+        fits = any_axis or params["axis"] == len(out.shape) - 1
         return (
-            fallback(*inputs, **params) if last and config.fuse and config.numba and out.dtype != np.float16 else None
+            fallback(*inputs, **params) if fits and config.fuse and config.numba and out.dtype != np.float16 else None
         )
 
     return lower
 
 
+def _rows(name: str, plain: Any, logarithm: bool) -> dict[str, Any]:
+    """Implementations of softmax or its logarithm: the compiled rows where they apply, else NumPy."""
+
+    def bind(outs: Any, arrays: Any, scratch: Any, axis: int) -> Any:
+        return kernels.forward(outs[0], arrays[0], axis, logarithm, scratch)
+
+    def impl(x: Any, axis: int) -> np.ndarray:
+        if isinstance(x, np.ndarray) and x.dtype == np.float32 and axis == x.ndim - 1 and x.size and config.numba:
+            out = np.empty(x.shape, np.float32)
+            run_bound(bind, (out,), (x,), axis=axis)
+            return out
+        return plain(x, axis)
+
+    return {"impl": impl, "bind": bind, "infer": _infer_softmax(name)}
+
+
+def _rows_grad(name: str, plain: Any, logarithm: bool, fallback: Any) -> Any:
+    """Gradient g, y -> gx of the softmax y, or of its logarithm."""
+
+    def bind(outs: Any, arrays: Any, scratch: Any, axis: int) -> Any:
+        return kernels.backward(outs[0], *arrays, axis, logarithm, scratch)
+
+    def impl(g: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+        if not y.ndim:
+            raise ValueError("a scalar has no axis")  # NumPy takes axis 0 of one
+        if g.dtype == y.dtype == np.float32 and axis == y.ndim - 1 and y.size and config.numba and g.shape == y.shape:
+            out = np.empty(y.shape, np.float32)
+            run_bound(bind, (out,), (g, y), axis=axis)
+            return out
+        return plain(g, y, axis)
+
+    def infer(g: Operand, y: Operand, axis: int) -> Aval:
+        normalize_axis(name, axis, len(shape_of(y)))
+        if not (isinstance(g, Aval) and isinstance(y, Aval) and g.dtype.kind == y.dtype.kind == "f"):
+            raise DTypeError(f"[{name}] expected a floating gradient and result; got {g} and {y}.")
+        return Aval(broadcast_shapes(name, g.shape, y.shape), float_dtype(g, y))
+
+    return defop_no_grad(
+        f"{name}_grad",
+        impl=impl,
+        infer=infer,
+        bind=bind,
+        fallback=fallback,
+        lower=_fused_rows(fallback, any_axis=True),
+        doc=f"Gradient of {name} by its input, from the gradient of its result and that result.",
+    )
+
+
 def _softmax_fallback(x: Tensor, axis: int) -> Tensor:
-    e = exp(x - max_(x, axis=axis, keepdims=True))  # the gradients through the maximum cancel
+    e = exp(x - peak(x, (axis,)))  # the gradients through the maximum cancel
     return e / sum_(e, axis=axis, keepdims=True)
+
+
+softmax_grad = _rows_grad(
+    "softmax",
+    kernels.softmax_grad,
+    False,
+    lambda g, y, axis: (g - sum_(g * y, axis=axis, keepdims=True)) * y,
+)
 
 
 @defop(
     "softmax",
-    impl=kernels.softmax,
-    infer=_infer_softmax("softmax"),
-    into=kernels.softmax_into,
-    kernel=kernels.softmax_fast,
+    **_rows("softmax", kernels.softmax, False),
     fallback=_softmax_fallback,
     lower=_fused_rows(_softmax_fallback),
 )
 def softmax_op(needs, g, out, x, axis):
     """e**x / sum(e**x)."""
-    return ((g - sum_(g * out, axis=axis, keepdims=True)) * out,)
+    return (softmax_grad(g, out, axis=axis),)
 
 
 def softmax(x: Any, axis: int = -1) -> Tensor:
@@ -204,22 +258,27 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
 
 
 def _log_softmax_fallback(x: Tensor, axis: int) -> Tensor:
-    z = x - max_(x, axis=axis, keepdims=True)
+    z = x - peak(x, (axis,))
     return z - log(sum_(exp(z), axis=axis, keepdims=True))
+
+
+log_softmax_grad = _rows_grad(
+    "log_softmax",
+    kernels.log_softmax_grad,
+    True,
+    lambda g, y, axis: g - sum_(g, axis=axis, keepdims=True) * exp(y),
+)
 
 
 @defop(
     "log_softmax",
-    impl=kernels.log_softmax,
-    infer=_infer_softmax("log_softmax"),
-    into=kernels.log_softmax_into,
-    kernel=kernels.log_softmax_fast,
+    **_rows("log_softmax", kernels.log_softmax, True),
     fallback=_log_softmax_fallback,
     lower=_fused_rows(_log_softmax_fallback),
 )
 def log_softmax_op(needs, g, out, x, axis):
     """x - log(sum(e**x))."""
-    return (g - sum_(g, axis=axis, keepdims=True) * exp(out),)
+    return (log_softmax_grad(g, out, axis=axis),)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Tensor:

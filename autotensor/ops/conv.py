@@ -23,9 +23,13 @@ from autotensor.core.op import Op, defop, run_bound
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
 from autotensor.kernels import conv as kernels
+from autotensor.kernels.calls import Copies, chained, ordered
+from autotensor.ops.activation import relu as rectified
 from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import astype
+from autotensor.ops.elementwise import add, astype, greater, where
+from autotensor.ops.like import broadcast_like
 from autotensor.ops.linalg import einsum, matmul
+from autotensor.ops.reduce import sum as summed
 from autotensor.ops.shape import reshape, text
 from autotensor.ops.window import (
     Padding,
@@ -76,27 +80,11 @@ def _output(name: str, x: Shape, kernel: Shape, params: dict[str, Any], depthwis
 def _bound(kernel: Bind, out: np.ndarray, arrays: Sequence[np.ndarray], w: Any, scratch: Any, **more: Any) -> Any:
     """The call of a kernel; arrays of another dtype or order than its own are copied before, the result after it."""
     work = accumulated(out.dtype)
-    copies = []
-    given = []
-    for array in arrays:
-        if array.dtype != work or not array.flags.carray:
-            copies.append((scratch(array.shape, work), array))
-            array = copies[-1][0]
-        given.append(array)
+    before: Copies = []
+    given = [ordered(a, work, scratch, before) for a in arrays]
     plain = out.dtype == work and out.flags.c_contiguous
     made = out if plain else scratch(out.shape, work)
-    call, arguments = kernel(made, *given, w, scratch, **more)
-    if plain and not copies:
-        return call, arguments
-    return _copied, (copies, call, arguments, [] if plain else [(out, made)])
-
-
-def _copied(before: Any, call: Callable[..., Any], arguments: tuple[Any, ...], after: Any) -> None:
-    for target, source in before:
-        np.copyto(target, source, "unsafe")
-    call(*arguments)
-    for target, source in after:
-        np.copyto(target, source, "unsafe")
+    return chained(before, kernel(made, *given, w, scratch, **more), [] if plain else [(out, made)])
 
 
 def _into(bind: Callable[..., Any]) -> Callable[..., None]:
@@ -232,6 +220,103 @@ depthwise_op, depthwise_input_op, depthwise_kernel_op = _family(
     _depthwise_fallback,
 )
 
+# -- with bias and activation, which cost nothing while the result is in the cache
+
+
+def _infer_bias(x: Operand, kernel: Operand, bias: Operand, relu: bool, **params: Any) -> Aval:
+    shape = _output("conv", shape_of(x), shape_of(kernel), params, False)
+    given = shape_of(bias)
+    if len(given) != 1 or (None not in (given[0], shape[-1]) and given[0] != shape[-1]):
+        raise ShapeError(f"[conv] expected a bias of one number a channel, ({shape[-1]},); got shape {text(given)}.")
+    return Aval(shape, float_dtype(x, kernel, bias))
+
+
+def _bias_bind(outs: Any, arrays: Any, scratch: Any, relu: bool, **params: Any) -> Any:
+    x, kernel, _ = arrays
+    w = windows("conv", x.shape[1:-1], kernel.shape[:-2], *_geometry(params))
+
+    def forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, w: Any, scratch: Any) -> Any:
+        return kernels.forward(out, x, kernel, w, scratch, bias, relu)
+
+    return _bound(forward, outs[0], arrays, w, scratch)
+
+
+def _bias_impl(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, **params: Any) -> np.ndarray:
+    aval = _infer_bias(*[Aval(a.shape, a.dtype) for a in (x, kernel, bias)], **params)
+    shape: Any = aval.shape
+    out = np.empty(shape, _dtype(x, kernel, bias))
+    run_bound(_bias_bind, [out], [x, kernel, bias], **params)
+    return out
+
+
+def _bias_fallback(x: Tensor, kernel: Tensor, bias: Tensor, relu: bool, **params: Any) -> Tensor:
+    out = add(conv_op(x, kernel, **params), bias)
+    return rectified(out) if relu else out
+
+
+@defop(
+    "conv_bias",
+    impl=_bias_impl,
+    infer=_infer_bias,
+    bind=_bias_bind,
+    into=_into(_bias_bind),
+    fallback=_bias_fallback,
+)
+def conv_bias_op(needs, g, out, x, kernel, bias, relu, **params):
+    """conv(x, kernel) + bias, and its negative elements made 0 if ``relu``."""
+    if relu:
+        g, gb = relu_bias_grad(g, out)
+    else:
+        gb = summed(g, axis=tuple(range(g.ndim - 1))) if needs[2] else None
+    gx = _as(conv_input_op(g, kernel, x, **params), x) if needs[0] else None
+    gk = _as(conv_kernel_op(x, g, kernel, **params), kernel) if needs[1] else None
+    return gx, gk, _as(gb, bias) if needs[2] else None
+
+
+def _infer_relu_bias(g: Operand, out: Operand) -> tuple[Aval, Aval]:
+    shape = shape_of(g)
+    same_space("relu_bias_grad", "a result of shape", shape_of(out), shape)
+    dtype = float_dtype(g)
+    return Aval(shape, dtype), Aval(shape[-1:], dtype)
+
+
+def _relu_bias_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
+    work = accumulated(outs[0].dtype)
+    before: Copies = []
+    after: Copies = []
+    given = [ordered(a, work, scratch, before) for a in arrays]
+    made = [ordered(out, work, scratch, after) for out in outs]
+    after = [(out, copy) for copy, out in after]
+    return chained(before, kernels.relu_grad(*made, *given, scratch), after)
+
+
+def _relu_bias_impl(g: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    outs = np.empty(g.shape, _dtype(g)), np.empty(g.shape[-1:], _dtype(g))
+    run_bound(_relu_bias_bind, outs, (g, out))
+    return outs
+
+
+def _relu_bias_fallback(g: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+    masked = where(greater(out, 0), g, 0.0)
+    return masked, summed(masked, axis=tuple(range(g.ndim - 1)))
+
+
+@defop(
+    "relu_bias_grad",
+    impl=_relu_bias_impl,
+    infer=_infer_relu_bias,
+    bind=_relu_bias_bind,
+    fallback=_relu_bias_fallback,
+    n_out=2,
+)
+def relu_bias_grad(needs, g, out, y, result):
+    """y where the result of a rectifier is > 0, else 0, and the sum of that over all axes but the last."""
+    masked, total = g
+    if total is not None:
+        masked = broadcast_like(total, y) if masked is None else add(masked, total)
+    return where(greater(result, 0), masked, 0.0) if masked is not None and needs[0] else None, None
+
+
 # -- transposed convolution
 
 
@@ -338,7 +423,14 @@ def _parameters(op: str, x: Tensor, kernel: Tensor, strides: Any, padding: Any, 
 
 
 def conv(
-    x: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", dilation: Any = 1, layout: str = "channels_last"
+    x: Any,
+    kernel: Any,
+    strides: Any = 1,
+    padding: Any = "valid",
+    dilation: Any = 1,
+    layout: str = "channels_last",
+    bias: Any = None,
+    activation: str = "linear",
 ) -> Tensor:
     """Convolution (cross-correlation) over 1, 2 or 3 axes of space: as many as the kernel has besides its channels.
 
@@ -348,12 +440,23 @@ def conv(
     strides, dilation: an int, or one for each axis of space.
     padding: "valid" (none), "same" (out = ceil(space / strides); the odd position at the end, as in TensorFlow),
         "causal" (one axis of space: everything before the first position) or a pair (low, high) for each axis.
+    bias: None or (c_out,), added to the result; with it in one pass goes
+    activation: "linear", or "relu": max(result, 0).
 
     Raises ``ShapeError`` when channels differ, or when the kernel is larger than the input with its border.
     """
+    if activation not in ("linear", "relu"):
+        raise ValueError(f'[conv] expected activation "linear" or "relu"; got {activation!r}. Apply others after it.')
+    relu = activation == "relu"
     x, kernel = operand(x), operand(kernel)
     params = _parameters("conv", x, kernel, strides, padding, dilation)
-    return restored(conv_op(channels_last("conv", x, layout), kernel, **params), layout)
+    x = channels_last("conv", x, layout)
+    if bias is not None:
+        out = conv_bias_op(x, kernel, operand(bias), relu=relu, **params)
+    else:
+        out = conv_op(x, kernel, **params)
+        out = rectified(out) if relu else out
+    return restored(out, layout)
 
 
 def conv_transpose(

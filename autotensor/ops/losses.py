@@ -59,34 +59,34 @@ def _same_rows(logits: Any, targets: Any) -> None:
         raise ValueError("logits and targets do not have one shape")  # apply() says it in full, by the shape rule
 
 
+def _by_rows(bind: Any, dtype: np.dtype, shape: Any, *arrays: Any) -> np.ndarray | None:
+    """The result of the compiled rows; None where they do not apply."""
+    if dtype != np.float32 or not all([isinstance(a, np.ndarray) for a in arrays]):
+        return None
+    out = np.empty(shape, np.float32)
+    bound = bind((out,), arrays, np.empty)
+    if bound is None:
+        return None
+    bound[0](*bound[1])
+    return out
+
+
+def _dense_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
+    return kernels.bind_dense(outs[0], *arrays, scratch) if kernels.has_rows(outs[0], arrays[0]) else None
+
+
 def _dense_impl(logits: Any, targets: Any) -> np.ndarray:
     _same_rows(logits, targets)
     (x, t), dtype = _floats(logits, targets)
-    return kernels.dense(x, t).astype(dtype, copy=False)
-
-
-def _dense_into(out: np.ndarray, logits: np.ndarray, targets: np.ndarray) -> None:
-    if kernels.has_rows(logits, targets):
-        k = logits.shape[-1]
-        kernels.dense_rows(logits.reshape(-1, k), targets.reshape(-1, k), out.reshape(-1))
-    else:
-        out[...] = _dense_impl(logits, targets)
-
-
-def _dense_kernel(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    if not kernels.has_rows(logits, targets):
-        return _dense_impl(logits, targets)
-    out = np.empty(logits.shape[:-1], np.float32)
-    _dense_into(out, logits, targets)
-    return out
+    out = _by_rows(_dense_bind, dtype, x.shape[:-1], x, t)
+    return kernels.dense(x, t).astype(dtype, copy=False) if out is None else out
 
 
 @defop(
     "softmax_cross_entropy",
     impl=_dense_impl,
     infer=_infer_dense,
-    into=_dense_into,
-    kernel=_dense_kernel,
+    bind=_dense_bind,
     fallback=lambda logits, targets: negative(sum_(log_softmax(logits) * targets, axis=-1)),
 )
 def softmax_cross_entropy(needs, g, out, logits, targets):
@@ -107,34 +107,22 @@ def _dense_grad_fallback(g: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
     return expand_dims(g, -1) * (share - targets)
 
 
+def _dense_grad_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
+    return kernels.bind_dense_grad(outs[0], *arrays, scratch) if kernels.has_rows(outs[0], arrays[1]) else None
+
+
 def _dense_grad_impl(g: Any, logits: Any, targets: Any) -> np.ndarray:
     _same_rows(logits, targets)
     (g, x, t), dtype = _floats(g, logits, targets)
-    return kernels.dense_grad(g, x, t).astype(dtype, copy=False)
-
-
-def _dense_grad_into(out: np.ndarray, g: np.ndarray, logits: np.ndarray, targets: np.ndarray) -> None:
-    if kernels.has_rows(g, logits, targets):
-        k = logits.shape[-1]
-        kernels.dense_grad_rows(g.reshape(-1), logits.reshape(-1, k), targets.reshape(-1, k), out.reshape(-1, k))
-    else:
-        out[...] = _dense_grad_impl(g, logits, targets)
-
-
-def _dense_grad_kernel(g: np.ndarray, logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    if not kernels.has_rows(g, logits, targets):
-        return _dense_grad_impl(g, logits, targets)
-    out = np.empty(logits.shape, np.float32)
-    _dense_grad_into(out, g, logits, targets)
-    return out
+    out = _by_rows(_dense_grad_bind, dtype, x.shape, g, x, t) if g.shape == x.shape[:-1] else None
+    return kernels.dense_grad(g, x, t).astype(dtype, copy=False) if out is None else out
 
 
 softmax_cross_entropy_grad = defop_no_grad(
     "softmax_cross_entropy_grad",
     impl=_dense_grad_impl,
     infer=_infer_dense_grad,
-    into=_dense_grad_into,
-    kernel=_dense_grad_kernel,
+    bind=_dense_grad_bind,
     fallback=_dense_grad_fallback,
     doc="Gradient of softmax_cross_entropy: g * (softmax(logits) * sum(targets) - targets), g (...).",
 )
@@ -163,21 +151,14 @@ def _sparse_shape(logits: Operand, labels: Operand) -> Shape:
 def _checked(logits: Any, labels: Any) -> None:
     """Raise unless labels fit the logits, in dtype, shape and value."""
     _check_fit(logits, labels)
-    bad = kernels.first_bad_label(labels, logits.shape[-1])
-    if bad is not None:
-        raise _bad_label(bad, labels.dtype, logits.shape[-1])
+    n = logits.shape[-1]
+    bad = (labels < 0) | (labels >= n)
+    if bad.any():
+        raise _failure(labels.dtype, n)(int(labels.reshape(-1)[np.argmax(bad)]))
 
 
-def _checked_flat(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Checked labels as the kernels read them: one row of int64, so that one signature is compiled."""
-    _check_fit(logits, labels)
-    flat = labels
-    if labels.ndim != 1 or labels.dtype != np.int64 or not labels.flags.c_contiguous:
-        flat = np.ascontiguousarray(labels).reshape(-1).astype(np.int64, copy=False)
-    where = kernels.first_outside(flat, logits.shape[-1])
-    if where >= 0:
-        raise _bad_label(int(labels.reshape(-1)[where]), labels.dtype, logits.shape[-1])
-    return flat
+def _failure(dtype: np.dtype, n: int) -> Any:
+    return lambda bad: _bad_label(bad, dtype, n)
 
 
 def _check_fit(logits: Any, labels: Any) -> None:
@@ -203,25 +184,20 @@ def _infer_sparse_grad(g: Operand, logits: Operand, labels: Operand) -> Aval:
     return Aval(_sparse_shape(logits, labels) + shape_of(logits)[-1:], float_dtype(g, logits))
 
 
+def _sparse_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
+    logits, labels = arrays
+    if not kernels.has_rows(outs[0], logits):
+        return None
+    return kernels.bind_sparse(outs[0], logits, labels, _failure(labels.dtype, logits.shape[-1]), scratch)
+
+
 def _sparse_impl(logits: Any, labels: Any) -> np.ndarray:
-    _checked(logits, labels)
+    _check_fit(logits, labels)
     (x,), dtype = _floats(logits)
-    return kernels.sparse(x, labels).astype(dtype, copy=False)
-
-
-def _sparse_into(out: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
-    if kernels.has_rows(logits):
-        flat = _checked_flat(logits, labels)
-        kernels.sparse_rows(logits.reshape(-1, logits.shape[-1]), flat, out.reshape(-1))
-    else:
-        out[...] = _sparse_impl(logits, labels)
-
-
-def _sparse_kernel(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    if not kernels.has_rows(logits):
-        return _sparse_impl(logits, labels)
-    out = np.empty(labels.shape, np.float32)
-    _sparse_into(out, logits, labels)
+    out = _by_rows(_sparse_bind, dtype, labels.shape, x, labels)
+    if out is None:
+        _checked(logits, labels)
+        out = kernels.sparse(x, labels).astype(dtype, copy=False)
     return out
 
 
@@ -239,8 +215,7 @@ def _sparse_fallback(logits: Tensor, labels: Tensor) -> Tensor:
     "sparse_softmax_cross_entropy",
     impl=_sparse_impl,
     infer=_infer_sparse,
-    into=_sparse_into,
-    kernel=_sparse_kernel,
+    bind=_sparse_bind,
     fallback=_sparse_fallback,
 )
 def sparse_softmax_cross_entropy(needs, g, out, logits, labels):
@@ -255,26 +230,20 @@ def _sparse_grad_fallback(g: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     return expand_dims(g, -1) * (softmax(logits) - _one_hot_like(labels, logits))
 
 
+def _sparse_grad_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
+    g, logits, labels = arrays
+    if not kernels.has_rows(outs[0], logits):
+        return None
+    return kernels.bind_sparse_grad(outs[0], g, logits, labels, _failure(labels.dtype, logits.shape[-1]), scratch)
+
+
 def _sparse_grad_impl(g: Any, logits: Any, labels: Any) -> np.ndarray:
-    _checked(logits, labels)
+    _check_fit(logits, labels)
     (g, x), dtype = _floats(g, logits)
-    return kernels.sparse_grad(g, x, labels).astype(dtype, copy=False)
-
-
-def _sparse_grad_into(out: np.ndarray, g: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
-    if kernels.has_rows(g, logits):
-        flat = _checked_flat(logits, labels)
-        k = logits.shape[-1]
-        kernels.sparse_grad_rows(g.reshape(-1), logits.reshape(-1, k), flat, out.reshape(-1, k))
-    else:
-        out[...] = _sparse_grad_impl(g, logits, labels)
-
-
-def _sparse_grad_kernel(g: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    if not kernels.has_rows(g, logits):
-        return _sparse_grad_impl(g, logits, labels)
-    out = np.empty(logits.shape, np.float32)
-    _sparse_grad_into(out, g, logits, labels)
+    out = _by_rows(_sparse_grad_bind, dtype, x.shape, g, x, labels) if g.shape == labels.shape else None
+    if out is None:
+        _checked(logits, labels)
+        out = kernels.sparse_grad(g, x, labels).astype(dtype, copy=False)
     return out
 
 
@@ -282,8 +251,7 @@ sparse_softmax_cross_entropy_grad = defop_no_grad(
     "sparse_softmax_cross_entropy_grad",
     impl=_sparse_grad_impl,
     infer=_infer_sparse_grad,
-    into=_sparse_grad_into,
-    kernel=_sparse_grad_kernel,
+    bind=_sparse_grad_bind,
     fallback=_sparse_grad_fallback,
     doc="Gradient of sparse_softmax_cross_entropy: g * (softmax(logits) - one_hot(labels)), g (...).",
 )

@@ -7,6 +7,7 @@ with a fallback, from which higher derivatives come.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def _check(x: Operand, axis: int, *vectors: Operand) -> Dim:
         raise ShapeError(f"[batch_norm] expected an axis of {text(shape)}; got {axis}. -1 is the last one.")
     for v in vectors:
         own = shape_of(v)
-        if len(own) != 1 or None not in (own[0], shape[axis]) and own[0] != shape[axis]:
+        if len(own) != 1 or (None not in (own[0], shape[axis]) and own[0] != shape[axis]):
             raise ShapeError(
                 f"[batch_norm] expected a number for each of {shape[axis]} features, on axis {axis} of {text(shape)}; "
                 f"got shape {text(own)}."
@@ -80,6 +81,11 @@ def _run(kernel: Any, axis: int, outs: Any, arrays: Any, scratch: Any) -> Any:
     given = [ordered(x, work, scratch, before) for x in arrays]
     shaped = [_planes(x, axis) if x.shape == first.shape else x for x in [*made, *given]]
     return chained(before, kernel(*shaped), after)
+
+
+def _empty(avals: Sequence[Aval]) -> tuple[np.ndarray, ...]:
+    shapes: list[Any] = [a.shape for a in avals]
+    return tuple([np.empty(shape, a.dtype) for shape, a in zip(shapes, avals)])
 
 
 # -- mean and variance
@@ -145,7 +151,7 @@ def _bind(outs: Any, arrays: Any, scratch: Any, axis: int, epsilon: float) -> An
 
 def _impl(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, axis: int, epsilon: float) -> tuple[np.ndarray, ...]:
     avals = _infer(*[Aval(a.shape, a.dtype) for a in (x, gamma, beta)], axis, epsilon)
-    outs = tuple([np.empty(a.shape, a.dtype) for a in avals])  # type: ignore[arg-type]
+    outs = _empty(avals)
     run_bound(_bind, outs, (x, gamma, beta), axis=axis, epsilon=epsilon)
     return outs
 
@@ -196,7 +202,7 @@ def _grad_bind(outs: Any, arrays: Any, scratch: Any, axis: int, epsilon: float) 
 
 def _grad_impl(*arrays: np.ndarray, axis: int, epsilon: float) -> tuple[np.ndarray, ...]:
     avals = _infer_grad(*[Aval(a.shape, a.dtype) for a in arrays], axis, epsilon)  # type: ignore[arg-type]
-    outs = tuple([np.empty(a.shape, a.dtype) for a in avals])  # type: ignore[arg-type]
+    outs = _empty(avals)
     run_bound(_grad_bind, outs, arrays, axis=axis, epsilon=epsilon)
     return outs
 
@@ -237,9 +243,9 @@ def batch_norm(
     """
     x = operand(x)
     axis = normalize_axis("batch_norm", axis, x.ndim)
-    features = x.shape[axis]
-    if features is None and None in (gamma, beta):
-        raise ShapeError(f"[batch_norm] expected a known number of features; got shape {text(x.shape)}. Pass both vectors.")
-    gamma = np.ones(features, x.dtype) if gamma is None else gamma  # type: ignore[arg-type]
-    beta = np.zeros(features, x.dtype) if beta is None else beta  # type: ignore[arg-type]
+    features: Any = x.shape[axis]
+    if features is None and (gamma is None or beta is None):
+        raise ShapeError(f"[batch_norm] expected a known number of features; got {text(x.shape)}. Pass both vectors?")
+    gamma = np.ones(features, x.dtype) if gamma is None else gamma
+    beta = np.zeros(features, x.dtype) if beta is None else beta
     return batch_norm_op(x, gamma, beta, axis=axis, epsilon=float(epsilon))

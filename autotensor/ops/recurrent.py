@@ -33,7 +33,7 @@ from autotensor.ops.reduce import sum as sum_
 from autotensor.ops.scan import scan
 from autotensor.ops.shape import concat, reshape, text
 
-__all__ = ["lstm", "recurrent_activations"]
+__all__ = ["gru", "lstm", "recurrent_activations", "simple_rnn"]
 
 recurrent_activations: tuple[str, ...] = kernels.ACTIVATIONS
 """Names of the activations that recurrent operations know."""
@@ -93,7 +93,9 @@ def _same(op: str, what: str, *dims: Dim) -> Dim:
 class _Sizes:
     """Sizes of a call, from its operands: ``gates`` parts of ``units`` columns in the weights."""
 
-    def __init__(self, op: str, gates: int, x: Operand, w: Operand, u: Operand, states: Sequence[Operand], mask: Operand):
+    def __init__(
+        self, op: str, gates: int, x: Operand, w: Operand, u: Operand, states: Sequence[Operand], mask: Operand
+    ):
         shapes = {"x": shape_of(x), "recurrent weights": shape_of(u)}
         if len(shapes["x"]) != 3 or len(shapes["recurrent weights"]) != 2:
             raise ShapeError(
@@ -108,7 +110,9 @@ class _Sizes:
         ends = [width, k]
         if isinstance(w, Aval):
             if w.ndim != 2:
-                raise ShapeError(f"[{op}] expected weights (features, {gates} * units); got {text(w.shape)}. Transpose?")
+                raise ShapeError(
+                    f"[{op}] expected weights (features, {gates} * units); got {text(w.shape)}. Transpose?"
+                )
             self.features = _same(op, "features", self.features, w.shape[0])
             ends.append(w.shape[1])
         else:
@@ -171,7 +175,7 @@ def _grads_by_fallback(op: Op, gs: Sequence[Any], inputs: Sequence[Any], wants: 
     return tuple(_typed(dtype, *outs))
 
 
-def _outputs(op: str, avals: Sequence[Aval], bind: Any, numpy: Any, arrays: Sequence[Any], **params: Any) -> tuple[Any, ...]:
+def _outputs(avals: Sequence[Aval], bind: Any, numpy: Any, arrays: Sequence[Any], **params: Any) -> tuple[Any, ...]:
     """Results of an eager call: by the kernel if it can, else by NumPy."""
     outs = [np.empty([d or 0 for d in a.shape], a.dtype) for a in avals]
     bound = bind(outs, arrays, np.empty, **params) if config.numba else None
@@ -225,6 +229,42 @@ class _Given:
             self.before.append((made[:size], b))
         else:
             made[:size] = b
+        return made
+
+
+class _Backward(_Given):
+    """What the kernels of all gradients take: sequences, weights, and memory for their gradients."""
+
+    def __init__(
+        self,
+        scratch: Callable[..., np.ndarray],
+        outs: Sequence[np.ndarray],
+        wants: tuple[bool, ...],
+        x: np.ndarray,
+        w: Any,
+        u: np.ndarray,
+    ):
+        super().__init__(scratch)
+        steps, n, d = x.shape
+        units, k = u.shape
+        self.x, self.batch_first = self.steps(x)
+        self.w, self.u = self(w), self(u)
+        wants_x, wants_w, wants_u = wants[:3]
+        turned = wants_x and isinstance(w, np.ndarray)
+        f4 = np.float32
+        self.xt = scratch((steps, n, d), f4) if self.batch_first and wants_w else _NO_STEPS
+        self.wt = scratch((k, d), f4) if turned else _NO_ROWS
+        self.ut = scratch((k, units), f4)
+        # The gradients of the sums are those of x where x is projected.
+        self.dz = outs[0] if wants_x and not turned else scratch((steps, n, k), f4)
+        self.dx = outs[0] if turned else _NO_STEPS
+        self.dw = outs[1] if wants_w else _NO_ROWS
+        self.du = outs[2] if wants_u else _NO_ROWS
+
+    def running(self, out: np.ndarray, wanted: bool, shape: tuple[int, ...], g: Any) -> np.ndarray:
+        """The gradient of a state: that after the steps before the call, that before the steps after it."""
+        made = out if wanted else self.scratch(shape, np.float32)
+        self.before.append((made, g))
         return made
 
 
@@ -311,7 +351,7 @@ def _put(state: np.ndarray, new: np.ndarray, mask: Any, t: int) -> None:
 
 
 def _lstm_impl(*arrays: Any, **params: Any) -> tuple[np.ndarray, ...]:
-    return _outputs("lstm", _infer_lstm(*_avals(arrays)), _lstm_bind, _lstm_numpy, arrays, **params)
+    return _outputs(_infer_lstm(*_avals(arrays)), _lstm_bind, _lstm_numpy, arrays, **params)
 
 
 def _lstm_fallback(
@@ -335,7 +375,9 @@ def _lstm_fallback(
         h, c = _kept(parts, (o * content, memory), states)
         return (h, c), (h, gates, c)
 
-    (h, c), (y, gates, cells) = scan(step, (h, c), (sums, *([mask] if isinstance(mask, Tensor) else [])), reverse=reverse)
+    (h, c), (y, gates, cells) = scan(
+        step, (h, c), (sums, *([mask] if isinstance(mask, Tensor) else [])), reverse=reverse
+    )
     return y, h, c, gates, cells
 
 
@@ -386,31 +428,19 @@ def _lstm_grad_bind(
     gy, gh, gc, x, w, u, b, h0, c0, mask, y, gates, cells = arrays
     if not _fits(outs, x, u):
         return None
-    dx, dw, du, db, dh, dc = outs
     (steps, n, d), units = x.shape, len(u)
-    given = _Given(scratch)
-    sequence, batch_first = given.steps(x)
-    k = 4 * units
-    projected = not isinstance(w, np.ndarray)
-    dz = dx if projected and wants[0] else scratch((steps, n, k), np.float32)
-    db = db if wants[3] else scratch(k, np.float32)
-    dh = dh if wants[4] else scratch((n, units), np.float32)
-    dc = dc if wants[5] else scratch((n, units), np.float32)
-    given.before += [(dh, gh), (dc, gc)]
-    turned = not projected and wants[0]
+    k, state = 4 * units, (n, units)
+    given = _Backward(scratch, outs, wants, x, w, u)
+    dh, dc = [given.running(outs[i], wants[i], state, g) for i, g in ((4, gh), (5, gc))]
+    db = outs[3] if wants[3] else scratch(k, np.float32)
     count = parts(n, 2 * _COST * steps * (d + units) * k)
-    call = pick(kernels.lstm_grad, count)
     arguments = (
-        given(gy, _NO_STEPS), given(gates, _NO_STEPS), given(cells, _NO_STEPS), given.state(h0, (n, units)),
-        given.state(c0, (n, units)), given(mask, _NO_MASK), sequence, batch_first, given(w), given(u),
-        given(y, _NO_STEPS), kernels.SLOPES,
-        scratch(x.shape, np.float32) if batch_first and wants[1] else _NO_STEPS,
-        scratch((k, d), np.float32) if turned else _NO_ROWS, scratch((k, units), np.float32), dz,
-        scratch((count, k), np.float32), dx if turned else _NO_STEPS, dw if wants[1] else _NO_ROWS,
-        du if wants[2] else _NO_ROWS, db, dh, dc, wants[4], _code(recurrent_activation), _code(activation), reverse,
-        count,
+        given(gy, _NO_STEPS), given(gates, _NO_STEPS), given(cells, _NO_STEPS), given.state(h0, state),
+        given.state(c0, state), given(mask, _NO_MASK), given.x, given.batch_first, given.w, given.u, given(y, _NO_STEPS),
+        kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz, scratch((count, k), np.float32), given.dx, given.dw,
+        given.du, db, dh, dc, wants[4], _code(recurrent_activation), _code(activation), reverse, count,
     )  # fmt: skip
-    return chained(given.before, (call, arguments), given.after)
+    return chained(given.before, (pick(kernels.lstm_grad, count), arguments), given.after)
 
 
 def _lstm_grad_numpy(outs: Sequence[np.ndarray], *arrays: Any, wants: tuple[bool, ...], **params: Any) -> None:
@@ -462,19 +492,29 @@ def _weight_gradients(
     if wants[0]:
         dx[...] = np.matmul(dz, w.T) if isinstance(w, np.ndarray) else dz
     if wants[1]:
-        dw[...] = np.tensordot(x, dz, axes=((0, 1), (0, 1)))
+        dw[...] = _over_steps(x, dz)
     if wants[2]:
-        h = np.empty(y.shape, y.dtype)
-        for t in range(len(y)):
-            h[t] = _before(y, h0, t, reverse)
-        du[...] = np.tensordot(h, dz, axes=((0, 1), (0, 1)))
+        du[...] = _over_steps(_outputs_before(y, h0, reverse), dz)
     if wants[3]:
         db[...] = dz.sum(axis=(0, 1))
 
 
+def _over_steps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The sum of a_t' b_t over all steps."""
+    return np.tensordot(a, b, axes=((0, 1), (0, 1)))
+
+
+def _outputs_before(y: np.ndarray, h0: Any, reverse: bool) -> np.ndarray:
+    """What the state was before each step."""
+    h = np.empty_like(y)
+    for t in range(len(y)):
+        h[t] = _before(y, h0, t, reverse)
+    return h
+
+
 def _lstm_grad_impl(*arrays: Any, **params: Any) -> tuple[np.ndarray, ...]:
     avals = _infer_lstm_grad(*_avals(arrays), **params)
-    return _outputs("lstm_grad", avals, _lstm_grad_bind, _lstm_grad_numpy, arrays, **params)
+    return _outputs(avals, _lstm_grad_bind, _lstm_grad_numpy, arrays, **params)
 
 
 def _lstm_grad_fallback(gy: Any, gh: Any, gc: Any, *inputs: Any, wants: tuple[bool, ...], **params: Any) -> Any:
@@ -489,6 +529,353 @@ lstm_grad = defop_no_grad(
     fallback=_lstm_grad_fallback,
     n_out=6,
     doc="Gradients of x, weights, recurrent weights, bias and states of an LSTM; empty ones where not wanted.",
+)
+
+
+# -- GRU
+
+
+def _infer_gru(
+    x: Operand, w: Operand, u: Operand, b: Operand, h: Operand, mask: Operand, **params: Any
+) -> tuple[Aval, ...]:
+    sizes = _Sizes("gru", 3, x, w, u, (h,), mask)
+    dtype = float_dtype(x, w, u, b, h)
+    y, gates = sizes.whole(1, 4)
+    return Aval(y, dtype), Aval(y[1:], dtype), Aval(gates, dtype)
+
+
+def _gru_bind(
+    outs: Sequence[Any],
+    arrays: Sequence[Any],
+    scratch: Any,
+    activation: str,
+    recurrent_activation: str,
+    reset_after: bool,
+    reverse: bool,
+) -> Any:
+    x, w, u, b, h0, mask = arrays
+    if not _fits(outs, x, u):
+        return None
+    y, h, gates = outs
+    (steps, n, d), units = x.shape, len(u)
+    given = _Given(scratch)
+    sequence, batch_first = given.steps(x)
+    if gates is None:
+        gates = scratch((1, n, 4 * units), np.float32)
+    if h is not None:
+        given.after.append((h, y[0 if reverse else -1]))
+    count = parts(n, _COST * steps * (d + units) * 3 * units)
+    arguments = (
+        sequence, batch_first, given(w), given(u), *_gru_biases(given, b, units, reset_after), given.state(h0, (n, units)),
+        given(mask, _NO_MASK), y, gates, _code(recurrent_activation), _code(activation), reverse, reset_after, count,
+    )  # fmt: skip
+    return chained(given.before, (pick(kernels.gru, count), arguments), given.after)
+
+
+def _gru_biases(given: _Given, b: Any, units: int, reset_after: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The bias that goes with the inputs and zeros, and that which goes with the states."""
+    two = reset_after and isinstance(b, np.ndarray)
+    return given.padded(b[0] if two else b, 3 * units, units), given.padded(b[1] if two else 0, 3 * units, 0)
+
+
+def _gru_numpy(
+    outs: Sequence[np.ndarray], x: Any, w: Any, u: Any, b: Any, h0: Any, mask: Any, reset_after: bool, **params: Any
+) -> None:
+    y, h, gates = outs
+    inner, outer = [_ARRAY_FUNCTIONS[params[k]] for k in ("recurrent_activation", "activation")]
+    units = len(u)
+    b, b2 = b if reset_after and isinstance(b, np.ndarray) else (b, np.zeros(3 * units, y.dtype))
+    sums = (x if not isinstance(w, np.ndarray) else np.matmul(x, w)) + b
+    h[...] = h0
+    for t in _times(len(x), params["reverse"]):
+        z, r = np.split(inner(sums[t][:, : 2 * units] + np.matmul(h, u[:, : 2 * units]) + b2[: 2 * units]), 2, axis=1)
+        if reset_after:
+            kept = np.matmul(h, u[:, 2 * units :]) + b2[2 * units :]
+            new = outer(sums[t][:, 2 * units :] + r * kept)
+        else:
+            kept = r * h
+            new = outer(sums[t][:, 2 * units :] + np.matmul(kept, u[:, 2 * units :]))
+        gates[t] = np.concatenate([z, r, new, kept], axis=1)
+        _put(h, z * h + (1 - z) * new, mask, t)
+        y[t] = h
+
+
+def _gru_impl(*arrays: Any, **params: Any) -> tuple[np.ndarray, ...]:
+    return _outputs(_infer_gru(*_avals(arrays)), _gru_bind, _gru_numpy, arrays, **params)
+
+
+def _gru_fallback(
+    x: Any, w: Any, u: Any, b: Any, h: Any, mask: Any, reset_after: bool, reverse: bool, **params: Any
+) -> tuple[Tensor, ...]:
+    inner, outer = [_FUNCTIONS[params[k]] for k in ("recurrent_activation", "activation")]
+    x, w, u, b, h = _typed(
+        float_dtype(*[v.aval if isinstance(v, Tensor) else v for v in (x, w, u, b, h)]), x, w, u, b, h
+    )
+    two = reset_after and isinstance(b, Tensor)
+    sums = _sums(x, w, b[0] if two else b)
+    (h,) = _states(sums, u, h)
+    units = u.shape[0]
+    b2 = b[1] if two else None
+
+    def step(states: Any, parts: Any, _: Any) -> Any:
+        (h,) = states
+        s = matmul(h, u if reset_after else u[:, : 2 * units])
+        if b2 is not None:
+            s = s + b2
+        zr = inner(parts[0][:, : 2 * units] + s[:, : 2 * units])
+        z, r = zr[:, :units], zr[:, units:]
+        if reset_after:
+            kept = s[:, 2 * units :]
+            new = outer(parts[0][:, 2 * units :] + r * kept)
+        else:
+            kept = r * h
+            new = outer(parts[0][:, 2 * units :] + matmul(kept, u[:, 2 * units :]))
+        (h,) = _kept(parts, (z * h + (1.0 - z) * new,), states)
+        return (h,), (h, concat([z, r, new, kept], axis=1))
+
+    (h,), (y, gates) = scan(step, (h,), (sums, *([mask] if isinstance(mask, Tensor) else [])), reverse=reverse)
+    return y, h, gates
+
+
+@defop("gru", impl=_gru_impl, infer=_infer_gru, bind=_gru_bind, fallback=_gru_fallback, n_out=3, saves=1)
+def gru_op(needs, g, out, *inputs, **params):
+    """Outputs and last output of a GRU over x (steps, n, features), then what its gradient reads."""
+    if g[2] is not None:
+        return through_fallback(Node(gru_op, inputs, params), needs, g)
+    seeds = [0.0 if s is None else s for s in g[:2]]
+    grads = gru_grad(*seeds, *inputs, out[0], out[2], wants=tuple(needs[:5]), **params)
+    return _gradients_like(grads, inputs, needs[:5])
+
+
+def _infer_gru_grad(*avals: Operand, wants: tuple[bool, ...], **params: Any) -> tuple[Aval, ...]:
+    return _wanted(avals[2:7], wants, float_dtype(*avals[2:7]))
+
+
+def _gru_grad_bind(
+    outs: Sequence[np.ndarray],
+    arrays: Sequence[Any],
+    scratch: Any,
+    activation: str,
+    recurrent_activation: str,
+    reset_after: bool,
+    reverse: bool,
+    wants: tuple[bool, ...],
+) -> Any:
+    gy, gh, x, w, u, b, h0, mask, y, gates = arrays
+    if not _fits(outs, x, u):
+        return None
+    (steps, n, d), units = x.shape, len(u)
+    k, state, f4 = 3 * units, (n, units), np.float32
+    given = _Backward(scratch, outs, wants, x, w, u)
+    dh = given.running(outs[4], wants[4], state, gh)
+    # Of z, r, new, and of what r multiplies: the second bias has the first two and the last.
+    db = scratch(4 * units, f4)
+    if wants[3] and reset_after:
+        given.after += [
+            (outs[3][0], db[:k]),
+            (outs[3][1, : 2 * units], db[: 2 * units]),
+            (outs[3][1, 2 * units :], db[k:]),
+        ]
+    elif wants[3]:
+        given.after.append((outs[3], db[:k]))
+    count = parts(n, 2 * _COST * steps * (d + units) * k)
+    arguments = (
+        given(gy, _NO_STEPS), given(gates, _NO_STEPS), given.state(h0, state), given(mask, _NO_MASK), given.x,
+        given.batch_first, given.w, given.u, given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz,
+        scratch((steps, n, units), f4), scratch((count, 4 * units), f4), given.dx, given.dw, given.du, db, dh, wants[4],
+        _code(recurrent_activation), _code(activation), reverse, reset_after, count,
+    )  # fmt: skip
+    return chained(given.before, (pick(kernels.gru_grad, count), arguments), given.after)
+
+
+def _gru_grad_numpy(
+    outs: Sequence[np.ndarray], *arrays: Any, wants: tuple[bool, ...], reset_after: bool, **params: Any
+) -> None:
+    gy, gh, x, w, u, b, h0, mask, y, gates = arrays
+    inner, outer, reverse = params["recurrent_activation"], params["activation"], params["reverse"]
+    steps, n, units = y.shape
+    zr = u[:, : 2 * units]
+    dh = np.broadcast_to(np.asarray(gh, y.dtype), (n, units))
+    dz = np.empty((steps, n, 3 * units), y.dtype)
+    di = np.empty(y.shape, y.dtype)
+    for t in _times(steps, not reverse):
+        g = dh + gy[t] if isinstance(gy, np.ndarray) else dh
+        h = _before(y, h0, t, reverse)
+        z, r, new, kept = [gates[t][:, k * units : (k + 1) * units] for k in range(4)]
+        valid = mask[t][:, None] if isinstance(mask, np.ndarray) else True
+        live = np.where(valid, g, 0)
+        of_new = live * (1 - z) * _slope(new, outer)
+        of_z = live * (h - new) * _slope(z, inner)
+        if reset_after:
+            di[t] = of_new * r
+            of_r = of_new * kept * _slope(r, inner)
+            through = np.matmul(di[t], u[:, 2 * units :].T)
+        else:
+            di[t] = np.matmul(of_new, u[:, 2 * units :].T)
+            of_r = di[t] * h * _slope(r, inner)
+            through = di[t] * r
+        dz[t] = np.concatenate([of_z, of_r, of_new], axis=1)
+        dh = np.where(valid, g * z, g) + through + np.matmul(dz[t][:, : 2 * units], zr.T)
+    _weight_gradients(outs, wants, dz, x, w, y, h0, reverse)
+    if wants[2]:
+        if reset_after:
+            outs[2][:, 2 * units :] = _over_steps(_outputs_before(y, h0, reverse), di)
+        else:
+            outs[2][:, 2 * units :] = _over_steps(gates[:, :, 3 * units :], dz[:, :, 2 * units :])
+    if wants[3] and reset_after:
+        outs[3][1, 2 * units :] = di.sum(axis=(0, 1))
+    if wants[4]:
+        outs[4][...] = dh
+
+
+def _gru_grad_impl(*arrays: Any, **params: Any) -> tuple[np.ndarray, ...]:
+    return _outputs(_infer_gru_grad(*_avals(arrays), **params), _gru_grad_bind, _gru_grad_numpy, arrays, **params)
+
+
+def _gru_grad_fallback(gy: Any, gh: Any, *inputs: Any, wants: tuple[bool, ...], **params: Any) -> Any:
+    return _grads_by_fallback(gru_op, (gy, gh), inputs[:6], wants, **params)
+
+
+gru_grad = defop_no_grad(
+    "gru_grad",
+    impl=_gru_grad_impl,
+    infer=_infer_gru_grad,
+    bind=_gru_grad_bind,
+    fallback=_gru_grad_fallback,
+    n_out=5,
+    doc="Gradients of x, weights, recurrent weights, bias and state of a GRU; empty ones where not wanted.",
+)
+
+
+# -- the simple cell
+
+
+def _infer_rnn(
+    x: Operand, w: Operand, u: Operand, b: Operand, h: Operand, mask: Operand, **params: Any
+) -> tuple[Aval, ...]:
+    sizes = _Sizes("simple_rnn", 1, x, w, u, (h,), mask)
+    dtype = float_dtype(x, w, u, b, h)
+    (y,) = sizes.whole(1)
+    return Aval(y, dtype), Aval(y[1:], dtype)
+
+
+def _rnn_bind(outs: Sequence[Any], arrays: Sequence[Any], scratch: Any, activation: str, reverse: bool) -> Any:
+    x, w, u, b, h0, mask = arrays
+    if not _fits(outs, x, u):
+        return None
+    y, h = outs
+    (steps, n, d), units = x.shape, len(u)
+    given = _Given(scratch)
+    sequence, batch_first = given.steps(x)
+    given.after.append((h, y[0 if reverse else -1]))
+    count = parts(n, _COST * steps * (d + units) * units)
+    arguments = (
+        sequence, batch_first, given(w), given(u), given.padded(b, units, 0), given.state(h0, (n, units)),
+        given(mask, _NO_MASK), y, _code(activation), reverse, count,
+    )  # fmt: skip
+    return chained(given.before, (pick(kernels.simple_rnn, count), arguments), given.after)
+
+
+def _rnn_numpy(
+    outs: Sequence[np.ndarray], x: Any, w: Any, u: Any, b: Any, h0: Any, mask: Any, activation: str, reverse: bool
+) -> None:
+    y, h = outs
+    function = _ARRAY_FUNCTIONS[activation]
+    sums = (x if not isinstance(w, np.ndarray) else np.matmul(x, w)) + b
+    h[...] = h0
+    for t in _times(len(x), reverse):
+        _put(h, function(sums[t] + np.matmul(h, u)), mask, t)
+        y[t] = h
+
+
+def _rnn_impl(*arrays: Any, **params: Any) -> tuple[np.ndarray, ...]:
+    return _outputs(_infer_rnn(*_avals(arrays)), _rnn_bind, _rnn_numpy, arrays, **params)
+
+
+def _rnn_fallback(
+    x: Any, w: Any, u: Any, b: Any, h: Any, mask: Any, activation: str, reverse: bool
+) -> tuple[Tensor, ...]:
+    function = _FUNCTIONS[activation]
+    x, w, u, b, h = _typed(
+        float_dtype(*[v.aval if isinstance(v, Tensor) else v for v in (x, w, u, b, h)]), x, w, u, b, h
+    )
+    sums = _sums(x, w, b)
+
+    def step(states: Any, parts: Any, _: Any) -> Any:
+        new = function(parts[0] + matmul(states[0], u))
+        (h,) = _kept(parts, (new,), states)
+        return (h,), (h,)
+
+    sequences = (sums, *([mask] if isinstance(mask, Tensor) else []))
+    (h,), (y,) = scan(step, _states(sums, u, h), sequences, reverse=reverse)
+    return y, h
+
+
+@defop("simple_rnn", impl=_rnn_impl, infer=_infer_rnn, bind=_rnn_bind, fallback=_rnn_fallback, n_out=2)
+def simple_rnn_op(needs, g, out, *inputs, **params):
+    """Outputs and last output of a simple recurrence over x (steps, n, features)."""
+    seeds = [0.0 if s is None else s for s in g]
+    grads = simple_rnn_grad(*seeds, *inputs, out[0], wants=tuple(needs[:5]), **params)
+    return _gradients_like(grads, inputs, needs[:5])
+
+
+def _rnn_grad_bind(
+    outs: Sequence[np.ndarray],
+    arrays: Sequence[Any],
+    scratch: Any,
+    activation: str,
+    reverse: bool,
+    wants: tuple[bool, ...],
+) -> Any:
+    gy, gh, x, w, u, b, h0, mask, y = arrays
+    if not _fits(outs, x, u):
+        return None
+    (steps, n, d), units = x.shape, len(u)
+    state = n, units
+    given = _Backward(scratch, outs, wants, x, w, u)
+    dh = given.running(outs[4], wants[4], state, gh)
+    db = outs[3] if wants[3] else scratch(units, np.float32)
+    count = parts(n, 2 * _COST * steps * (d + units) * units)
+    arguments = (
+        given(gy, _NO_STEPS), given.state(h0, state), given(mask, _NO_MASK), given.x, given.batch_first, given.w, given.u,
+        given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz, scratch((count, units), np.float32),
+        given.dx, given.dw, given.du, db, dh, wants[4], _code(activation), reverse, count,
+    )  # fmt: skip
+    return chained(given.before, (pick(kernels.simple_rnn_grad, count), arguments), given.after)
+
+
+def _rnn_grad_numpy(
+    outs: Sequence[np.ndarray], *arrays: Any, wants: tuple[bool, ...], activation: str, reverse: bool
+) -> None:
+    gy, gh, x, w, u, b, h0, mask, y = arrays
+    dh = np.broadcast_to(np.asarray(gh, y.dtype), y.shape[1:])
+    dz = np.empty(y.shape, y.dtype)
+    for t in _times(len(y), not reverse):
+        g = dh + gy[t] if isinstance(gy, np.ndarray) else dh
+        valid = mask[t][:, None] if isinstance(mask, np.ndarray) else True
+        dz[t] = np.where(valid, g * _slope(y[t], activation), 0)
+        dh = np.where(valid, 0, g) + np.matmul(dz[t], u.T)
+    _weight_gradients(outs, wants, dz, x, w, y, h0, reverse)
+    if wants[4]:
+        outs[4][...] = dh
+
+
+def _rnn_grad_impl(*arrays: Any, **params: Any) -> tuple[np.ndarray, ...]:
+    return _outputs(_infer_gru_grad(*_avals(arrays), **params), _rnn_grad_bind, _rnn_grad_numpy, arrays, **params)
+
+
+def _rnn_grad_fallback(gy: Any, gh: Any, *inputs: Any, wants: tuple[bool, ...], **params: Any) -> Any:
+    return _grads_by_fallback(simple_rnn_op, (gy, gh), inputs[:6], wants, **params)
+
+
+simple_rnn_grad = defop_no_grad(
+    "simple_rnn_grad",
+    impl=_rnn_grad_impl,
+    infer=_infer_gru_grad,
+    bind=_rnn_grad_bind,
+    fallback=_rnn_grad_fallback,
+    n_out=5,
+    doc="Gradients of x, weights, recurrent weights, bias and state of a simple recurrence; empty ones where not wanted.",
 )
 
 
@@ -555,3 +942,62 @@ def lstm(
         reverse=bool(reverse),
     )
     return found[:3]
+
+
+def gru(
+    x: Any,
+    kernel: Any,
+    recurrent_kernel: Any,
+    bias: Any = None,
+    h: Any = None,
+    mask: Any = None,
+    activation: str = "tanh",
+    recurrent_activation: str = "sigmoid",
+    reset_after: bool = False,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Gated recurrent unit over a sequence (Cho et al., 2014).
+
+        z, r = recurrent_activation(x_t @ kernel + h @ recurrent_kernel + bias), parts z and r of the columns
+        new = activation(x_t @ kernel + (r * h) @ recurrent_kernel + bias), part h
+        h = z * h + (1 - z) * new
+
+    With ``reset_after`` the new content has ``r * (h @ recurrent_kernel + bias2)`` instead, as cuDNN has it.
+
+    Args:
+        x: (steps, n, features).
+        kernel: (features, 3 * units), its parts z, r, h side by side; None if ``x`` is x @ kernel already.
+        recurrent_kernel: (units, 3 * units). bias: (3 * units,) or None; (2, 3 * units) with ``reset_after``, for the
+            inputs and for the states.
+        h: output before the first step, (n, units); None for zeros.
+
+    The other arguments are those of ``lstm``. Returns outputs (steps, n, units) and the last of them, (n, units).
+    """
+    inputs = [operand(x), _given(kernel, 1), operand(recurrent_kernel), _given(bias, 0), _given(h, 0), _masked(mask)]
+    found = gru_op(
+        *inputs,
+        activation=_activation("gru", activation),
+        recurrent_activation=_activation("gru", recurrent_activation),
+        reset_after=bool(reset_after),
+        reverse=bool(reverse),
+    )
+    return found[:2]
+
+
+def simple_rnn(
+    x: Any,
+    kernel: Any,
+    recurrent_kernel: Any,
+    bias: Any = None,
+    h: Any = None,
+    mask: Any = None,
+    activation: str = "tanh",
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """The simple recurrence ``h = activation(x_t @ kernel + h @ recurrent_kernel + bias)`` over a sequence.
+
+    x: (steps, n, features); kernel: (features, units) or None if ``x`` is x @ kernel already; recurrent_kernel: (units,
+    units). The other arguments are those of ``lstm``. Returns outputs (steps, n, units) and the last of them.
+    """
+    inputs = [operand(x), _given(kernel, 1), operand(recurrent_kernel), _given(bias, 0), _given(h, 0), _masked(mask)]
+    return simple_rnn_op(*inputs, activation=_activation("simple_rnn", activation), reverse=bool(reverse))

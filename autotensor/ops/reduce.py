@@ -414,19 +414,54 @@ def _logsumexp_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any
 
 def _lower_logsumexp(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
     x, axis = inputs[0], params["axis"]
-    if x.dtype.kind != "f" or x.dtype == _HALF or not x.aval.known or 0 in x.shape:
+    if not _plain(x):
         return None
-    top = max_op(x, axis=axis, keepdims=True)
-    base = where(ew.isfinite(top), top, 0)
+    base = peak(x, axis)
     total = log(sum_op(exp(x - base), axis=axis, keepdims=True)) + base
     return total if params["keepdims"] or not axis else squeeze_op(total, axis=axis)
 
 
+def _plain(x: Tensor) -> bool:
+    """Can a generated kernel say it?"""
+    return x.dtype.kind == "f" and x.dtype != _HALF and x.aval.known and 0 not in x.shape
+
+
+def peak(x: Tensor, axis: tuple[int, ...]) -> Tensor:
+    """The maximum over axes, kept as axes of 1; 0 where it is not finite. What softmax and its kin subtract.
+
+    All of them say it in the same words, so that a compiled step computes exp(x - peak) once for all.
+    """
+    top = max_op(x, axis=axis, keepdims=True)
+    return where(ew.isfinite(top), top, 0)
+
+
+def _share_impl(x: np.ndarray, axis: tuple[int, ...]) -> Any:
+    dtype = float_dtype(Aval((), x.dtype))
+    wide = x.astype(np.float32 if dtype == _HALF else dtype, copy=False)
+    top = np.maximum.reduce(wide, axis=axis, keepdims=True, initial=-np.inf)
+    e = np.exp(wide - np.where(np.isfinite(top), top, 0))
+    total = add_reduce(e, axis=axis, keepdims=True)
+    return (e / np.where(total == 0, 1, total)).astype(dtype, copy=False)
+
+
+def _lower_share(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    x, axis = inputs[0], params["axis"]
+    if not _plain(x):
+        return None
+    e = exp(x - peak(x, axis))
+    total = sum_op(e, axis=axis, keepdims=True)
+    return e / where(equal(total, 0), 1, total)
+
+
+@defop("share", impl=_share_impl, infer=lambda x, axis: Aval(x.shape, float_dtype(x)), lower=_lower_share)
+def share_op(needs, g, out, x, axis):
+    """exp(x) / sum(exp(x)) over axes, the gradient of logsumexp; 0 where all elements are -inf."""
+    return ((g - sum_op(g * out, axis=axis, keepdims=True)) * out,)
+
+
 @defop("logsumexp", impl=_logsumexp_impl, infer=_reducing(lambda x: float_dtype(x)), lower=_lower_logsumexp)
 def logsumexp_op(needs, g, out, x, axis, keepdims):
-    # Where all elements are -inf their share is taken as 0, since -inf - -inf would be NaN.
-    norm = _restore(where(equal(out, -math.inf), 0, out), axis, keepdims)
-    return (_restore(g, axis, keepdims) * exp(x - norm),)
+    return (_restore(g, axis, keepdims) * share_op(x, axis=axis),)
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -35,7 +35,17 @@ def _sizes(value: Any) -> Any:
     return tuple([int(v) for v in value]) if isinstance(value, (tuple, list, np.ndarray)) else int(value)
 
 
-def _conv(op: str, x: Any, kernel: Any, strides: Any, padding: str, layout: str, dilation: Any) -> Any:
+def _conv(
+    op: str,
+    x: Any,
+    kernel: Any,
+    strides: Any,
+    padding: str,
+    layout: str,
+    dilation: Any,
+    bias: Any = None,
+    activation: str = "linear",
+) -> Any:
     x = as_float(x)
     n = int(op[4])
     if x.ndim != n + 2 or kernel.ndim != n + 2:
@@ -49,7 +59,7 @@ def _conv(op: str, x: Any, kernel: Any, strides: Any, padding: str, layout: str,
         border = tuple([(r, r) for r in reach])
     elif border == "same" and is_keras_0():  # Theano's: the odd zero in front, whatever the strides
         border = tuple([((r + 1) // 2, r // 2) for r in reach])
-    return at.conv(x, kernel, _sizes(strides), border, _sizes(dilation), layout)
+    return at.conv(x, kernel, _sizes(strides), border, _sizes(dilation), layout, bias, activation)
 
 
 def conv1d(
@@ -59,13 +69,17 @@ def conv1d(
     padding: str = "valid",
     data_format: str | None = None,
     dilation_rate: Any = 1,
+    *,
+    bias: Any = None,
+    activation: str = "linear",
 ) -> Any:
     """Cross-correlate x (n, steps, in) with kernel (size, in, filters) -> (n, steps', filters).
 
     Padding 'causal' puts ``(size - 1) * dilation_rate`` zeros in front: no output depends on later steps.
+    A bias (filters,) and the activation 'relu' cost nothing when given here.
     """
     layout = normalize_data_format(data_format)
-    return _conv("conv1d", x, as_tensor(kernel), strides, padding, layout, dilation_rate)
+    return _conv("conv1d", x, as_tensor(kernel), strides, padding, layout, dilation_rate, bias, activation)
 
 
 def conv2d(
@@ -77,6 +91,8 @@ def conv2d(
     dilation_rate: Any = (1, 1),
     *,
     kernel_format: str | None = None,
+    bias: Any = None,
+    activation: str = "linear",
 ) -> Any:
     """Cross-correlate x (n, rows, cols, in) with kernel (rows, cols, in, filters) -> (n, rows', cols', filters).
 
@@ -84,9 +100,10 @@ def conv2d(
     level 0.3 'same' has Theano's borders: half the kernel in front and behind, whatever the strides.
     ``data_format='channels_first'``: x is (n, in, rows, cols). Keras 1's ``dim_ordering='th'`` says the same and that
     the kernel is (filters, in, rows, cols), which is ``kernel_format='channels_first'``.
+    A bias (filters,) and the activation 'relu' cost nothing when given here.
     """
     layout, order = _layouts(data_format, kernel_format)
-    return _conv("conv2d", x, _kernel(kernel, order), strides, padding, layout, dilation_rate)
+    return _conv("conv2d", x, _kernel(kernel, order), strides, padding, layout, dilation_rate, bias, activation)
 
 
 def conv3d(
@@ -98,10 +115,12 @@ def conv3d(
     dilation_rate: Any = (1, 1, 1),
     *,
     kernel_format: str | None = None,
+    bias: Any = None,
+    activation: str = "linear",
 ) -> Any:
-    """Cross-correlate x (n, d, h, w, in) with kernel (d, h, w, in, filters); layouts as in :func:`conv2d`."""
+    """Cross-correlate x (n, d, h, w, in) with kernel (d, h, w, in, filters); the rest is as in :func:`conv2d`."""
     layout, order = _layouts(data_format, kernel_format)
-    return _conv("conv3d", x, _kernel(kernel, order), strides, padding, layout, dilation_rate)
+    return _conv("conv3d", x, _kernel(kernel, order), strides, padding, layout, dilation_rate, bias, activation)
 
 
 def atrous_conv2d(

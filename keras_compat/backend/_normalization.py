@@ -57,6 +57,10 @@ def normalize_batch_in_training(
     """Normalize by the mean and variance over some axes; returns (normalized, mean, variance)."""
     x = as_tensor(x)
     axes = [axis % x.ndim for axis in reduction_axes]
+    kept = [k for k in range(x.ndim) if k not in axes]
+    given = [as_tensor(v) for v in (gamma, beta) if v is not None]
+    if len(kept) == 1 and x.shape[kept[0]] and all([v.ndim == 1 and v.dtype == x.dtype for v in given]):
+        return at.batch_norm(x, gamma, beta, kept[0], epsilon)
     center, spread = [at.mean(x, axis=tuple(axes), keepdims=True), at.var(x, axis=tuple(axes), keepdims=True)]
     shape = tuple([1 if k in axes else -1 for k in range(x.ndim)])
 

@@ -237,10 +237,13 @@ class Feed:
         self.arrays = arrays
         self.read = read
         self._batches: dict[int, _Batch] = {}
+        self._generation = at.config.generation
 
     def begin(self) -> None:
-        """Begin an epoch: switches of autotensor may have been changed."""
-        self._batches.clear()
+        """Begin an epoch: if switches of autotensor have changed, they hold from here."""
+        if self._generation != at.config.generation:
+            self._generation = at.config.generation
+            self._batches.clear()
 
     def __call__(self, start: int, stop: int, order: np.ndarray | None = None) -> Any:
         """Run the step on the rows from ``start`` to ``stop`` - 1, of the data or of their order."""

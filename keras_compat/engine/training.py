@@ -592,10 +592,10 @@ class Model(Network):
             self.reset_metrics()
         values = step(*xs, *ys, *(weights or ()))
         if arrays and weights is None and (steps.resets_in_step or not reset_metrics) and isinstance(step, at.Function):
-            self._remember(key, step, arrays, [*xs, *ys])
+            self._keep_quick(key, step, arrays, [*xs, *ys])
         return scalars(values)
 
-    def _remember(self, key: Any, step: at.Function, arrays: list[np.ndarray], taken: list[np.ndarray]) -> None:
+    def _keep_quick(self, key: Any, step: at.Function, arrays: list[np.ndarray], taken: list[np.ndarray]) -> None:
         """Let the next batches like this one take the short way, if the step took the arrays as they are."""
         columns = [a.ndim < b.ndim for a, b in zip(arrays, taken)]
         shapes = [(*a.shape, 1) if column else a.shape for a, column in zip(arrays, columns)]
@@ -882,7 +882,7 @@ class Model(Network):
         count = "steps" if loop.steps is not None else "samples"
         logger = cbks.BaseLogger(stateful_metrics=stateful)
         bar = cbks.ProgbarLogger(count, stateful_metrics=stateful) if verbose else None
-        ours = [logger] if bar is None else [logger, bar]
+        ours: list[Any] = [logger] if bar is None else [logger, bar]
         hooks = cbks.CallbackList([*ours, *callbacks, history])
         draw = bar.draw if bar is not None and verbose == 1 else None
         report = Report(hooks, "train", names, stateful, draw, count, quiet=ours)

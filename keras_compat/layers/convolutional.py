@@ -264,8 +264,11 @@ class _Conv(_Convolution):
             padding=self.padding,
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
+            bias=self.bias if self.use_bias else None,
+            activation="relu" if self.activation is activations.relu else "linear",
         )
-        return self._finished(outputs)
+        done = self.activation is None or self.activation is activations.relu
+        return outputs if done else self.activation(outputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return with_spatial(input_shape, self.data_format, self._output_lengths(input_shape), self.filters)

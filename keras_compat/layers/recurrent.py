@@ -430,8 +430,11 @@ class RNN(Layer):
         if isinstance(mask, list):
             mask = mask[0]
         try:
-            step, sequence = self._step_function(inputs, training, bool(constants))
-            last, outputs, states = self._run(step, sequence, inputs, initial_state, constants or None, mask)
+            if not constants and self._runs_whole(inputs, initial_state, mask):
+                last, outputs, states = self._run_whole(inputs, training, initial_state, mask)
+            else:
+                step, sequence = self._step_function(inputs, training, bool(constants))
+                last, outputs, states = self._run(step, sequence, inputs, initial_state, constants or None, mask)
         finally:
             if hasattr(self.cell, "end_sequence"):
                 self.cell.end_sequence()
@@ -490,6 +493,41 @@ class RNN(Layer):
             unroll=self.unroll,
             input_length=steps,
         )
+
+    def _runs_whole(self, inputs: Any, initial_state: Any, mask: Any) -> bool:
+        """Is there one operation for what the cell does at all steps?"""
+        cell = self.cell
+        if not isinstance(cell, SequenceCell) or not cell.runs_whole() or inputs.ndim != 3:
+            return False
+        if self.unroll and not shape_of(inputs)[1]:
+            return False
+        tensors = [inputs, *(initial_state or ())]
+        return all(x.dtype == cell.recurrent_kernel.dtype for x in tensors) and (mask is None or mask.ndim == 2)
+
+    def _run_whole(self, inputs: Any, training: Any, initial_state: Any, mask: Any) -> Any:
+        """As :meth:`_run`, by one operation for all steps."""
+        cell, weights = self.cell, True
+        if initial_state is None and type(self).get_initial_state is not RNN.get_initial_state:
+            initial_state = self.get_initial_state(inputs)
+        states = [None] * len(self.states) if initial_state is None else list(initial_state)
+        if 0.0 < cell.dropout < 1.0:
+            cell.begin_sequence(inputs[:, 0], training)
+            inputs, weights = cell.project(inputs), False
+        if mask is not None:
+            mask = K.permute_dimensions(mask, (1, 0))
+        sequence = K.permute_dimensions(inputs, (1, 0, 2))
+        outputs, states = cell.whole(sequence, weights, states, mask, self.go_backwards)
+        last = at.copy(states[0])  # layers mark each tensor that they return
+        if mask is not None and initial_state is not None:
+            # Before a row's first step that counts, its output is 0 whatever its state.
+            seen = at.flip(mask, axis=0) if self.go_backwards else mask
+            seen = at.cumulative_sum(at.astype(at.not_equal(seen, 0), "int32"), axis=0) > 0
+            seen = at.flip(seen, axis=0) if self.go_backwards else seen
+            outputs = at.where(at.expand_dims(seen, -1), outputs, 0.0)
+            last = at.where(at.any(at.not_equal(mask, 0), axis=0)[:, None], last, 0.0)
+        if self.go_backwards:
+            outputs = at.flip(outputs, axis=0)
+        return last, K.permute_dimensions(outputs, (1, 0, 2)), states
 
     def _finish(self, key: Any, last: Any, outputs: Any, states: Any, uses_phase: bool) -> Any:
         """Record the state updates and choose what to return."""
@@ -625,6 +663,17 @@ class SequenceCell(Layer):
         """Output and new states from projected inputs and the states before."""
         raise NotImplementedError
 
+    def runs_whole(self) -> bool:
+        """Whether :meth:`whole` computes what ``project`` and ``step`` do; not with dropped states."""
+        return False
+
+    def whole(self, sequence: Any, weights: bool, states: list[Any], mask: Any, reverse: bool) -> tuple[Any, list[Any]]:
+        """Outputs of all steps of a sequence (time, batch, ...) and the last states, by one operation.
+
+        The sequence is projected already where ``weights`` is False. A state that is None is zeros.
+        """
+        raise NotImplementedError
+
     # -- dropout ------------------------------------------------------------------------------------------------------
 
     def _mask_count(self) -> int:
@@ -751,6 +800,12 @@ class DenseCell(SequenceCell):
                 return whole[..., start : start + self.units]
         return object.__getattribute__(self, name)  # says what is missing, also within a property
 
+    def _is_stock(self, kind: type[DenseCell]) -> bool:
+        """Is the arithmetic of this cell that of ``kind``, with activations that the whole operations know?"""
+        own = type(self).step is kind.step and type(self).project is DenseCell.project and self.projects()
+        known = all(_name_of(f) for f in (self.activation, getattr(self, "recurrent_activation", self.activation)))
+        return own and known and not 0.0 < self.recurrent_dropout < 1.0
+
     def _parts(self, x: Any) -> list[Any]:
         """The gates' shares of the last axis."""
         return [x[..., i * self.units : (i + 1) * self.units] for i in range(len(self.gates))]
@@ -776,6 +831,14 @@ class DenseCell(SequenceCell):
             config[f"{part}_regularizer"] = regularizers.serialize(getattr(self, f"{part}_regularizer"))
             config[f"{part}_constraint"] = constraints.serialize(getattr(self, f"{part}_constraint"))
         return config | {"dropout": self.dropout, "recurrent_dropout": self.recurrent_dropout}
+
+
+_KNOWN = {name: getattr(activations, name) for name in at.recurrent_activations}
+
+
+def _name_of(activation: Any) -> str | None:
+    """The name of an activation function that the whole operations know."""
+    return next((name for name, function in _KNOWN.items() if function is activation), None)
 
 
 def _tensors(masks: Any) -> list[Any] | None:
@@ -825,6 +888,22 @@ class SimpleRNNCell(DenseCell):
         masks = _tensors(masks if masks is not None else self._recurrent_masks)
         h = self.activation(projected + _masked_product(h, masks, self.recurrent_kernel, self._parts))
         return h, [h]
+
+    def runs_whole(self) -> bool:
+        return self._is_stock(SimpleRNNCell)
+
+    def whole(self, sequence: Any, weights: bool, states: list[Any], mask: Any, reverse: bool) -> tuple[Any, list[Any]]:
+        outputs, h = at.simple_rnn(
+            sequence,
+            self.kernel if weights else None,
+            self.recurrent_kernel,
+            self.bias if weights and self.use_bias else None,
+            *states,
+            mask=mask,
+            activation=_name_of(self.activation),
+            reverse=reverse,
+        )
+        return outputs, [h]
 
 
 @register
@@ -893,6 +972,27 @@ class GRUCell(DenseCell):
         h = z * h + (1.0 - z) * self.activation(candidate)
         return h, [h]
 
+    def runs_whole(self) -> bool:
+        return self._is_stock(GRUCell) and type(self)._input_bias is GRUCell._input_bias
+
+    def whole(self, sequence: Any, weights: bool, states: list[Any], mask: Any, reverse: bool) -> tuple[Any, list[Any]]:
+        bias = self.bias if self.use_bias else None
+        if not weights and bias is not None:
+            bias = at.stack([at.zeros_like(bias[1]), bias[1]]) if self.reset_after else None
+        outputs, h = at.gru(
+            sequence,
+            self.kernel if weights else None,
+            self.recurrent_kernel,
+            bias,
+            *states,
+            mask=mask,
+            activation=_name_of(self.activation),
+            recurrent_activation=_name_of(self.recurrent_activation),
+            reset_after=self.reset_after,
+            reverse=reverse,
+        )
+        return outputs, [h]
+
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "recurrent_activation": activations.serialize(self.recurrent_activation),
@@ -957,6 +1057,23 @@ class LSTMCell(DenseCell):
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(new)
         h = self.recurrent_activation(o) * self.activation(c)
         return h, [h, c]
+
+    def runs_whole(self) -> bool:
+        return self._is_stock(LSTMCell)
+
+    def whole(self, sequence: Any, weights: bool, states: list[Any], mask: Any, reverse: bool) -> tuple[Any, list[Any]]:
+        outputs, h, c = at.lstm(
+            sequence,
+            self.kernel if weights else None,
+            self.recurrent_kernel,
+            self.bias if weights and self.use_bias else None,
+            *states,
+            mask=mask,
+            activation=_name_of(self.activation),
+            recurrent_activation=_name_of(self.recurrent_activation),
+            reverse=reverse,
+        )
+        return outputs, [h, c]
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

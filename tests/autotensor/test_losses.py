@@ -28,9 +28,9 @@ def test_logits_of_any_size(dtype):
     tol = 1e-6 if dtype == "float32" else 1e-12
     for numba in (False, True):
         with config.use(numba=numba):
-            loss = losses.softmax_cross_entropy.kernel(x, t)
+            loss = losses.softmax_cross_entropy.impl(x, t)
             np.testing.assert_allclose(loss, want, rtol=tol)
-            gx = losses.softmax_cross_entropy_grad.kernel(np.ones(4, dtype), x, t)
+            gx = losses.softmax_cross_entropy_grad.impl(np.ones(4, dtype), x, t)
             e = np.exp((x - x.max(-1, keepdims=True)).astype(np.float64))
             np.testing.assert_allclose(gx, e / e.sum(-1, keepdims=True) - t, atol=tol)
     labels = np.array([1, 0, 2, 2])
@@ -64,25 +64,25 @@ def test_float32_kernels_have_float32_precision(shape):
     labels = rng.integers(0, shape[-1], shape[:-1])
     g = rng.normal(size=shape[:-1]).astype(np.float32)
     parts = longdouble_loss(x, t)
-    np.testing.assert_allclose(losses.softmax_cross_entropy.kernel(x, t), parts.sum(-1), rtol=1e-5)
+    np.testing.assert_allclose(losses.softmax_cross_entropy.impl(x, t), parts.sum(-1), rtol=1e-5)
     hot = (np.arange(shape[-1]) == labels[..., None]).astype(np.float32)
     np.testing.assert_allclose(
-        losses.sparse_softmax_cross_entropy.kernel(x, labels), longdouble_loss(x, hot).sum(-1), rtol=1e-5, atol=1e-6
+        losses.sparse_softmax_cross_entropy.impl(x, labels), longdouble_loss(x, hot).sum(-1), rtol=1e-5, atol=1e-6
     )
     e = np.exp(x.astype(np.longdouble) - x.max(-1, keepdims=True))
     p = e / e.sum(-1, keepdims=True)
-    np.testing.assert_allclose(activation.softmax_op.kernel(x, axis=x.ndim - 1), p, rtol=4e-6)  # x - max rounds
-    np.testing.assert_allclose(activation.log_softmax_op.kernel(x, axis=x.ndim - 1), np.log(p), rtol=2e-6, atol=5e-6)
+    np.testing.assert_allclose(activation.softmax_op.impl(x, axis=x.ndim - 1), p, rtol=4e-6)  # x - max rounds
+    np.testing.assert_allclose(activation.log_softmax_op.impl(x, axis=x.ndim - 1), np.log(p), rtol=2e-6, atol=5e-6)
     wide = g[..., None]
     total = t.sum(-1, keepdims=True)
     np.testing.assert_allclose(
-        losses.softmax_cross_entropy_grad.kernel(g, x, t),
+        losses.softmax_cross_entropy_grad.impl(g, x, t),
         wide * (p * total - t),
         rtol=1e-5,
         atol=1e-5 * float(total.max()),
     )
     np.testing.assert_allclose(
-        losses.sparse_softmax_cross_entropy_grad.kernel(g, x, labels), wide * (p - hot), rtol=1e-5, atol=1e-6
+        losses.sparse_softmax_cross_entropy_grad.impl(g, x, labels), wide * (p - hot), rtol=1e-5, atol=1e-6
     )
 
 
@@ -91,11 +91,11 @@ def test_nan_and_infinity_go_through_softmax(numba):
     x = np.array([[0, np.nan, 1], [np.nan, 0, 1], [0, 1, np.inf], [0, 1, -np.inf], [0, 1, 2]], np.float32)
     with config.use(numba=numba), np.errstate(invalid="ignore"):
         for op in (activation.softmax_op, activation.log_softmax_op):
-            y = op.kernel(x, axis=1)
-            assert np.isnan(y[:2]).all() and np.isnan(y[2, 2])
-            assert np.isfinite(y[4]).all()
+            for y in (op.impl(x, axis=1), compiled(lambda a, op=op: op(a, axis=1), x)):
+                assert np.isnan(y[:2]).all() and np.isnan(y[2, 2])
+                assert np.isfinite(y[4]).all()
     e = np.exp([-1.0, 0.0])
-    np.testing.assert_allclose(activation.softmax_op.kernel(x, axis=1)[3], [*(e / e.sum()), 0], rtol=1e-6)
+    np.testing.assert_allclose(activation.softmax_op.impl(x, axis=1)[3], [*(e / e.sum()), 0], rtol=1e-6)
 
 
 BAD = [
@@ -110,6 +110,12 @@ BAD = [
 ]
 
 
+def compiled(op, *arrays):
+    """The op alone as a plan runs it."""
+    given = [placeholder(a.shape, a.dtype) for a in arrays]
+    return function(given, op(*given))(*arrays)
+
+
 @pytest.mark.parametrize(("labels", "words"), BAD)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("numba", [False, True])
@@ -120,11 +126,9 @@ def test_labels_out_of_range_are_refused(labels, words, dtype, numba):
     with config.use(numba=numba):
         for run in (
             lambda: loss(x, labels),
-            lambda: loss.kernel(x, labels),
-            lambda: loss.into(np.zeros(3, dtype), x, labels),
+            lambda: compiled(loss, x, labels),
             lambda: slope(g, x, labels),
-            lambda: slope.kernel(g, x, labels),
-            lambda: slope.into(np.zeros((3, 10), dtype), g, x, labels),
+            lambda: compiled(slope, g, x, labels),
         ):
             with pytest.raises(ShapeError) as caught:
                 run()
@@ -189,3 +193,34 @@ def test_float16_is_computed_in_float32():
     assert loss.dtype == np.float16
     assert loss.item() == pytest.approx(16.0 + np.log1p(np.exp(-5)), rel=1e-3)
     assert activation.softmax(x).dtype == np.float16
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_change_no_bit_in_deterministic_mode(threads):
+    """Rows many enough for several parts."""
+    rng = np.random.default_rng(1)
+    x, t = rng.normal(0, 5, (300, 257)).astype("f4"), rng.random((300, 257), "f4")
+    g, rows = rng.random(300, "f4"), rng.normal(size=(300, 257)).astype("f4")
+    labels = rng.integers(0, 257, 300)
+
+    def run():
+        yield losses.softmax_cross_entropy.impl(x, t)
+        yield losses.softmax_cross_entropy_grad.impl(g, x, t)
+        yield losses.sparse_softmax_cross_entropy.impl(x, labels)
+        yield losses.sparse_softmax_cross_entropy_grad.impl(g, x, labels)
+        for op, slope in (
+            (activation.softmax_op, activation.softmax_grad),
+            (activation.log_softmax_op, activation.log_softmax_grad),
+        ):
+            y = op.impl(x, axis=1)
+            yield y
+            yield slope.impl(rows, y, axis=1)
+
+    with config.use(threads=1, deterministic=True):
+        want = list(run())
+    with config.use(numba=False):
+        plain = list(run())
+    with config.use(threads=threads, deterministic=True):
+        for got, one, other in zip(run(), want, plain, strict=True):
+            np.testing.assert_array_equal(got, one)
+            np.testing.assert_allclose(got, other, rtol=2e-5, atol=1e-5)

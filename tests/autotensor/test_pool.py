@@ -191,7 +191,12 @@ def test_resize_errors():
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize(
     ("size", "strides", "padding"),
-    [((2, 2), (2, 2), "valid"), ((3, 3), (2, 2), ((1, 1), (0, 2))), ((3, 2), (3, 2), "same"), ((1, 3), (2, 5), "valid")],
+    [
+        ((2, 2), (2, 2), "valid"),
+        ((3, 3), (2, 2), ((1, 1), (0, 2))),
+        ((3, 2), (3, 2), "same"),
+        ((1, 3), (2, 5), "valid"),
+    ],
 )
 def test_threads_and_places(size, strides, padding, threads):
     """Arrays large enough for several parts: windows that touch, overlap, hang over the border, and leave gaps."""

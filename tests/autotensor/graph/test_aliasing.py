@@ -65,8 +65,8 @@ def compute(program, x, variables):
     return outputs, news
 
 
-def checked_calls(self, arrays, outs, contiguous):
-    """As Group.calls, with the promise of the kernels tested: what is written overlaps nothing else."""
+def checked_task(self, arrays, outs, contiguous, scratch):
+    """As Group.task, with the promise of the kernels tested: what is written overlaps nothing else."""
     same = {}
     for k, out in enumerate(outs):
         for j, a in enumerate(arrays):
@@ -76,10 +76,10 @@ def checked_calls(self, arrays, outs, contiguous):
                 same[k] = j
         for other in outs[:k]:
             assert not np.shares_memory(out, other), "two outputs overlap"
-    return _calls(self, arrays, outs, contiguous)
+    return _task(self, arrays, outs, contiguous, scratch)
 
 
-_calls = Group.calls
+_task = Group.task
 
 
 @settings(max_examples=max(60, settings().max_examples), deadline=None)
@@ -104,7 +104,7 @@ def check(program, seed):
     f = at.function([x], outputs, updates=list(zip(variables, news, strict=True)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(codegen, "load", plain_load)
-        patch.setattr(Group, "calls", checked_calls)
+        patch.setattr(Group, "task", checked_task)
         for mode in ({}, {"fuse": False}, {"compile": False}):
             for variable, s in zip(variables, start, strict=True):
                 variable.assign(s)

@@ -162,7 +162,8 @@ def test_a_function_that_calls_itself_is_refused_not_stuck():
 def test_processes_that_generate_the_same_kernel_at_once(tmp_path):
     for process in [start(SMALL, tmp_path) for _ in range(3)]:
         right(process)
-    assert "'loaded': 1" in right(start(SMALL, tmp_path)), "a later process finds the compiled kernel"
+    # One is the kernel, the other the loop that runs all kernels.
+    assert "{'loaded': 2}" in right(start(SMALL, tmp_path)), "a later process finds the compiled kernel"
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -173,7 +174,7 @@ def test_a_damaged_cache_is_rebuilt(tmp_path):
     for path in files:
         path.write_bytes(path.read_bytes()[:40])
     right(start(SMALL, tmp_path))
-    assert "'loaded': 1" in right(start(SMALL, tmp_path))
+    assert "{'loaded': 2}" in right(start(SMALL, tmp_path))
 
 
 @pytest.mark.parametrize("switch", ["NUMBA_BOUNDSCHECK", "NUMBA_DISABLE_JIT"])

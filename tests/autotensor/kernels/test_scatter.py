@@ -61,7 +61,7 @@ def test_threads_change_no_sum(threads, dtype):
     want = np.zeros_like(table)
     for i, row in zip(index.ravel(), rows.reshape(-1, 40)):
         want[i] += row
-    x, g, i = at.placeholder(table.shape, dtype), at.placeholder(rows.shape, dtype), at.placeholder(index.shape, "int64")
+    x, g, i = [at.placeholder(a.shape, a.dtype) for a in (table, rows, index)]
     taken = at.take(x, i, 0)
     with config.use(threads=threads):
         step = at.function([x, i, g], [taken, at.gradients(taken, [x], [g])[0]])

@@ -34,6 +34,29 @@ def log_softmax(x, axis):
     return np.log(softmax(x, axis))
 
 
+def softmax_grad(g, y, axis):
+    """Row by row, by the Jacobian diag(y) - y y'."""
+    if g.shape != y.shape or not -y.ndim <= axis < y.ndim:
+        raise ValueError("shapes do not fit")
+    rows, seeds = np.moveaxis(y, axis, -1), np.moveaxis(g, axis, -1)
+    out = np.zeros(rows.shape)
+    for i in np.ndindex(*rows.shape[:-1]):
+        out[i] = (np.diag(rows[i]) - np.outer(rows[i], rows[i])) @ seeds[i]
+    return np.moveaxis(out, -1, axis)
+
+
+def log_softmax_grad(g, y, axis):
+    """Row by row, by the Jacobian 1 - e**y 1'."""
+    if g.shape != y.shape or not -y.ndim <= axis < y.ndim:
+        raise ValueError("shapes do not fit")
+    rows, seeds = np.moveaxis(y, axis, -1), np.moveaxis(g, axis, -1)
+    out = np.zeros(rows.shape)
+    for i in np.ndindex(*rows.shape[:-1]):
+        k = len(rows[i])
+        out[i] = (np.eye(k) - np.outer(np.exp(rows[i]), np.ones(k))) @ seeds[i]
+    return np.moveaxis(out, -1, axis)
+
+
 SAMPLES = {
     "relu": [
         Sample(array(3, 4), oracle=each(lambda v: v if v > 0 else 0.0)),
@@ -54,6 +77,14 @@ SAMPLES = {
         Sample(array(3, 5), oracle=softmax, axis=0, name="columns"),
         Sample(array(2, 3, 4), oracle=softmax, axis=1, name="middle"),
         Sample(array(7), oracle=softmax, axis=0, name="vector"),
+    ],
+    "softmax_grad": [
+        Sample(array(3, 5), array(3, 5, seed=1), oracle=softmax_grad, axis=1, name="rows"),
+        Sample(array(2, 3, 4), array(2, 3, 4, seed=1), oracle=softmax_grad, axis=1, name="middle"),
+    ],
+    "log_softmax_grad": [
+        Sample(array(3, 5), array(3, 5, seed=1), oracle=log_softmax_grad, axis=1, name="rows"),
+        Sample(array(2, 3, 4), array(2, 3, 4, seed=1), oracle=log_softmax_grad, axis=0, name="first"),
     ],
     "log_softmax": [
         Sample(array(3, 5), oracle=log_softmax, axis=1, name="rows"),

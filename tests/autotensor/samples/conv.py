@@ -27,6 +27,18 @@ def conv(x, kernel, **how):
     return out
 
 
+def biased(x, kernel, bias, relu, **how):
+    need(bias.shape == kernel.shape[-1:])
+    out = conv(x, kernel, **how) + bias
+    return out * (out > 0) if relu else out
+
+
+def masked(g, out):
+    need(g.ndim and g.shape == out.shape)
+    left = np.where(out > 0, g, 0)
+    return left, left.sum(tuple(range(g.ndim - 1)))
+
+
 def conv_input(y, kernel, like, **how):
     need(like.ndim and y.shape == shape_of(like, kernel, **how, depthwise=False))
     out = np.zeros(like.shape, np.result_type(y, kernel))
@@ -111,6 +123,20 @@ SAMPLES: dict[str, list[Sample]] = {
             name="channels_first",
             skip={"fallback": "of the operation itself above"},
         ),
+    ],
+    "conv_bias": [
+        Sample(
+            array(2, 5, 6, 3), array(3, 2, 3, 4, seed=1), array(4, seed=2),
+            oracle=biased, name="relu", relu=True, **how((1, 1)),
+        ),
+        Sample(
+            array(2, 7, 3), array(2, 3, 2, seed=1), array(2, seed=2),
+            oracle=biased, name="linear", relu=False, **how((2,), "same"),
+        ),
+    ],
+    "relu_bias_grad": [
+        Sample(array(2, 5, 3), array(2, 5, 3, seed=1), oracle=masked, wrt=(0,), name="line"),
+        Sample(array(2, 3, 4, 5), array(2, 3, 4, 5, seed=1), oracle=masked, wrt=(0,), name="plane"),
     ],
     "conv_input": [
         Sample(

@@ -142,3 +142,116 @@ SAMPLES = {
         ),
     ],
 }  # fmt: skip
+
+
+def gru(x, w, u, b, h, mask, activation, recurrent_activation, reset_after, reverse):
+    if x.ndim != 3 or u.shape[1] != 3 * u.shape[0]:
+        raise ValueError("no GRU")
+    inner, outer = act(recurrent_activation), act(activation)
+    (steps, n, _), units = x.shape, len(u)
+    h = state(h, n, units)
+    b, b2 = b if np.ndim(b) == 2 else (b, 0 * u[0])
+    y = np.zeros((steps, n, units), complex)
+    for t in times(steps, reverse):
+        for k in range(n):
+            if not isinstance(mask, np.ndarray) or mask[t, k]:
+                xz, xr, xh = (projected(x[t, k], w) + b).reshape(3, units)
+                uz, ur, uh = [u[:, i * units : (i + 1) * units] for i in range(3)]
+                bz, br, bh = b2.reshape(3, units)
+                z, r = inner(xz + h[k] @ uz + bz), inner(xr + h[k] @ ur + br)
+                new = outer(xh + (r * (h[k] @ uh + bh) if reset_after else (r * h[k]) @ uh))
+                h[k] = z * h[k] + (1 - z) * new
+            y[t, k] = h[k]
+    return y, h
+
+
+def simple_rnn(x, w, u, b, h, mask, activation, reverse):
+    if x.ndim != 3 or u.shape[1] != u.shape[0]:
+        raise ValueError("no recurrence")
+    (steps, n, _), units = x.shape, len(u)
+    h = state(h, n, units)
+    y = np.zeros((steps, n, units), complex)
+    for t in times(steps, reverse):
+        for k in range(n):
+            if not isinstance(mask, np.ndarray) or mask[t, k]:
+                h[k] = act(activation)(projected(x[t, k], w) + h[k] @ u + b)
+            y[t, k] = h[k]
+    return y, h
+
+
+def small(*shape, seed=0):
+    return array(*shape, low=-1, high=1, seed=seed)
+
+
+def gru_call(*args, **params):
+    return ops.gru_op(*args, **params)[:2]
+
+
+def gru_grad_call(*args, wants, **params):
+    outs = ops.gru_op(*args[2:], **params)
+    return ops.gru_grad(*args, outs[0], outs[2], wants=wants, **params)
+
+
+def rnn_grad_call(*args, wants, **params):
+    y, _ = ops.simple_rnn_op(*args[2:], **params)
+    return ops.simple_rnn_grad(*args, y, wants=wants, **params)
+
+
+STOCK = {**BOTH, "reset_after": False}
+CUDNN = {**BOTH, "reset_after": True}
+
+SAMPLES |= {
+    "gru": [
+        Sample(
+            array(4, 2, 3), small(3, 9), small(3, 9, seed=1), array(9), array(2, 3), 1, oracle=real(gru), call=gru_call,
+            name="whole", skip=UNKNOWN, **STOCK,
+        ),
+        Sample(
+            array(4, 2, 3), small(3, 6), small(2, 6, seed=1), array(2, 6), 0, MASK, oracle=real(gru), call=gru_call,
+            name="after", skip=UNKNOWN, **CUDNN | {"reverse": True},
+        ),
+        Sample(
+            array(3, 2, 6), 1, small(2, 6), 0, array(2, 2), 1, oracle=real(gru), call=gru_call, name="projected",
+            skip=UNKNOWN, activation="linear", recurrent_activation="hard_sigmoid", reset_after=True, reverse=False,
+        ),
+    ],
+    "gru_grad": [
+        Sample(
+            array(4, 2, 3, seed=4), array(2, 3, seed=5), array(4, 2, 2), small(2, 9), small(3, 9, seed=1), array(9),
+            array(2, 3, seed=2), MASK, oracle=gradients(gru, 5, 2), call=gru_grad_call, name="whole", skip=UNKNOWN,
+            wants=ALL[:5], **STOCK,
+        ),
+        Sample(
+            array(3, 2, 2, seed=4), 0.0, array(3, 2, 3), small(3, 6), small(2, 6, seed=1), array(2, 6), array(2, 2), 1,
+            oracle=gradients(gru, 5, 2), call=gru_grad_call, name="after", skip=UNKNOWN, wants=ALL[:5],
+            **CUDNN | {"reverse": True},
+        ),
+        Sample(
+            0.0, array(2, 2), array(3, 2, 6), 1, small(2, 6), 0, 0, 1, oracle=gradients(gru, 5, 2), call=gru_grad_call,
+            name="projected", skip=UNKNOWN, wants=(True, False, True, False, False), activation="softsign",
+            recurrent_activation="sigmoid", reset_after=False, reverse=False,
+        ),
+    ],
+    "simple_rnn": [
+        Sample(
+            array(4, 2, 3), small(3, 3), small(3, 3, seed=1), array(3), array(2, 3), MASK, oracle=real(simple_rnn),
+            name="whole", skip=UNKNOWN, activation="tanh", reverse=True,
+        ),
+        Sample(
+            array(3, 2, 2), 1, small(2, 2), 0, 0, 1, oracle=real(simple_rnn), name="projected", skip=UNKNOWN,
+            activation="selu", reverse=False,
+        ),
+    ],
+    "simple_rnn_grad": [
+        Sample(
+            array(4, 2, 3, seed=4), array(2, 3, seed=5), array(4, 2, 2), small(2, 3), small(3, 3, seed=1), array(3),
+            array(2, 3, seed=2), MASK, oracle=gradients(simple_rnn, 5, 2), call=rnn_grad_call, name="whole", skip=UNKNOWN,
+            wants=ALL[:5], activation="sigmoid", reverse=True,
+        ),
+        Sample(
+            array(3, 2, 2, seed=4), 0.0, array(3, 2, 2), 1, small(2, 2), 0, 0, 1, oracle=gradients(simple_rnn, 5, 2),
+            call=rnn_grad_call, name="projected", skip=UNKNOWN, wants=(True, False, True, False, False),
+            activation="tanh", reverse=False,
+        ),
+    ],
+}  # fmt: skip

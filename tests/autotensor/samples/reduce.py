@@ -52,6 +52,12 @@ def _logsumexp(x, axis, keepdims):
     return out.astype(np.result_type(x, np.float16))
 
 
+def _share(x, axis):
+    e = np.exp(np.asarray(x, np.result_type(x, np.float16)))
+    total = e.sum(axis=axis, keepdims=True, dtype=np.float64)
+    return np.divide(e, total, out=np.zeros(e.shape), where=total > 0).astype(e.dtype)
+
+
 def _var(x, axis, keepdims, ddof):
     return np.var(x, axis=axis, keepdims=keepdims, ddof=ddof)
 
@@ -135,6 +141,10 @@ SAMPLES = {
             wrt=[],
             name="infinite",
         ),
+    ],
+    "share": [
+        *[Sample(array(2, 3, 4), oracle=_share, axis=axis, name=f"{axis}") for axis in ((0, 1, 2), (1,), (0, 2))],
+        Sample(_INF[:2], oracle=_share, axis=(1,), order=1, wrt=[], name="infinite"),
     ],
     "norm": [
         *_over(_norm),
