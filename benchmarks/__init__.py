@@ -1,1 +1,1 @@
-"""Speed, measured: micro-benchmarks for pytest-benchmark and whole training steps side by side with peers."""
+"""Speed, measured: training steps, epochs, operations, growth, ours beside others. See docs/performance.md."""

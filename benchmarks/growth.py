@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.runner import peak_memory, reset_peak_memory, resident_memory, timed
+from benchmarks.runner import ROOT, peak_memory, reset_peak_memory, resident_memory, timed
 
 
 @dataclass(frozen=True)
@@ -173,13 +173,22 @@ def points_of(name: str, sizes: tuple[int, ...]) -> list[Point]:
     points: list[Point] = []
     for size in sizes:
         command = [sys.executable, "-m", "benchmarks.growth", "--point", name, str(size)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or [f"ended by signal {-done.returncode}"]
             print(f"{name}: stops before {size:,} ({last[0]})", flush=True)
             break
         points.append(Point(**json.loads(done.stdout.splitlines()[-1])))
     return points
+
+
+def tables(names: list[str], large: bool = False) -> str:
+    """Markdown of these curves, one table each."""
+    made = []
+    for name in names:
+        curve = CURVES[name]
+        made.append(table(curve, points_of(name, curve.sizes + (curve.large if large else ()))))
+    return "\n\n".join(made)
 
 
 def main() -> None:
@@ -193,8 +202,7 @@ def main() -> None:
         print(json.dumps(asdict(measure(CURVES[name], int(size)))))
         return
     for name in options.curve or list(CURVES):
-        curve = CURVES[name]
-        print(table(curve, points_of(name, curve.sizes + (curve.large if options.large else ()))) + "\n", flush=True)
+        print(tables([name], options.large) + "\n", flush=True)
 
 
 if __name__ == "__main__":

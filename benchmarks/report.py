@@ -16,7 +16,7 @@ import re
 import sys
 from pathlib import Path
 
-from benchmarks import compare, compare_ops
+from benchmarks import compare, compare_ops, growth, start
 from benchmarks.compare import Row, geometric_mean, megabytes, seconds, summary
 from benchmarks.costs import Machine, floor, foretold
 from benchmarks.machine import measured
@@ -25,7 +25,7 @@ from benchmarks.runner import Runner
 from benchmarks.worker import KERAS, LIBRARIES
 from benchmarks.workloads import WORKLOADS
 
-PARTS = ("step", "fit", "predict", "memory", "ops")
+PARTS = ("step", "fit", "predict", "memory", "ops", "growth", "start")
 
 # Prediction is fast everywhere but where calls are most of it: three networks show it.
 _PREDICTED = ("mlp-16", "mnist-cnn", "embedding-lstm")
@@ -58,9 +58,24 @@ class Store:
             rows.append(row)
         compare.write(rows, str(self.folder / f"{part}.json"))
 
+    def text(self, part: str) -> str:
+        """The table of a part that is kept as it is shown; empty if it was not measured."""
+        path = self.folder / f"{part}.md"
+        return path.read_text() if path.exists() else ""
+
+    def keep_text(self, part: str, text: str) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{part}.md").write_text(text)
+
 
 def measure(part: str, workloads: list[str], libraries: list[str], python: str, rounds: int, store: Store) -> None:
     """Measure one part and keep its rows."""
+    if part == "growth":
+        store.keep_text(part, growth.tables(list(growth.CURVES)))
+        return
+    if part == "start":
+        store.keep_text(part, start.tables(5, python))
+        return
     if part == "ops":
         chosen = [name for name in compare_ops.LIBRARIES if name.split("-")[0] in libraries]
         runners: list[Runner] = compare_ops.start(chosen, python)
@@ -184,6 +199,7 @@ def tables(store: Store, before: Store | None) -> dict[str, str]:
         made["memory"] = other_table(rows, ("memory",), ("torch",))
     if rows := store.rows("ops"):
         made["ops"] = ops_table(rows)
+    made |= {part: text for part in ("growth", "start") if (text := store.text(part))}
     return made
 
 

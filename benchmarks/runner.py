@@ -17,9 +17,13 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 _MARK = "=> "
+
+# Where processes start, so that they find the benchmarks and what is measured.
+ROOT = Path(__file__).resolve().parent.parent
 
 Run = Callable[[], object]
 
@@ -113,6 +117,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            cwd=ROOT,
         )
 
     def ask(self, *words: object) -> Any:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from benchmarks.runner import resident_memory, timed
+from benchmarks.runner import ROOT, resident_memory, timed
 
 # The 20-64-64-10 network of the guide, to the end of its first batch.
 FIRST_STEP = """
@@ -46,9 +46,12 @@ def run(code: str, python: str = sys.executable, **env: str) -> float | None:
     codes: list[int] = []
     silent = subprocess.DEVNULL
     environment = dict(os.environ, **env)
-    elapsed = timed(
-        lambda: codes.append(subprocess.run(command, env=environment, stdout=silent, stderr=silent).returncode)
-    )
+
+    def process() -> None:
+        done = subprocess.run(command, env=environment, cwd=ROOT, stdout=silent, stderr=silent)
+        codes.append(done.returncode)
+
+    elapsed = timed(process)
     return None if codes[0] else elapsed
 
 
@@ -89,6 +92,27 @@ def drift(mode: str, calls: int) -> Drift:
     return Drift(statistics.median(first), statistics.median(last), growth)
 
 
+def tables(times: int, python: str) -> str:
+    """Markdown: seconds of processes, and the drift over many calls."""
+    rows = {f"`import {name}`": median(f"import {name}", times) for name in ("numpy", "keras_compat")}
+    for name, env in PEERS.items():
+        rows[f"`import {name}`"] = median(f"import {name}", times, python, **env)
+    for workload in ("mlp-16", "mnist-cnn", "embedding-lstm"):
+        code = FIRST_STEP.format(workload=workload)
+        rows[f"{workload}: first step ever, nothing cached"] = cold(code, max(1, times // 2))
+        rows[f"{workload}: first step of a later process"] = median(code, times)
+    lines = ["| start | seconds |", "| --- | --- |"]
+    lines += [f"| {what} | {seconds:.2f} |" for what, seconds in rows.items() if seconds is not None]
+    lines += ["", "| 10,000 calls | before | after | memory grew by |", "| --- | --- | --- | --- |"]
+    for mode, what in (("train", "`train_on_batch`, batch 16"), ("predict", "`predict_on_batch`, one row")):
+        command = [sys.executable, "-m", "benchmarks.start", "--drift", mode]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        found = Drift(**json.loads(done.stdout))
+        first, last = found.first * 1e6, found.last * 1e6
+        lines.append(f"| {what} | {first:.1f} µs | {last:.1f} µs | {found.growth / 1024:.0f} kB |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--python", default=sys.executable, help="interpreter of the peers")
@@ -97,24 +121,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.drift:
         print(json.dumps(vars(drift(options.drift, 10_000))))
-        return
-    print("| start | seconds |\n| --- | --- |")
-    rows = {f"`import {name}`": median(f"import {name}", options.times) for name in ("numpy", "keras_compat")}
-    for name, env in PEERS.items():
-        rows[f"`import {name}`"] = median(f"import {name}", options.times, options.python, **env)
-    for workload in ("mlp-16", "mnist-cnn", "embedding-lstm"):
-        code = FIRST_STEP.format(workload=workload)
-        rows[f"{workload}: first step ever, nothing cached"] = cold(code, max(1, options.times // 2))
-        rows[f"{workload}: first step of a later process"] = median(code, options.times)
-    for what, seconds in rows.items():
-        if seconds is not None:
-            print(f"| {what} | {seconds:.2f} |", flush=True)
-    print("\n| 10,000 calls | before | after | memory grew by |\n| --- | --- | --- | --- |")
-    for mode, what in (("train", "`train_on_batch`, batch 16"), ("predict", "`predict_on_batch`, one row")):
-        command = [sys.executable, "-m", "benchmarks.start", "--drift", mode]
-        found = Drift(**json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-        first, last = found.first * 1e6, found.last * 1e6
-        print(f"| {what} | {first:.1f} µs | {last:.1f} µs | {found.growth / 1024:.0f} kB |", flush=True)
+    else:
+        print(tables(options.times, options.python))
 
 
 if __name__ == "__main__":

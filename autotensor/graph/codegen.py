@@ -39,6 +39,8 @@ FULL, ROW, TERMINAL = "full", "row", "terminal"
 
 # Beyond this many elements a row is summed in float64: float32 sums over long rows lose digits.
 _LONG = 4096
+# Rows of up to this many elements are computed in blocks of so many rows, one for each lane of a vector.
+_SHORT, _LANES = 32, 16
 
 # Functions of the expression language, by dtype: float32 has vectorisable helpers, float64 follows libm.
 _F32 = {name: f"{name}_f32" for name in "exp expm1 log log1p tanh sigmoid softplus erf sin cos pow sqrt rsqrt".split()}
@@ -67,7 +69,8 @@ _MACROS = {
     "logical_or": "(({0} != 0) | ({1} != 0))",
     "logical_not": "({0} == 0)",
 }
-_HELPERS = set(_F32.values()) | {"sigmoid_f64", "softplus_f64"}
+_ORDER = {"f4": ("order_f32", "ordered_f32", "np.int32"), "f8": ("order_f64", "ordered_f64", "np.int64")}
+_HELPERS = set(_F32.values()) | {"sigmoid_f64", "softplus_f64"} | {name for names in _ORDER.values() for name in names[:2]}
 # A kernel keeps the rounding of each operation, as NumPy does: reordered, (x + 1e8) - 1e8 would be x; as products with
 # reciprocals, floor(49 / 49) would be 0; fused to multiply-adds, sqrt(x * x - x * x) would be NaN. Only the order in
 # which a reduction adds up is free, which is what makes it a vector loop.
@@ -297,6 +300,37 @@ def _combine(kind: str, acc: str, value: str, used: set[str]) -> str:
     return f"{acc} if ({acc} {sign} {value}) | ({acc} != {acc}) else {value}"
 
 
+def _is_ordered(kind: str, dtype: np.dtype) -> bool:
+    """Is this extreme of an inner loop found among integers, which makes a vector loop of it?"""
+    return kind in ("max", "min") and dtype.str[1:] in _ORDER
+
+
+def _last_integer(kind: str, dtype: np.dtype, first: bool = False) -> str:
+    """The integer that wins over all others in a search for the extreme, which stands for NaN; or that loses to all."""
+    info = np.iinfo(f"i{dtype.itemsize}")
+    return f"{_ORDER[dtype.str[1:]][2]}({info.max if (kind == 'max') != first else info.min})"
+
+
+def _step(kind: str, acc: str, value: str, dtype: np.dtype, used: set[str]) -> str:
+    """One step of an inner loop: the accumulator together with the next value."""
+    if not _is_ordered(kind, dtype):
+        return _combine(kind, acc, value, used)
+    order = _ORDER[dtype.str[1:]][0]
+    used.add(order)
+    return f"{kind}({acc}, {order}({value}, {_last_integer(kind, dtype)}))"
+
+
+def _start(kind: str, dtype: np.dtype) -> str:
+    return _last_integer(kind, dtype, True) if _is_ordered(kind, dtype) else _identity(kind, dtype)
+
+
+def _end(kind: str, acc: str, dtype: np.dtype, used: set[str]) -> str:
+    if not _is_ordered(kind, dtype):
+        return acc
+    used.add(_ORDER[dtype.str[1:]][1])
+    return f"{_ORDER[dtype.str[1:]][1]}({acc})"
+
+
 class _Emitter:
     """Writes the kernel of one group."""
 
@@ -309,7 +343,7 @@ class _Emitter:
         self.rows = group.has_rows
         self.rank = len(group.domain)
         self.names: dict[Any, str] = {}
-        self.scratch: list[np.dtype] = []
+        self.scratch: list[tuple[np.dtype, int, str]] = []  # dtype and elements of a part, these as text too
         self._axes()
 
     # -- axes: which ones each array varies along, collapsed ----------------------------------------------------------
@@ -468,12 +502,14 @@ class _Emitter:
         if self.rows:
             self._stages()
         self._before_loops()
-        if self.rows:
+        if self.rows and self._short_rows():
+            self._lane_kernel()
+        elif self.rows:
             self._row_kernel()
         else:
             self._nest(0, 1)
         self._after_loops()
-        self.lines[:0] = [f"    u{k} = part * n{self.depth - 1}" for k in range(len(self.scratch))]
+        self.lines[:0] = [f"    u{k} = part * ({size})" for k, (_, _, size) in enumerate(self.scratch)]
         return self._text()
 
     def _text(self) -> str:
@@ -504,7 +540,7 @@ class _Emitter:
         arrays = [(f"x{k}", x.dtype) for k, x in enumerate(group.inputs)]
         arrays += [(f"y{k}", aval.dtype) for k, aval in enumerate(group.out_avals) if k not in self.same]
         arrays += [(f"a{self.names[id(m.node)]}", self.sum_dtype(m)) for m in self.partials()]
-        return arrays + [(f"t{k}", dtype) for k, dtype in enumerate(self.scratch)]
+        return arrays + [(f"t{k}", dtype) for k, (dtype, _, _) in enumerate(self.scratch)]
 
     def partials(self) -> list[Member]:
         """Reductions that each part adds up in memory of its own."""
@@ -512,7 +548,8 @@ class _Emitter:
 
     def sum_dtype(self, member: Member) -> np.dtype:
         dtype = self._acc_dtype(member)
-        return np.dtype(np.float64) if dtype == np.float32 and self._place(member) == "scalar" else dtype
+        long = member.node.op.reduces in ("sum", "prod") and self._place(member) == "scalar"
+        return np.dtype(np.float64) if dtype == np.float32 and long else dtype
 
     def _ends(self) -> list[str]:
         """Body of ``combine``: what the parts have accumulated, put together in order."""
@@ -649,7 +686,7 @@ class _Emitter:
         for member in partial:
             kind = member.node.op.reduces
             assert kind is not None
-            self.put(indent, f"s{self.names[id(member.node)]} = {_identity(kind, self._partial_dtype(member))}")
+            self.put(indent, f"s{self.names[id(member.node)]} = {_start(kind, self._partial_dtype(member))}")
         if self.merged == [[]]:
             body = indent
             self.put(indent, "i0 = 0")
@@ -682,7 +719,8 @@ class _Emitter:
 
     def _partial_dtype(self, member: Member) -> np.dtype:
         dtype = self._acc_dtype(member)
-        return np.dtype(np.float64) if dtype == np.float32 and self.sizes[-1] > _LONG else dtype
+        long = member.node.op.reduces in ("sum", "prod") and self.sizes[-1] > _LONG
+        return np.dtype(np.float64) if dtype == np.float32 and long else dtype
 
     def _accumulate(self, indent: int, member: Member, level: int) -> None:
         kind = member.node.op.reduces
@@ -690,8 +728,10 @@ class _Emitter:
         value = self._cast_operand(member)
         name = self.names[id(member.node)]
         if self._is_partial(member):
-            target = f"s{name}"
-        elif self._place(member) == "scalar":
+            step = _step(kind, f"s{name}", value, self._partial_dtype(member), self.used)
+            self.put(indent, f"s{name} = {step}")
+            return
+        if self._place(member) == "scalar":
             target = name
         else:
             target = self._sum_at(member, level)
@@ -710,7 +750,11 @@ class _Emitter:
         assert kind is not None
         name = self.names[id(member.node)]
         target = name if self._place(member) == "scalar" else self._sum_at(member, level)
-        self.put(indent, f"{target} = {_combine(kind, target, 's' + name, self.used)}")
+        found = _end(kind, f"s{name}", self._partial_dtype(member), self.used)
+        if found != f"s{name}":
+            self.put(indent, f"f{name} = {found}")
+            found = f"f{name}"
+        self.put(indent, f"{target} = {_combine(kind, target, found, self.used)}")
 
     # -- kernels with row values: stages of loops over one row
 
@@ -786,10 +830,215 @@ class _Emitter:
         for member in reduced:
             if member.level == TERMINAL and self._is_partial(member):
                 self._fold(indent, member, inner - 1)
-            elif member.level == ROW and member.node.op.reduces in _IDENTITY:
-                # A name of its own: a long row is summed in float64, and one name has one type in Numba.
-                name = self.names[id(member.node)]
-                self.put(indent, f"{name} = {_type_name(self._acc_dtype(member))}(r{name})")
+            elif member.level == ROW and member.node.op.reduces is not None:
+                name, kind = self.names[id(member.node)], member.node.op.reduces
+                if kind in _IDENTITY:
+                    # A name of its own: a long row is summed in float64, and one name has one type in Numba.
+                    found = _end(kind, f"r{name}", self._partial_dtype(member), self.used)
+                    self.put(indent, f"{name} = {_type_name(self._acc_dtype(member))}({found})")
+                elif self._is_packed(member):
+                    place = f"(b{name} & np.int64(0xFFFFFFFF))"
+                    self.put(indent, f"{name} = {f'np.int64(0xFFFFFFFF) - {place}' if kind == 'argmax' else place}")
+
+    # -- the same for short rows: a block of rows at a time, all in step, so that vectors go across rows
+
+    def _short_rows(self) -> bool:
+        if self.depth < 2 or self.sizes[-1] > _SHORT or self.sizes[-2] < _LANES // 2:
+            return False
+        values = [x.dtype for m in self.members for x in m.node.inputs if isinstance(x, Tensor)]
+        if any(dtype == np.float64 for dtype in values):
+            return False  # its functions are calls, and those do not become vectors
+        whole = (False,) * (self.depth - 1) + (True,)
+        return all(self._place(m) == "scalar" or self._collapse(self._kept(m)) == whole for m in self.terminals)
+
+    def _block(self, dtype: np.dtype, tile: bool) -> str:
+        """Memory for a block of rows, (elements of a row, lanes), or for one number of each of them."""
+        k = len(self.scratch)
+        inner = self.depth - 1
+        size = _LANES * (self.sizes[-1] if tile else 1)
+        self.scratch.append((dtype, size, f"{_LANES} * n{inner}" if tile else f"{_LANES}"))
+        return f"t{k}[u{k} + i{inner} * {_LANES} + r]" if tile else f"t{k}[u{k} + r]"
+
+    def _row_at(self, array: str, vary: tuple[bool, ...], row: str, element: bool) -> str:
+        """Element of an outside array at a row of the innermost loop over rows."""
+        rows = self.depth - 2
+        terms = [f"{row} * ({self._strides(vary)[rows]})"] if vary[rows] else []
+        before = self._base(vary, rows)
+        terms += [before] if before != "0" else []
+        terms += [f"i{rows + 1}"] if element and vary[rows + 1] else []
+        return f"{array}[{' + '.join(terms) or '0'}]"
+
+    def _lane_kernel(self) -> None:
+        rows, inner = self.depth - 2, self.depth - 1
+        indent = 1
+        for level in range(rows):
+            self.put(indent, f"for i{level} in {self._range(level)}:")
+            indent += 1
+            self._offsets(indent, level)
+            self._loads(indent, level)
+        start, end = ("first", "last") if rows == 0 else ("0", f"n{rows}")
+        self.put(indent, f"for k in range({start}, {end}, {_LANES}):")
+        indent += 1
+        self.put(indent, f"m = {end} - k if {end} - k < {_LANES} else {_LANES}")
+        self.held: dict[Any, str] = {}  # where a value of the block lies
+        for key, reads in self.reads.items():
+            for vary in reads:
+                axes = self._collapse(vary)
+                if not axes[rows]:
+                    continue
+                block = self._block(np.dtype(np.uint8) if self.dtypes[key].kind == "b" else self.dtypes[key], axes[inner])
+                self.held[key, vary] = self._read(key, block)
+                self.put(indent, f"for r in range({_LANES}):")
+                self.put(indent + 1, "row = k + (r if r < m else m - 1)")  # lanes beyond the end repeat the last row
+                if axes[inner]:
+                    self.put(indent + 1, f"for i{inner} in range(n{inner}):")
+                source = self._row_at(self.input_name[key], axes, "row", True)
+                self.put(indent + 1 + axes[inner], f"{block} = {source}")
+        for stage in range(self.last_stage + 1):
+            ready = [m for m in self.members if m.level == ROW and self.stage[id(m.node)] == stage]
+            self._lane_loop(indent, [m for m in ready if m.node.op.reduces is None])
+            self._tile_loop(indent, stage)
+        for member in self.members:
+            name, key = self.names[id(member.node)], id(member.node)
+            if member.level == TERMINAL:
+                self._lanes_end(indent, member)
+            elif member.stored:
+                self.put(indent, "for r in range(m):")
+                full = member.level == FULL
+                if full:
+                    self.put(indent + 1, f"for i{inner} in range(n{inner}):")
+                target = self._row_at(self.output_name[key], self.full if full else self.row, "(k + r)", full)
+                self.put(indent + 1 + full, f"{name} = {self.held[key]}")
+                self._store(indent + 1 + full, target, member)
+
+    def _lane_values(self, indent: int, members: list[Member], here: set[Any]) -> None:
+        """Load what ``members`` read of the block; ``here`` has what is at hand."""
+        for member in members:
+            for x in member.node.inputs:
+                if not isinstance(x, Tensor):
+                    continue
+                inside = self.group.level_of(x) is not None
+                key: Any = id(x.node) if inside else (_name_key(x), self._operand_vary(x, member))
+                if key not in here and key in self.held:
+                    name = self.names[key] if inside else self._loaded(*key)
+                    self.put(indent, f"{name} = {self.held[key]}")
+                here.add(key)
+
+    def _lane_store(self, indent: int, member: Member, tile: bool) -> None:
+        dtype = self._acc_dtype(member)
+        block = self._block(np.dtype(np.uint8) if dtype.kind == "b" else dtype, tile)
+        self._store(indent, block, member)
+        self.held[id(member.node)] = f"{block} != 0" if dtype.kind == "b" else block
+
+    def _lane_loop(self, indent: int, members: list[Member]) -> None:
+        if not members:
+            return
+        self.put(indent, f"for r in range({_LANES}):")
+        here: set[Any] = set()
+        for member in members:
+            self._lane_values(indent + 1, [member], here)
+            self._compute(indent + 1, member, "0")
+            here.add(id(member.node))
+            self._lane_store(indent + 1, member, False)
+
+    def _tile_loop(self, indent: int, stage: int) -> None:
+        rows, inner = self.depth - 2, self.depth - 1
+        computed = [m for m in self.members if m.level == FULL and self.stage[id(m.node)] == stage]
+        reduced = [m for m in self.members if m.node.op.reduces is not None and self._reduced_stage(m) == stage]
+        reduced = [m for m in reduced if m.level == ROW]
+        ends = [m for m in self.terminals if self._reduced_stage(m) == stage]
+        if not computed and not reduced and not ends:
+            return
+        best: dict[int, str] = {}
+        if reduced:
+            self.put(indent, f"for r in range({_LANES}):")
+        for member in reduced:
+            kind, key = member.node.op.reduces, id(member.node)
+            assert kind is not None
+            if kind in ("argmax", "argmin"):
+                source = member.node.inputs[0].dtype
+                best[key] = self._block(np.dtype(np.uint8) if source.kind == "b" else source, False)
+                self.put(indent + 1, f"{best[key]} = {_identity(kind[3:], np.dtype(np.uint8) if source.kind == 'b' else source)}")
+                self.held[key] = self._block(np.dtype(np.int32), False)
+                self.put(indent + 1, f"{self.held[key]} = 0")
+            else:
+                self.held[key] = self._block(self._row_dtype(member), False)
+                self.put(indent + 1, f"{self.held[key]} = {_identity(kind, self._row_dtype(member))}")
+        self.put(indent, f"for i{inner} in range(n{inner}):")
+        for key, reads in self.reads.items():
+            for vary in reads:
+                axes = self._collapse(vary)
+                if axes[inner] and not axes[rows]:
+                    source = self._row_at(self.input_name[key], axes, "0", True)
+                    self.put(indent + 1, f"{self._loaded(key, vary)} = {self._read(key, source)}")
+        self.put(indent + 1, f"for r in range({_LANES}):")
+        body = indent + 2
+        here: set[Any] = set()
+        for member in computed:
+            self._lane_values(body, [member], here)
+            index = self._row_at("", self.full, "(k + r)", True)[1:-1]
+            self._compute(body, member, index)
+            here.add(id(member.node))
+            ended = any(m.node.inputs[0].node is member.node for m in ends)
+            if member.stored or ended or self._needed_later(member, stage):
+                self._lane_store(body, member, True)
+        for member in reduced:
+            kind, key = member.node.op.reduces, id(member.node)
+            assert kind is not None
+            self._lane_values(body, [member], here)
+            place = self.held[key]
+            if kind not in ("argmax", "argmin"):
+                value = self._cast_operand(member)
+                self.put(body, f"{place} = {_combine(kind, place, value, self.used)}")
+                continue
+            value, top = self._operand(member.node.inputs[0], member), best[key]
+            sign = ">" if kind == "argmax" else "<"
+            name = self.names[key]
+            self.put(body, f"b{name} = {top}")
+            better = f"({value} {sign} b{name}) | (({value} != {value}) & (b{name} == b{name})) | (i{inner} == 0)"
+            self.put(body, f"z{name} = {better}")
+            self.put(body, f"{top} = {value} if z{name} else b{name}")
+            self.put(body, f"{place} = np.int32(i{inner}) if z{name} else {place}")
+        for member in reduced:
+            key = id(member.node)
+            if member.node.op.reduces in ("argmax", "argmin"):
+                self.held[key] = f"np.int64({self.held[key]})"
+            elif self._acc_dtype(member).kind == "b":
+                self.held[key] += " != 0"
+
+    def _row_dtype(self, member: Member) -> np.dtype:
+        dtype = self._acc_dtype(member)
+        return np.dtype(np.uint8) if dtype.kind == "b" else dtype
+
+    def _lanes_end(self, indent: int, member: Member) -> None:
+        """Add the rows of a block to a terminal reduction."""
+        inner = self.depth - 1
+        kind, x = member.node.op.reduces, member.node.inputs[0]
+        assert kind is not None
+        scalar_sum = self._place(member) == "scalar"
+        if self.group.level_of(x) == ROW:
+            self.put(indent, "for r in range(m):")
+            self._lane_values(indent + 1, [member], set())
+            name = self.names[id(member.node)]
+            self.put(indent + 1, f"{name} = {_combine(kind, name, self._cast_operand(member), self.used)}")
+            return
+        name = self.names[id(member.node)]
+        dtype = self._acc_dtype(member)
+        self.put(indent, f"for i{inner} in range(n{inner}):")
+        self.put(indent + 1, f"s{name} = {_identity(kind, dtype)}")
+        self.put(indent + 1, f"for r in range({_LANES}):")
+        here: set[Any] = set()
+        vary = self._operand_vary(x, member)
+        if self.group.level_of(x) is None and not self._collapse(vary)[self.depth - 2]:
+            source = self._row_at(self.input_name[_name_key(x)], self._collapse(vary), "0", True)
+            self.put(indent + 2, f"{self._loaded(_name_key(x), vary)} = {self._read(_name_key(x), source)}")
+        self._lane_values(indent + 2, [member], here)
+        self.put(indent + 2, f"x{name} = {self._cast_operand(member)} if r < m else {_identity(kind, dtype)}")
+        self.put(indent + 2, f"s{name} = {_combine(kind, f's{name}', f'x{name}', self.used)}")
+        target = name if scalar_sum else self._row_at(f"a{name}", self._collapse(self._kept(member)), "0", True)
+        if not scalar_sum:
+            target = f"a{name}[q{name} + i{inner}]"
+        self.put(indent + 1, f"{target} = {_combine(kind, target, f's{name}', self.used)}")
 
     def _reduced_stage(self, member: Member) -> int:
         """Stage in whose loop a reduction of FULL or outside values accumulates; -1 for totals of row values."""
@@ -803,22 +1052,38 @@ class _Emitter:
         kind = member.node.op.reduces
         assert kind is not None
         name = self.names[id(member.node)]
-        if kind in ("argmax", "argmin"):
+        if self._is_packed(member):
+            self.put(indent, f"b{name} = np.int64({-(2**63) if kind == 'argmax' else 2**63 - 1})")
+        elif kind in ("argmax", "argmin"):
             self.put(indent, f"{name} = np.int64(0)")
             self.put(indent, f"b{name} = {_identity(kind[3:], member.node.inputs[0].dtype)}")
         elif member.level == ROW:
-            self.put(indent, f"r{name} = {_identity(kind, self._partial_dtype(member))}")
+            self.put(indent, f"r{name} = {_start(kind, self._partial_dtype(member))}")
         elif self._is_partial(member):
-            self.put(indent, f"s{name} = {_identity(kind, self._partial_dtype(member))}")
+            self.put(indent, f"s{name} = {_start(kind, self._partial_dtype(member))}")
+
+    def _is_packed(self, member: Member) -> bool:
+        """Is the place of an extreme found as the extreme of numbers that hold value and place?"""
+        source = member.node.inputs[0].dtype
+        return member.node.op.reduces in ("argmax", "argmin") and source == np.float32
 
     def _row_step(self, indent: int, member: Member) -> None:
         kind = member.node.op.reduces
         assert kind is not None
         name = self.names[id(member.node)]
         if kind not in ("argmax", "argmin"):
-            self.put(indent, f"r{name} = {_combine(kind, 'r' + name, self._cast_operand(member), self.used)}")
+            step = _step(kind, f"r{name}", self._cast_operand(member), self._partial_dtype(member), self.used)
+            self.put(indent, f"r{name} = {step}")
             return
         value = self._operand(member.node.inputs[0], member)
+        if self._is_packed(member):
+            # The value above, the place below: of equal values the first place wins.
+            self.used.add("order_f32")
+            key = f"np.int64(order_f32({value}, {_last_integer(kind[3:], np.dtype(np.float32))}))"
+            i = f"np.int64(i{self.depth - 1})"
+            place = f"(np.int64(0xFFFFFFFF) - {i})" if kind == "argmax" else i
+            self.put(indent, f"b{name} = {kind[3:]}(b{name}, np.int64({key} << np.int64(32)) | {place})")
+            return
         sign = ">" if kind == "argmax" else "<"
         i = f"i{self.depth - 1}"
         # The first element is taken as it is; NaN wins over all, and the first NaN over later ones.
@@ -836,7 +1101,7 @@ class _Emitter:
 
     def _spill(self, indent: int, member: Member) -> None:
         name = f"t{len(self.scratch)}"
-        self.scratch.append(self._acc_dtype(member))
+        self.scratch.append((self._acc_dtype(member), self.sizes[-1], f"n{self.depth - 1}"))
         self.spilled[id(member.node)] = name
         self._store(indent, f"{name}[u{name[1:]} + i{self.depth - 1}]", member)
 
@@ -869,12 +1134,12 @@ def emit(
         print(text[text.index(f"{_HEAD}\ndef kernel") :])
     module = load(text)
     cost = emitter.cost()
-    n = parts(emitter.extent, cost / emitter.extent)
+    n = parts(emitter.extent, 0.5 * cost / emitter.extent)  # half: what another thread has made has to come from its cache
     bound = [*arrays, *[out for k, out in enumerate(outs) if k not in same]]
     for member in emitter.partials():
         out = next(out for x, out in zip(group.outputs, outs, strict=True) if x.node is member.node)
         bound.append(scratch(n * out.size, emitter.sum_dtype(member)) if n > 1 else out)
-    bound += [scratch(n * group.domain[-1], dtype) for dtype in emitter.scratch]
+    bound += [scratch(n * size, dtype) for dtype, size, _ in emitter.scratch]
     writes = [*bound[len(arrays) :], *[arrays[j] for j in same.values()]]
     return Task(module, bound, emitter.sizes, emitter.extent, n, writes, cost)
 

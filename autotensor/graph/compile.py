@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
@@ -195,7 +197,8 @@ class Function:
         """The plan of a signature, made if need be; the oldest ones go."""
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = self._compiled(arrays)
+            with _uncollected():
+                plan = self._plans[key] = self._compiled(arrays)
             while len(self._plans) > _MAX_PLANS:
                 self._plans.popitem(last=False)
         self._plans.move_to_end(key)
@@ -271,6 +274,18 @@ class Function:
         if config.debug >= 3:
             print(plan.source)
         return plan
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Make many objects that stay, without the garbage collector, which would look at all of them again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Prepared:

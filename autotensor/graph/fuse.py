@@ -134,6 +134,11 @@ class Group:
         """Settle inputs and outputs once membership is final."""
         self.inputs = list(self.outside.values())
         inside = set(self.members)
+        rows = [m for m in self.members.values() if m.level == ROW]
+        read = {id(x.node) for m in self.members.values() for x in m.node.inputs if self.level_of(x) == ROW}
+        if len(self.domain) == 1 and all(m.node.op.reduces in _TERMINAL_REDUCTIONS for m in rows) and not read:
+            for member in rows:  # a vector that is only reduced is not one row, but a range that threads can share
+                member.level = TERMINAL
         for member in self.members.values():
             key = id(member.node), 0
             if key in kept or users.get(key, set()) - inside:

@@ -98,6 +98,15 @@ def key_number(stream: int, draw: int) -> int:
     return _mix(stream + draw) | 1
 
 
+def key_numbers(stream: int, draw: int, count: int) -> list[int]:
+    """``key_number`` of ``count`` draws that follow each other."""
+    first = (stream + draw + 0x9E3779B97F4A7C15) & _MASK64
+    z = np.arange(count, dtype=np.uint64) + np.uint64(first)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((z ^ (z >> np.uint64(31))) | np.uint64(1)).tolist()
+
+
 def squares32_array(counters: int | NDArray[np.uint64], key: int | np.uint64) -> NDArray[np.uint32]:
     """`squares32` of each counter, same shape; a whole number n stands for counters 0 to n - 1."""
     x, y, z = _first_round(counters, key)

@@ -40,10 +40,19 @@ _SPACE, _OUT, _SIZE, _STRIDES, _DILATION, _LOW, _MORE = range(7)
 
 
 def numbers_of(w: Windows, c: int) -> np.ndarray:
-    """Windows and the channels of what they slide over as numbers for kernels; three axes of space, one row each."""
+    """Windows and the channels of what they slide over as numbers for kernels; three axes of space, one row each.
+
+    The last row: the channels, whether windows are single positions, and whether they are gathered across.
+    """
     size, strides, dilation, low = triples(w)
     lead = (1,) * (3 - len(w.size))
-    return np.array([lead + w.space, lead + w.out, size, strides, dilation, low, (c, w.points, 0)], np.int64)
+    return np.array(
+        [lead + w.space, lead + w.out, size, strides, dilation, low, (c, w.points, _across(w, c))], np.int64
+    )
+
+
+def _across(w: Windows, c: int) -> bool:
+    return c * w.size[-1] <= 16 and not w.points and 8 <= w.out[-1] <= 2048
 
 
 # -- windows
@@ -162,12 +171,86 @@ def scatter(taken, out, first, last, numbers):
 
 
 @jit
+def share_rows(n, parts, p, numbers):
+    """First and last of the places that part p has: whole rows of them where `gather_across` works."""
+    unit = numbers[_OUT, 2] if numbers[_MORE, 2] else 1
+    first, last = share(n // unit, parts, p)
+    return first * unit, last * unit
+
+
+@jit
 def windows_of(x, taken, first, last, k, numbers):
     """Windows ``first`` to ``last`` as the rows of a matrix: in ``taken``, or in x itself when each is one position."""
     if numbers[_MORE, 1]:
         return x[first * k : last * k].reshape(last - first, k)
     gather(x, taken, first, last, numbers)
     return taken[: (last - first) * k].reshape(last - first, k)
+
+
+# With few channels, rows of windows are short runs of memory that cost more than their elements. Then the matrix is
+# made the other way round: a row for each position and channel of a window, along the columns of the result.
+
+
+@jit
+def _planes(x, start, line, numbers):
+    """line (channels, width and borders) = the channels of the row of x that begins at ``start``."""
+    c = np.uint64(numbers[_MORE, 0])
+    low = np.uint64(numbers[_LOW, 2])
+    size = np.uint64(max(0, min(numbers[_SPACE, 2], line.shape[1] - numbers[_LOW, 2])))
+    source = np.uint64(start)
+    for i in range(c):
+        for j in range(size):
+            line[i, low + j] = x[source + j * c + i]
+
+
+@jit
+def _spread(line, since, row, at, count, stride):
+    """count elements of a line, ``stride`` apart, to neighbours in a row."""
+    source, target = np.uint64(since), np.uint64(at)
+    if stride == 1:
+        for i in range(np.uint64(count)):
+            row[target + i] = line[source + i]
+    else:
+        step = np.uint64(stride)
+        for i in range(np.uint64(count)):
+            row[target + i] = line[source + step * i]
+
+
+@jit
+def gather_across(x, taken, line, first, last, numbers):
+    """Windows of the rows ``first`` to ``last`` of the result as the columns of ``taken`` (elements of a window, .)."""
+    c = numbers[_MORE, 0]
+    depth, height, width = numbers[_SPACE, 0], numbers[_SPACE, 1], numbers[_SPACE, 2]
+    planes, rows, columns = numbers[_OUT, 0], numbers[_OUT, 1], numbers[_OUT, 2]
+    kd, kh, kw = numbers[_SIZE, 0], numbers[_SIZE, 1], numbers[_SIZE, 2]
+    for number in range(first, last):
+        b = number % rows
+        a = (number // rows) % planes
+        image = number // (rows * planes)
+        at = (number - first) * columns
+        k = 0
+        for p in range(kd):
+            z = a * numbers[_STRIDES, 0] + p * numbers[_DILATION, 0] - numbers[_LOW, 0]
+            for q in range(kh):
+                y = b * numbers[_STRIDES, 1] + q * numbers[_DILATION, 1] - numbers[_LOW, 1]
+                if 0 <= z < depth and 0 <= y < height:
+                    _planes(x, ((image * depth + z) * height + y) * width * c, line, numbers)
+                    for r in range(kw):
+                        for i in range(c):
+                            _spread(line[i], r * numbers[_DILATION, 2], taken[k], at, columns, numbers[_STRIDES, 2])
+                            k += 1
+                else:
+                    for _ in range(kw * c):
+                        taken[k, at : at + columns] = 0
+                        k += 1
+
+
+@jit
+def _line(x, numbers):
+    """Memory for `_planes`, its borders 0."""
+    columns, kw = numbers[_OUT, 2], numbers[_SIZE, 2]
+    wide = (columns - 1) * numbers[_STRIDES, 2] + (kw - 1) * numbers[_DILATION, 2] + 1
+    return np.zeros((numbers[_MORE, 0], wide), x.dtype)
 
 
 # -- forward
@@ -189,9 +272,20 @@ def finish(rows, bias, relu):
 
 @jit
 def forward_part(x, matrix, bias, relu, out, taken, first, last, tile, numbers):
+    k = matrix.shape[0]
+    if numbers[_MORE, 2]:
+        columns = numbers[_OUT, 2]
+        line = _line(x, numbers)
+        across = taken[: k * (tile + 16)].reshape(k, tile + 16)
+        for at in range(first, last, tile):
+            stop = min(at + tile, last)
+            gather_across(x, across, line, at // columns, stop // columns, numbers)
+            gemm(across[:, : stop - at].T, matrix, out[at:stop], 0.0)
+            finish(out[at:stop], bias, relu)
+        return
     for at in range(first, last, tile):
         stop = min(at + tile, last)
-        gemm(windows_of(x, taken, at, stop, matrix.shape[0], numbers), matrix, out[at:stop], 0.0)
+        gemm(windows_of(x, taken, at, stop, k, numbers), matrix, out[at:stop], 0.0)
         finish(out[at:stop], bias, relu)
 
 
@@ -199,7 +293,7 @@ def forward_part(x, matrix, bias, relu, out, taken, first, last, tile, numbers):
 def forward_kernel(x, matrix, bias, relu, out, taken, tile, numbers, parts):
     mine = hold()
     for p in prange(parts):
-        first, last = share(out.shape[0], parts, p)
+        first, last = share_rows(out.shape[0], parts, p, numbers)
         forward_part(x, matrix, bias, relu, out, taken[p], first, last, tile, numbers)
     release(mine)
 
@@ -217,6 +311,8 @@ def forward(
     c_in, c_out = kernel.shape[-2:]
     matrix = kernel.reshape(-1, c_out)
     tile = _tile(*matrix.shape, out.itemsize)
+    if _across(w, c_in):
+        tile = max(1, tile // w.out[-1]) * w.out[-1]
     count = parts(out.size // c_out, 2 * matrix.size / _FLOPS)
     taken = _tiles(w, count, tile, matrix.shape[0], out.dtype, scratch)
     bias = np.empty(0, out.dtype) if bias is None else bias
@@ -234,7 +330,7 @@ def _tile(k: int, c_out: int, itemsize: int) -> int:
 
 def _tiles(w: Windows, count: int, tile: int, k: int, dtype: np.dtype, scratch: Scratch) -> np.ndarray:
     """Memory for the tiles of all parts, each one a row."""
-    return scratch((count, 1 if w.points else tile * k + 64), dtype)
+    return scratch((count, 1 if w.points else (tile + 16) * k + 64), dtype)
 
 
 # -- by the input
@@ -330,6 +426,16 @@ def after_turning(
 def kernel_part(x, g, total, taken, first, last, tile, block, numbers):
     beta = 0.0
     k = total.shape[0]
+    if numbers[_MORE, 2]:
+        columns = numbers[_OUT, 2]
+        line = _line(x, numbers)
+        across = taken[: k * (tile + 16)].reshape(k, tile + 16)
+        total[:] = 0
+        for at in range(first, last, tile):
+            stop = min(at + tile, last)
+            gather_across(x, across, line, at // columns, stop // columns, numbers)
+            gemm(across[:, : stop - at], g[at:stop], total, 1.0)
+        return
     for at in range(first, last, tile):
         stop = min(at + tile, last)
         windows = windows_of(x, taken, at, stop, k, numbers)
@@ -343,7 +449,7 @@ def kernel_part(x, g, total, taken, first, last, tile, block, numbers):
 def kernel_kernel(x, g, out, totals, taken, tile, block, numbers, parts):
     mine = hold()
     for p in prange(parts):
-        first, last = share(g.shape[0], parts, p)
+        first, last = share_rows(g.shape[0], parts, p, numbers)
         kernel_part(x, g, totals[p], taken[p], first, last, tile, block, numbers)
     release(mine)
     add_up(totals, out)
@@ -366,6 +472,8 @@ def backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows, s
     rows = out.reshape(-1, c_out)
     # Long tiles, so that the totals are gone through seldom; in blocks for BLAS's way for small matrices.
     tile = max(64, TILE_BYTES // (len(rows) * out.itemsize))
+    if _across(w, c_in):
+        tile = max(1, _tile(*rows.shape, out.itemsize) // w.out[-1]) * w.out[-1]
     block = max(32, TILE_PRODUCTS // (tile * c_out))
     count = parts(g.size // c_out, 2 * rows.size / _FLOPS)
     taken = _tiles(w, count, tile, len(rows), out.dtype, scratch)

@@ -15,35 +15,25 @@ import numpy as np
 
 from autotensor.kernels.blas import gemm, hold, release
 from autotensor.kernels.jit import jit, prange
-from autotensor.kernels.scalar import exp_f32, expm1_f32, sigmoid_f32, tanh_f32
+from autotensor.kernels.scalar import sigmoid_f32, tanh_f32
 from autotensor.kernels.threads import share
 
-ACTIVATIONS = (
-    "linear", "tanh", "sigmoid", "hard_sigmoid", "relu", "softsign", "elu", "selu", "exponential",
-)  # fmt: skip
-"""The activations that kernels know; their code is the place in this list."""
+ACTIVATIONS = ("linear", "tanh", "sigmoid", "hard_sigmoid", "relu")
+"""The activations that kernels know; their code is the place in this list. Each one more is a loop in every kernel."""
 
-_LINEAR, _TANH, _SIGMOID, _HARD_SIGMOID, _RELU, _SOFTSIGN, _ELU, _SELU, _EXPONENTIAL = range(9)
-
-# Klambauer et al., "Self-normalizing neural networks", 2017.
-ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805
-
+_LINEAR, _TANH, _SIGMOID = range(3)
 _INF = float("inf")
-SLOPES = np.array(
-    [
-        [1, 0, 0, 1, 0, 0, _INF],
-        [1, 0, -1, 1, 0, -1, _INF],
-        [0, 1, -1, 0, 1, -1, _INF],
-        [0.2, 0, 0, 0, 0, 0, 1],
-        [1, 0, 0, 0, 0, 0, _INF],
-        [1, -2, 1, 1, 2, 1, _INF],
-        [1, 0, 0, 1, 1, 0, _INF],
-        [SCALE, 0, 0, SCALE * ALPHA, 1, 0, _INF],
-        [0, 1, 0, 0, 1, 0, _INF],
-    ]
+
+# scale, offset, lowest and highest value of those that are a straight line: min(max(scale x + offset, low), high)
+_LINES = np.array(
+    [[1, 0, -_INF, _INF], [0, 0, 0, 0], [0, 0, 0, 0], [0.2, 0.5, 0, 1], [1, 0, 0, _INF]],
+    np.float32,
 )
-"""Derivative of each activation by its result y: a + b y + c y**2, with the first three numbers where y > 0 and the next
-three elsewhere; 0 from the last number on."""
+
+SLOPES = np.array(
+    [[1, 0, 0, -_INF, _INF], [1, 0, -1, -_INF, _INF], [0, 1, -1, -_INF, _INF], [0.2, 0, 0, 0, 1], [1, 0, 0, 0, _INF]]
+)
+"""Derivative of each activation by its result y: a + b y + c y**2 between the last two numbers, 0 elsewhere."""
 
 SLOPES_F32 = SLOPES.astype(np.float32)
 """The same for kernels."""
@@ -63,7 +53,10 @@ def _tiles(n):
 
 @jit
 def _multiply(a, b, out, beta):
-    """out = a @ b + beta * out, by columns so that each product is a small one."""
+    """out = a @ b + beta * out, by columns so that each product is a small one.
+
+    Give it slices by two indices (``h[r0:r1, :]``): to Numba they are of one type, so this is compiled once.
+    """
     n = out.shape[1]
     columns = _SMALL // max(1, a.shape[0] * a.shape[1]) // 64 * 64
     if columns < 64 or columns >= n:
@@ -86,9 +79,7 @@ def _turn(x, out):
 @jit
 def _activate(x, t, r0, r1, first, last, b, code):
     """Columns first to last of the rows r0 to r1 of x[t] become activation(x + b), in place."""
-    zero, one = np.float32(0.0), np.float32(1.0)
-    scale = np.float32(SCALE) if code == _SELU else one
-    alpha = np.float32(ALPHA) if code == _SELU else one
+    scale, offset, low, high = _LINES[code, 0], _LINES[code, 1], _LINES[code, 2], _LINES[code, 3]
     shift = b[first:last]
     # Slices, so that indices count from 0: others might be negative, which ends vectorisation.
     for r in range(r0, r1):
@@ -99,57 +90,30 @@ def _activate(x, t, r0, r1, first, last, b, code):
         elif code == _SIGMOID:
             for j in range(len(shift)):
                 row[j] = sigmoid_f32(row[j] + shift[j])
-        elif code == _HARD_SIGMOID:
-            for j in range(len(shift)):
-                v = np.float32(0.2) * (row[j] + shift[j]) + np.float32(0.5)
-                v = zero if v < zero else v
-                row[j] = one if v > one else v
-        elif code == _RELU:
-            for j in range(len(shift)):
-                v = row[j] + shift[j]
-                row[j] = zero if v < zero else v
-        elif code == _SOFTSIGN:
-            for j in range(len(shift)):
-                v = row[j] + shift[j]
-                row[j] = v / (one + abs(v))
-        elif code == _ELU or code == _SELU:
-            for j in range(len(shift)):
-                v = row[j] + shift[j]
-                e = alpha * expm1_f32(zero if v > zero else v)
-                row[j] = scale * (v if v > zero else e)
-        elif code == _EXPONENTIAL:
-            for j in range(len(shift)):
-                row[j] = exp_f32(row[j] + shift[j])
         else:
             for j in range(len(shift)):
-                row[j] = row[j] + shift[j]
+                v = scale * (row[j] + shift[j]) + offset
+                v = low if v < low else v
+                row[j] = high if v > high else v
 
 
 @jit(inline=True)
-def _slope(y, s0, s1, s2, s3, s4, s5, top):
+def _slope(y, a, b, c, low, high):
     """Derivative of an activation from its result y and its row of SLOPES."""
-    a = s0 if y > np.float32(0.0) else s3
-    b = s1 if y > np.float32(0.0) else s4
-    c = s2 if y > np.float32(0.0) else s5
     d = a + y * (b + y * c)
-    return np.float32(0.0) if y >= top else d
+    return np.float32(0.0) if (y <= low) | (y >= high) else d
 
 
 @jit
 def _project(x, batch_first, t, r0, r1, w, out):
     """out = x_t @ w for a tile of rows; the rows of x themselves where w is empty."""
-    if batch_first:
-        rows = x[r0:r1, t]
-        if w.size:
-            _multiply(rows, w, out, 0.0)
-        else:
-            out[:, :] = rows
+    rows = x[r0:r1, t, :] if batch_first else x[t, r0:r1, :]
+    if w.size:
+        _multiply(rows, w[:, :], out, 0.0)
     else:
-        rows = x[t, r0:r1]
-        if w.size:
-            _multiply(rows, w, out, 0.0)
-        else:
-            out[:, :] = rows
+        for r in range(r1 - r0):
+            for j in range(x.shape[2]):
+                out[r, j] = rows[r, j]
 
 
 @jit
@@ -214,6 +178,26 @@ def _by_outputs(y, h0, dz, du, reverse, j0, j1, k0):
 
 
 @jit
+def _weights(x, xt, y, h0, dz, dw, du, reverse, parts, p):
+    """A part of the columns of dw and du."""
+    j0, j1 = share(dz.shape[2], parts, p)
+    if dw.size:
+        _by_inputs(xt if xt.size else x, dz, dw, j0, j1)
+    if du.size:
+        _by_outputs(y, h0, dz, du, reverse, j0, j1, j0)
+
+
+@jit
+def _add_parts(sums, total):
+    """The sum over the parts, in their order."""
+    for j in range(len(total)):
+        v = sums[0, j]
+        for p in range(1, len(sums)):
+            v += sums[p, j]
+        total[j] = v
+
+
+@jit
 def _next_run(mask, t, start, last):
     """The first run of rows, from ``start`` on, whose step counts: its first row and the one behind it."""
     if not mask.size:
@@ -262,30 +246,34 @@ def _lstm_output(gates, t, r0, r1, y):
 
 
 @jit
-def _lstm_rows(x, batch_first, w, u, b, h0, mask, y, c, gates, cells, kept, inner, outer, reverse, r0, r1):
-    """All steps of a tile of rows."""
+def _lstm_rows(x, batch_first, w, u, b, h0, mask, y, c, gates, cells, kept, inner, outer, reverse, parts, p):
+    """All steps of a part of the rows."""
     steps, units = y.shape[0], y.shape[2]
-    for s in range(steps):
-        t = steps - 1 - s if reverse else s
-        at = t if cells.size else 0
-        h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
-        sums = gates[at, r0:r1, : 4 * units]
-        _project(x, batch_first, t, r0, r1, w, sums)
-        if h.size:
-            _multiply(h[r0:r1], u, sums, 1.0)
-        if mask.size:
-            _copy_rows(c, kept, r0, r1)
-        _activate(gates, at, r0, r1, 0, 2 * units, b, inner)
-        _activate(gates, at, r0, r1, 2 * units, 3 * units, b, outer)
-        _activate(gates, at, r0, r1, 3 * units, 4 * units, b, inner)
-        _lstm_content(gates, at, r0, r1, c)
-        _activate(gates, at, r0, r1, 4 * units, 5 * units, b, outer)
-        _lstm_output(gates, at, r0, r1, y[t])
-        if mask.size:
-            _keep(mask, h, y[t], t, r0, r1)
-            _keep(mask, kept, c, t, r0, r1)
-        if cells.size:
-            _copy_rows(c, cells[t], r0, r1)
+    first_row, last_row = share(y.shape[1], parts, p)
+    tile = _tiles(last_row - first_row)
+    for r0 in range(first_row, last_row, tile):
+        r1 = min(r0 + tile, last_row)
+        for s in range(steps):
+            t = steps - 1 - s if reverse else s
+            at = t if cells.size else 0
+            h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
+            sums = gates[at, r0:r1, : 4 * units]
+            _project(x, batch_first, t, r0, r1, w, sums)
+            if h.size:
+                _multiply(h[r0:r1, :], u[:, :], sums, 1.0)
+            if mask.size:
+                _copy_rows(c, kept, r0, r1)
+            _activate(gates, at, r0, r1, 0, 2 * units, b, inner)
+            _activate(gates, at, r0, r1, 2 * units, 3 * units, b, outer)
+            _activate(gates, at, r0, r1, 3 * units, 4 * units, b, inner)
+            _lstm_content(gates, at, r0, r1, c)
+            _activate(gates, at, r0, r1, 4 * units, 5 * units, b, outer)
+            _lstm_output(gates, at, r0, r1, y[t])
+            if mask.size:
+                _keep(mask, h, y[t], t, r0, r1)
+                _keep(mask, kept, c, t, r0, r1)
+            if cells.size:
+                _copy_rows(c, cells[t], r0, r1)
 
 
 @jit(parallel=True)
@@ -298,13 +286,8 @@ def lstm(x, batch_first, w, u, b, h0, mask, y, c, gates, cells, kept, inner, out
     empty will do without it. kept: (n, units) to work in, empty without a mask.
     """
     held = hold()
-    n = y.shape[1]
     for p in prange(parts):
-        first, last = share(n, parts, p)
-        tile = _tiles(last - first)
-        for r0 in range(first, last, tile):
-            r1 = min(r0 + tile, last)
-            _lstm_rows(x, batch_first, w, u, b, h0, mask, y, c, gates, cells, kept, inner, outer, reverse, r0, r1)
+        _lstm_rows(x, batch_first, w, u, b, h0, mask, y, c, gates, cells, kept, inner, outer, reverse, parts, np.int64(p))
     release(held)
 
 
@@ -316,8 +299,8 @@ def _lstm_slopes(gates, t, r0, r1, before, dh, dc, dz, s, q):
     """
     u = dc.shape[1]
     zero = np.float32(0.0)
-    s0, s1, s2, s3, s4, s5, s6 = s[0], s[1], s[2], s[3], s[4], s[5], s[6]
-    q0, q1, q2, q3, q4, q5, q6 = q[0], q[1], q[2], q[3], q[4], q[5], q[6]
+    s0, s1, s2, s3, s4 = s[0], s[1], s[2], s[3], s[4]
+    q0, q1, q2, q3, q4 = q[0], q[1], q[2], q[3], q[4]
     for r in range(r0, r1):
         row, made = gates[t, r], dz[t, r]
         i, f, new, o, content = row[:u], row[u : 2 * u], row[2 * u : 3 * u], row[3 * u : 4 * u], row[4 * u :]
@@ -325,11 +308,11 @@ def _lstm_slopes(gates, t, r0, r1, before, dh, dc, dz, s, q):
         for j in range(u):
             g = dh[r, j]
             dh[r, j] = zero
-            do[j] = g * content[j] * _slope(o[j], s0, s1, s2, s3, s4, s5, s6)
-            e = dc[r, j] + g * o[j] * _slope(content[j], q0, q1, q2, q3, q4, q5, q6)
-            di[j] = e * new[j] * _slope(i[j], s0, s1, s2, s3, s4, s5, s6)
-            dnew[j] = e * i[j] * _slope(new[j], q0, q1, q2, q3, q4, q5, q6)
-            df[j] = e * _slope(f[j], s0, s1, s2, s3, s4, s5, s6)
+            do[j] = g * content[j] * _slope(o[j], s0, s1, s2, s3, s4)
+            e = dc[r, j] + g * o[j] * _slope(content[j], q0, q1, q2, q3, q4)
+            di[j] = e * new[j] * _slope(i[j], s0, s1, s2, s3, s4)
+            dnew[j] = e * i[j] * _slope(new[j], q0, q1, q2, q3, q4)
+            df[j] = e * _slope(f[j], s0, s1, s2, s3, s4)
             dc[r, j] = e * f[j]
         if before.size:
             for j in range(u):
@@ -341,27 +324,35 @@ def _lstm_slopes(gates, t, r0, r1, before, dh, dc, dz, s, q):
 
 @jit
 def _lstm_rows_back(
-    gy, gates, cells, c0, mask, x, batch_first, xt, wt, ut, dx, dz, dh, dc, total, slopes, inner, outer, reverse, first, r0, r1
+    gy, gates, cells, c0, mask, x, batch_first, xt, wt, ut, dx, dz, dh, dc, sums, slopes, inner, outer, reverse, first,
+    parts, p,
 ):  # fmt: skip
-    steps, units = cells.shape[0], cells.shape[2]
-    for s in range(steps - 1, -1, -1):
-        t = steps - 1 - s if reverse else s
-        before = c0 if s == 0 else cells[t + 1 if reverse else t - 1]
-        if gy.size:
-            _add_rows(gy[t], dh, r0, r1)
-        if mask.size:
-            _clear_masked(mask, dz, t, r0, r1)
-        start, end = _next_run(mask, t, r0, r1)
-        while start < end:
-            _lstm_slopes(gates, t, start, end, before, dh, dc, dz, slopes[inner], slopes[outer])
-            start, end = _next_run(mask, t, end, r1)
-        _add_up(dz[t], r0, r1, total)
-        if s > 0 or first:
-            _multiply(dz[t, r0:r1], ut, dh[r0:r1], 1.0)
-        if wt.size:
-            _multiply(dz[t, r0:r1], wt, dx[t, r0:r1], 0.0)
-        if xt.size:
-            _arrange(x, batch_first, t, r0, r1, xt)
+    """All steps of a part of the rows, backward."""
+    steps = len(cells)
+    total = sums[p]
+    total.fill(np.float32(0.0))
+    first_row, last_row = share(cells.shape[1], parts, p)
+    tile = _tiles(last_row - first_row)
+    for r0 in range(first_row, last_row, tile):
+        r1 = min(r0 + tile, last_row)
+        for s in range(steps - 1, -1, -1):
+            t = steps - 1 - s if reverse else s
+            before = c0 if s == 0 else cells[t + 1 if reverse else t - 1]
+            if gy.size:
+                _add_rows(gy[t], dh, r0, r1)
+            if mask.size:
+                _clear_masked(mask, dz, t, r0, r1)
+            start, end = _next_run(mask, t, r0, r1)
+            while start < end:
+                _lstm_slopes(gates, t, start, end, before, dh, dc, dz, slopes[inner], slopes[outer])
+                start, end = _next_run(mask, t, end, r1)
+            _add_up(dz[t], r0, r1, total)
+            if s > 0 or first:
+                _multiply(dz[t, r0:r1, :], ut[:, :], dh[r0:r1, :], 1.0)
+            if wt.size:
+                _multiply(dz[t, r0:r1, :], wt[:, :], dx[t, r0:r1, :], 0.0)
+            if xt.size:
+                _arrange(x, batch_first, t, r0, r1, xt)
 
 
 @jit(parallel=True)
@@ -377,30 +368,17 @@ def lstm_grad(
     dz: (steps, n, 4 units) gets the gradients of the sums. sums: (parts, 4 units).
     """
     held = hold()
-    n, k = dz.shape[1], dz.shape[2]
-    for p in prange(2):
-        if p == 0:
-            _turn(u, ut)
-        elif wt.size:
-            _turn(w, wt)
+    _turn(u, ut)
+    if wt.size:
+        _turn(w, wt)
     for p in prange(parts):
-        begin, end = share(n, parts, p)
-        tile = _tiles(end - begin)
-        sums[p] = 0.0
-        for r0 in range(begin, end, tile):
-            r1 = min(r0 + tile, end)
-            _lstm_rows_back(
-                gy, gates, cells, c0, mask, x, batch_first, xt, wt, ut, dx, dz, dh, dc, sums[p], slopes, inner, outer,
-                reverse, first, r0, r1,
-            )  # fmt: skip
+        _lstm_rows_back(
+            gy, gates, cells, c0, mask, x, batch_first, xt, wt, ut, dx, dz, dh, dc, sums, slopes, inner, outer, reverse,
+            first, parts, np.int64(p),
+        )  # fmt: skip
     for p in prange(parts):
-        j0, j1 = share(k, parts, p)
-        if dw.size:
-            _by_inputs(xt if xt.size else x, dz, dw, j0, j1)
-        if du.size:
-            _by_outputs(y, h0, dz, du, reverse, j0, j1, j0)
-    for j in range(k):
-        db[j] = sums[:, j].sum()
+        _weights(x, xt, y, h0, dz, dw, du, reverse, parts, np.int64(p))
+    _add_parts(sums, db)
     release(held)
 
 
@@ -446,34 +424,49 @@ def _gru_output(gates, t, r0, r1, h, y):
 
 
 @jit
-def _gru_rows(x, batch_first, w, u, b, h0, mask, y, gates, inner, outer, reverse, after, r0, r1):
-    """All steps of a tile of rows."""
+def _add_biases(b, b2):
+    """b: the bias of the inputs and memory become those of z and r, of the new content, and of what r multiplies."""
+    units = len(b2) // 3
+    for j in range(2 * units):
+        b[j] += b2[j]
+    for j in range(units):
+        b[3 * units + j] = b2[2 * units + j]
+
+
+@jit
+def _gru_rows(x, batch_first, w, u, b, h0, mask, y, gates, inner, outer, reverse, after, parts, p):
+    """All steps of a part of the rows."""
     steps, units = y.shape[0], y.shape[2]
     zr, new = u[:, : 2 * units], u[:, 2 * units :]
-    for s in range(steps):
-        t = steps - 1 - s if reverse else s
-        at = t if len(gates) == steps else 0
-        h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
-        tile = gates[at, r0:r1]
-        _project(x, batch_first, t, r0, r1, w, tile[:, : 3 * units])
-        if h.size:
-            _multiply(h[r0:r1], zr, tile[:, : 2 * units], 1.0)
-        _activate(gates, at, r0, r1, 0, 2 * units, b, inner)
-        if after:
+    first_row, last_row = share(y.shape[1], parts, p)
+    tile = _tiles(last_row - first_row)
+    for r0 in range(first_row, last_row, tile):
+        r1 = min(r0 + tile, last_row)
+        for s in range(steps):
+            t = steps - 1 - s if reverse else s
+            at = t if len(gates) == steps else 0
+            h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
+            mine = gates[at, r0:r1, :]
+            _project(x, batch_first, t, r0, r1, w, mine[:, : 3 * units])
             if h.size:
-                _multiply(h[r0:r1], new, tile[:, 3 * units :], 0.0)
+                _multiply(h[r0:r1, :], zr, mine[:, : 2 * units], 1.0)
+            _activate(gates, at, r0, r1, 0, 2 * units, b, inner)
+            if after:
+                if h.size:
+                    _multiply(h[r0:r1, :], new, mine[:, 3 * units :], 0.0)
+                else:
+                    for r in range(r0, r1):
+                        gates[at, r, 3 * units :].fill(np.float32(0.0))
+                _activate(gates, at, r0, r1, 3 * units, 4 * units, b, _LINEAR)
+                _gru_reset_after(gates, at, r0, r1)
             else:
-                tile[:, 3 * units :] = np.float32(0.0)
-            _activate(gates, at, r0, r1, 3 * units, 4 * units, b, _LINEAR)
-            _gru_reset_after(gates, at, r0, r1)
-        else:
-            _gru_reset(gates, at, r0, r1, h)
-            if h.size:
-                _multiply(tile[:, 3 * units :], new, tile[:, 2 * units : 3 * units], 1.0)
-        _activate(gates, at, r0, r1, 2 * units, 3 * units, b, outer)
-        _gru_output(gates, at, r0, r1, h, y[t])
-        if mask.size:
-            _keep(mask, h, y[t], t, r0, r1)
+                _gru_reset(gates, at, r0, r1, h)
+                if h.size:
+                    _multiply(mine[:, 3 * units :], new, mine[:, 2 * units : 3 * units], 1.0)
+            _activate(gates, at, r0, r1, 2 * units, 3 * units, b, outer)
+            _gru_output(gates, at, r0, r1, h, y[t])
+            if mask.size:
+                _keep(mask, h, y[t], t, r0, r1)
 
 
 @jit(parallel=True)
@@ -485,16 +478,9 @@ def gru(x, batch_first, w, u, b, b2, h0, mask, y, gates, inner, outer, reverse, 
     `lstm`.
     """
     held = hold()
-    n, units = y.shape[1], y.shape[2]
-    sums = b.copy()
-    sums[: 2 * units] += b2[: 2 * units]
-    sums[3 * units :] = b2[2 * units :]
+    _add_biases(b, b2)
     for p in prange(parts):
-        first, last = share(n, parts, p)
-        tile = _tiles(last - first)
-        for r0 in range(first, last, tile):
-            r1 = min(r0 + tile, last)
-            _gru_rows(x, batch_first, w, u, sums, h0, mask, y, gates, inner, outer, reverse, after, r0, r1)
+        _gru_rows(x, batch_first, w, u, b, h0, mask, y, gates, inner, outer, reverse, after, parts, np.int64(p))
     release(held)
 
 
@@ -506,24 +492,24 @@ def _gru_slopes(gates, t, r0, r1, h, dh, dz, di, after, s, q):
     """
     u = dh.shape[1]
     one = np.float32(1.0)
-    s0, s1, s2, s3, s4, s5, s6 = s[0], s[1], s[2], s[3], s[4], s[5], s[6]
-    q0, q1, q2, q3, q4, q5, q6 = q[0], q[1], q[2], q[3], q[4], q[5], q[6]
+    s0, s1, s2, s3, s4 = s[0], s[1], s[2], s[3], s[4]
+    q0, q1, q2, q3, q4 = q[0], q[1], q[2], q[3], q[4]
     for r in range(r0, r1):
         row, made = gates[t, r], dz[t, r]
         z, reset, new, inner = row[:u], row[u : 2 * u], row[2 * u : 3 * u], row[3 * u :]
         of_z, of_r, of_new = made[:u], made[u : 2 * u], made[2 * u :]
         if h.size:
             for j in range(u):
-                of_z[j] = dh[r, j] * (h[r, j] - new[j]) * _slope(z[j], s0, s1, s2, s3, s4, s5, s6)
+                of_z[j] = dh[r, j] * (h[r, j] - new[j]) * _slope(z[j], s0, s1, s2, s3, s4)
         else:
             for j in range(u):
-                of_z[j] = -dh[r, j] * new[j] * _slope(z[j], s0, s1, s2, s3, s4, s5, s6)
+                of_z[j] = -dh[r, j] * new[j] * _slope(z[j], s0, s1, s2, s3, s4)
         for j in range(u):
-            of_new[j] = dh[r, j] * (one - z[j]) * _slope(new[j], q0, q1, q2, q3, q4, q5, q6)
+            of_new[j] = dh[r, j] * (one - z[j]) * _slope(new[j], q0, q1, q2, q3, q4)
             dh[r, j] *= z[j]
         if after:
             for j in range(u):
-                of_r[j] = of_new[j] * inner[j] * _slope(reset[j], s0, s1, s2, s3, s4, s5, s6)
+                of_r[j] = of_new[j] * inner[j] * _slope(reset[j], s0, s1, s2, s3, s4)
                 di[t, r, j] = of_new[j] * reset[j]
 
 
@@ -531,14 +517,14 @@ def _gru_slopes(gates, t, r0, r1, h, dh, dz, di, after, s, q):
 def _gru_reset_slopes(gates, t, r0, r1, h, di, dh, dz, s):
     """The gradient of r in dz[t] from that of r h in di[t], whose share dh gets."""
     u = dh.shape[1]
-    s0, s1, s2, s3, s4, s5, s6 = s[0], s[1], s[2], s[3], s[4], s[5], s[6]
+    s0, s1, s2, s3, s4 = s[0], s[1], s[2], s[3], s[4]
     for r in range(r0, r1):
         reset, of_r = gates[t, r, u : 2 * u], dz[t, r, u : 2 * u]
         for j in range(u):
             dh[r, j] += di[t, r, j] * reset[j]
         if h.size:
             for j in range(u):
-                of_r[j] = di[t, r, j] * h[r, j] * _slope(reset[j], s0, s1, s2, s3, s4, s5, s6)
+                of_r[j] = di[t, r, j] * h[r, j] * _slope(reset[j], s0, s1, s2, s3, s4)
         else:
             for j in range(u):
                 of_r[j] = np.float32(0.0)
@@ -546,89 +532,85 @@ def _gru_reset_slopes(gates, t, r0, r1, h, di, dh, dz, s):
 
 @jit
 def _gru_rows_back(
-    gy, gates, h0, mask, x, batch_first, y, xt, wt, ut, dx, dz, di, dh, total, slopes, inner, outer, reverse, after, first, r0,
-    r1,
+    gy, gates, h0, mask, x, batch_first, y, xt, wt, ut, dx, dz, di, dh, sums, slopes, inner, outer, reverse, after,
+    first, parts, p,
 ):  # fmt: skip
+    """All steps of a part of the rows, backward."""
     steps, units = y.shape[0], y.shape[2]
-    for s in range(steps - 1, -1, -1):
-        t = steps - 1 - s if reverse else s
-        h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
-        if gy.size:
-            _add_rows(gy[t], dh, r0, r1)
-        if mask.size:
-            _clear_masked(mask, dz, t, r0, r1)
-            _clear_masked(mask, di, t, r0, r1)
-        start, end = _next_run(mask, t, r0, r1)
-        while start < end:
-            _gru_slopes(gates, t, start, end, h, dh, dz, di, after, slopes[inner], slopes[outer])
-            if not after:
-                _multiply(dz[t, start:end, 2 * units :], ut[2 * units :], di[t, start:end], 0.0)
-                _gru_reset_slopes(gates, t, start, end, h, di, dh, dz, slopes[inner])
-            start, end = _next_run(mask, t, end, r1)
-        _add_up(dz[t], r0, r1, total[: 3 * units])
-        if after:
-            _add_up(di[t], r0, r1, total[3 * units :])
-        if s > 0 or first:
-            _multiply(dz[t, r0:r1, : 2 * units], ut[: 2 * units], dh[r0:r1], 1.0)
+    total = sums[p]
+    total.fill(np.float32(0.0))
+    first_row, last_row = share(y.shape[1], parts, p)
+    tile = _tiles(last_row - first_row)
+    for r0 in range(first_row, last_row, tile):
+        r1 = min(r0 + tile, last_row)
+        for s in range(steps - 1, -1, -1):
+            t = steps - 1 - s if reverse else s
+            h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
+            if gy.size:
+                _add_rows(gy[t], dh, r0, r1)
+            if mask.size:
+                _clear_masked(mask, dz, t, r0, r1)
+                _clear_masked(mask, di, t, r0, r1)
+            start, end = _next_run(mask, t, r0, r1)
+            while start < end:
+                _gru_slopes(gates, t, start, end, h, dh, dz, di, after, slopes[inner], slopes[outer])
+                if not after:
+                    _multiply(dz[t, start:end, 2 * units :], ut[2 * units :, :], di[t, start:end, :], 0.0)
+                    _gru_reset_slopes(gates, t, start, end, h, di, dh, dz, slopes[inner])
+                start, end = _next_run(mask, t, end, r1)
+            _add_up(dz[t], r0, r1, total[: 3 * units])
             if after:
-                _multiply(di[t, r0:r1], ut[2 * units :], dh[r0:r1], 1.0)
-        if wt.size:
-            _multiply(dz[t, r0:r1], wt, dx[t, r0:r1], 0.0)
-        if xt.size:
-            _arrange(x, batch_first, t, r0, r1, xt)
+                _add_up(di[t], r0, r1, total[3 * units :])
+            if s > 0 or first:
+                _multiply(dz[t, r0:r1, : 2 * units], ut[: 2 * units, :], dh[r0:r1, :], 1.0)
+                if after:
+                    _multiply(di[t, r0:r1, :], ut[2 * units :, :], dh[r0:r1, :], 1.0)
+            if wt.size:
+                _multiply(dz[t, r0:r1, :], wt[:, :], dx[t, r0:r1, :], 0.0)
+            if xt.size:
+                _arrange(x, batch_first, t, r0, r1, xt)
 
 
 @jit
-def _gru_weights(gates, y, h0, dz, di, du, reverse, after, j0, j1):
-    """Columns j0 to j1 of du."""
+def _gru_weights(x, xt, gates, y, h0, dz, di, dw, du, reverse, after, parts, p):
+    """A part of the columns of dw and du."""
     steps, n, units = y.shape
-    split = 2 * units
-    if j0 < split:
-        _by_outputs(y, h0, dz, du, reverse, j0, min(j1, split), j0)
-    j0 = max(j0, split)
-    if j0 < j1:
-        if after:
+    rows, split = steps * n, 2 * units
+    j0, j1 = share(3 * units, parts, p)
+    if dw.size:
+        _by_inputs(xt if xt.size else x, dz, dw, j0, j1)
+    if du.size:
+        if j0 < split:
+            _by_outputs(y, h0, dz, du, reverse, j0, min(j1, split), j0)
+        j0 = max(j0, split)
+        if j0 < j1 and after:
             _by_outputs(y, h0, di, du, reverse, j0, j1, j0 - split)
-        else:
-            rows = steps * n
+        elif j0 < j1:
             kept = gates.reshape(rows, 4 * units)[:, 3 * units :]
             gemm(kept.T, dz.reshape(rows, 3 * units)[:, j0:j1], du[:, j0:j1], 0.0)
 
 
 @jit(parallel=True)
 def gru_grad(
-    gy, gates, h0, mask, x, batch_first, w, u, y, slopes, xt, wt, ut, dz, di, sums, dx, dw, du, db, dh, first, inner, outer,
-    reverse, after, parts,
+    gy, gates, h0, mask, x, batch_first, w, u, y, slopes, xt, wt, ut, dz, di, sums, dx, dw, du, db, dh, first, inner,
+    outer, reverse, after, parts,
 ):  # fmt: skip
     """Gradients of `gru`, as `lstm_grad` gives them. di: (steps, n, units) to work in; sums: (parts, 4 units).
 
     db: (4 units), the last part only if ``after``.
     """
     held = hold()
-    n, k = dz.shape[1], dz.shape[2]
-    for p in prange(2):
-        if p == 0:
-            _turn(u, ut)
-        elif wt.size:
-            _turn(w, wt)
+    _turn(u, ut)
+    if wt.size:
+        _turn(w, wt)
     for p in prange(parts):
-        begin, end = share(n, parts, p)
-        tile = _tiles(end - begin)
-        sums[p] = 0.0
-        for r0 in range(begin, end, tile):
-            r1 = min(r0 + tile, end)
-            _gru_rows_back(
-                gy, gates, h0, mask, x, batch_first, y, xt, wt, ut, dx, dz, di, dh, sums[p], slopes, inner, outer,
-                reverse, after, first, r0, r1,
-            )  # fmt: skip
+        _gru_rows_back(
+            gy, gates, h0, mask, x, batch_first, y, xt, wt, ut, dx, dz, di, dh, sums, slopes, inner, outer, reverse,
+            after, first, parts, np.int64(p),
+        )  # fmt: skip
     for p in prange(parts):
-        j0, j1 = share(k, parts, p)
-        if dw.size:
-            _by_inputs(xt if xt.size else x, dz, dw, j0, j1)
-        if du.size:
-            _gru_weights(gates, y, h0, dz, di, du, reverse, after, j0, j1)
-    for j in range(len(db)):
-        db[j] = sums[:, j].sum()
+        _gru_weights(x, xt, gates, y, h0, dz, di, dw, du, reverse, after, parts, np.int64(p))
+    _add_parts(sums, db)
     release(held)
 
 
@@ -636,63 +618,70 @@ def gru_grad(
 
 
 @jit
-def _rnn_rows(x, batch_first, w, u, b, h0, mask, y, code, reverse, r0, r1):
-    """All steps of a tile of rows."""
+def _rnn_rows(x, batch_first, w, u, b, h0, mask, y, code, reverse, parts, p):
+    """All steps of a part of the rows."""
     steps, units = y.shape[0], y.shape[2]
-    for s in range(steps):
-        t = steps - 1 - s if reverse else s
-        h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
-        _project(x, batch_first, t, r0, r1, w, y[t, r0:r1, :units])
-        if h.size:
-            _multiply(h[r0:r1], u, y[t, r0:r1, :units], 1.0)
-        _activate(y, t, r0, r1, 0, units, b, code)
-        if mask.size:
-            _keep(mask, h, y[t], t, r0, r1)
+    first_row, last_row = share(y.shape[1], parts, p)
+    tile = _tiles(last_row - first_row)
+    for r0 in range(first_row, last_row, tile):
+        r1 = min(r0 + tile, last_row)
+        for s in range(steps):
+            t = steps - 1 - s if reverse else s
+            h = h0 if s == 0 else y[t + 1 if reverse else t - 1]
+            _project(x, batch_first, t, r0, r1, w, y[t, r0:r1, :units])
+            if h.size:
+                _multiply(h[r0:r1, :], u[:, :], y[t, r0:r1, :units], 1.0)
+            _activate(y, t, r0, r1, 0, units, b, code)
+            if mask.size:
+                _keep(mask, h, y[t], t, r0, r1)
 
 
 @jit(parallel=True)
 def simple_rnn(x, batch_first, w, u, b, h0, mask, y, code, reverse, parts):
     """The outputs y (steps, n, units) of all steps; the others are those of `lstm`."""
     held = hold()
-    n = y.shape[1]
     for p in prange(parts):
-        first, last = share(n, parts, p)
-        tile = _tiles(last - first)
-        for r0 in range(first, last, tile):
-            _rnn_rows(x, batch_first, w, u, b, h0, mask, y, code, reverse, r0, min(r0 + tile, last))
+        _rnn_rows(x, batch_first, w, u, b, h0, mask, y, code, reverse, parts, np.int64(p))
     release(held)
 
 
 @jit
 def _rnn_slopes(y, t, r0, r1, dh, dz, s):
     """Gradients of the sums of a tile in dz[t]; dh becomes 0."""
-    s0, s1, s2, s3, s4, s5, s6 = s[0], s[1], s[2], s[3], s[4], s[5], s[6]
+    s0, s1, s2, s3, s4 = s[0], s[1], s[2], s[3], s[4]
     for r in range(r0, r1):
         for j in range(dh.shape[1]):
-            dz[t, r, j] = dh[r, j] * _slope(y[t, r, j], s0, s1, s2, s3, s4, s5, s6)
+            dz[t, r, j] = dh[r, j] * _slope(y[t, r, j], s0, s1, s2, s3, s4)
             dh[r, j] = np.float32(0.0)
 
 
 @jit
-def _rnn_rows_back(gy, mask, x, batch_first, y, xt, wt, ut, dx, dz, dh, total, s, reverse, first, r0, r1):
+def _rnn_rows_back(gy, mask, x, batch_first, y, xt, wt, ut, dx, dz, dh, sums, s, reverse, first, parts, p):
+    """All steps of a part of the rows, backward."""
     steps = len(y)
-    for k in range(steps - 1, -1, -1):
-        t = steps - 1 - k if reverse else k
-        if gy.size:
-            _add_rows(gy[t], dh, r0, r1)
-        if mask.size:
-            _clear_masked(mask, dz, t, r0, r1)
-        start, end = _next_run(mask, t, r0, r1)
-        while start < end:
-            _rnn_slopes(y, t, start, end, dh, dz, s)
-            start, end = _next_run(mask, t, end, r1)
-        _add_up(dz[t], r0, r1, total)
-        if k > 0 or first:
-            _multiply(dz[t, r0:r1], ut, dh[r0:r1], 1.0)
-        if wt.size:
-            _multiply(dz[t, r0:r1], wt, dx[t, r0:r1], 0.0)
-        if xt.size:
-            _arrange(x, batch_first, t, r0, r1, xt)
+    total = sums[p]
+    total.fill(np.float32(0.0))
+    first_row, last_row = share(y.shape[1], parts, p)
+    tile = _tiles(last_row - first_row)
+    for r0 in range(first_row, last_row, tile):
+        r1 = min(r0 + tile, last_row)
+        for k in range(steps - 1, -1, -1):
+            t = steps - 1 - k if reverse else k
+            if gy.size:
+                _add_rows(gy[t], dh, r0, r1)
+            if mask.size:
+                _clear_masked(mask, dz, t, r0, r1)
+            start, end = _next_run(mask, t, r0, r1)
+            while start < end:
+                _rnn_slopes(y, t, start, end, dh, dz, s)
+                start, end = _next_run(mask, t, end, r1)
+            _add_up(dz[t], r0, r1, total)
+            if k > 0 or first:
+                _multiply(dz[t, r0:r1, :], ut[:, :], dh[r0:r1, :], 1.0)
+            if wt.size:
+                _multiply(dz[t, r0:r1, :], wt[:, :], dx[t, r0:r1, :], 0.0)
+            if xt.size:
+                _arrange(x, batch_first, t, r0, r1, xt)
 
 
 @jit(parallel=True)
@@ -701,27 +690,14 @@ def simple_rnn_grad(
 ):  # fmt: skip
     """Gradients of `simple_rnn`, as `lstm_grad` gives them. dz: (steps, n, units); sums: (parts, units)."""
     held = hold()
-    n, k = dz.shape[1], dz.shape[2]
-    for p in prange(2):
-        if p == 0:
-            _turn(u, ut)
-        elif wt.size:
-            _turn(w, wt)
+    _turn(u, ut)
+    if wt.size:
+        _turn(w, wt)
     for p in prange(parts):
-        begin, end = share(n, parts, p)
-        tile = _tiles(end - begin)
-        sums[p] = 0.0
-        for r0 in range(begin, end, tile):
-            _rnn_rows_back(
-                gy, mask, x, batch_first, y, xt, wt, ut, dx, dz, dh, sums[p], slopes[code], reverse, first, r0,
-                min(r0 + tile, end),
-            )  # fmt: skip
+        _rnn_rows_back(
+            gy, mask, x, batch_first, y, xt, wt, ut, dx, dz, dh, sums, slopes[code], reverse, first, parts, np.int64(p)
+        )  # fmt: skip
     for p in prange(parts):
-        j0, j1 = share(k, parts, p)
-        if dw.size:
-            _by_inputs(xt if xt.size else x, dz, dw, j0, j1)
-        if du.size:
-            _by_outputs(y, h0, dz, du, reverse, j0, j1, j0)
-    for j in range(k):
-        db[j] = sums[:, j].sum()
+        _weights(x, xt, y, h0, dz, dw, du, reverse, parts, np.int64(p))
+    _add_parts(sums, db)
     release(held)

@@ -307,3 +307,31 @@ def softplus_f64(x):
     """log(1 + e**x) as max(x, 0) + log1p(e**-|x|)."""
     positive = x if x > 0.0 else 0.0
     return positive + math.log1p(math.exp(-abs(x)))
+
+
+@scalar
+def order_f32(x, nan):
+    """An int32 that orders as the float32 x does, and ``nan`` for NaN. Maxima of integers become vector loops."""
+    bits = np.float32(x).view(np.int32)
+    key = np.int32(bits ^ np.int32(np.int32(bits >> np.int32(31)) & np.int32(0x7FFFFFFF)))
+    return np.int32(nan) if x != x else key
+
+
+@scalar
+def ordered_f32(key):
+    """The float32 of an `order_f32`; NaN for the largest and the smallest int32."""
+    return np.int32(key ^ np.int32(np.int32(key >> np.int32(31)) & np.int32(0x7FFFFFFF))).view(np.float32)
+
+
+@scalar
+def order_f64(x, nan):
+    """An int64 that orders as the float64 x does, and ``nan`` for NaN."""
+    bits = np.float64(x).view(np.int64)
+    key = np.int64(bits ^ np.int64(np.int64(bits >> np.int64(63)) & np.int64(0x7FFFFFFFFFFFFFFF)))
+    return np.int64(nan) if x != x else key
+
+
+@scalar
+def ordered_f64(key):
+    """The float64 of an `order_f64`; NaN for the largest and the smallest int64."""
+    return np.int64(key ^ np.int64(np.int64(key >> np.int64(63)) & np.int64(0x7FFFFFFFFFFFFFFF))).view(np.float64)

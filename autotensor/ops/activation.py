@@ -167,11 +167,17 @@ def _infer_softmax(op: str) -> Any:
     return infer
 
 
+# Beyond so many numbers in a row the own kernels win over generated ones: 0.3 against 0.8 ms on 1024 x 1000.
+_WIDE = 64
+
+
 def _fused_rows(fallback: Any, any_axis: bool = False) -> Any:
     """Along the last axis a generated kernel says it better: it takes in the operations before and after."""
 
     def lower(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        fits = any_axis or params["axis"] == len(out.shape) - 1
+        fits = any_axis or (
+            params["axis"] == len(out.shape) - 1 and (out.dtype != np.float32 or (out.shape[-1] or 0) <= _WIDE)
+        )
         return (
             fallback(*inputs, **params) if fits and config.fuse and config.numba and out.dtype != np.float16 else None
         )

@@ -24,9 +24,9 @@ from autotensor.kernels import blas
 from autotensor.kernels import recurrent as kernels
 from autotensor.kernels.calls import Copies, chained, ordered
 from autotensor.kernels.threads import parts, pick
-from autotensor.ops.activation import elu, hard_sigmoid, relu, selu, sigmoid, softsign
+from autotensor.ops.activation import hard_sigmoid, relu, sigmoid
 from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import astype, exp, not_equal, tanh, where
+from autotensor.ops.elementwise import astype, not_equal, tanh, where
 from autotensor.ops.like import reshape_to, zeros_like
 from autotensor.ops.linalg import matmul
 from autotensor.ops.reduce import sum as sum_
@@ -44,10 +44,6 @@ _ARRAY_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": lambda x: np.where(x >= 0, 1, np.exp(-np.abs(x))) / (1 + np.exp(-np.abs(x))),
     "hard_sigmoid": lambda x: np.clip(x * 0.2 + 0.5, 0, 1),
     "relu": lambda x: np.maximum(x, 0),
-    "softsign": lambda x: x / (1 + np.abs(x)),
-    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
-    "selu": lambda x: kernels.SCALE * np.where(x > 0, x, kernels.ALPHA * np.expm1(np.minimum(x, 0))),
-    "exponential": np.exp,
 }
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "linear": lambda x: x,
@@ -55,10 +51,6 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sigmoid": sigmoid,
     "hard_sigmoid": hard_sigmoid,
     "relu": relu,
-    "softsign": softsign,
-    "elu": elu,
-    "selu": selu,
-    "exponential": exp,
 }
 
 _NO_ROWS = np.empty((0, 0), np.float32)
@@ -78,8 +70,8 @@ def _code(name: str) -> int:
 def _slope(y: np.ndarray, name: str) -> np.ndarray:
     """Derivative of an activation from its result."""
     s = kernels.SLOPES[_code(name)].astype(y.dtype)
-    slope = np.where(y > 0, s[0] + y * (s[1] + y * s[2]), s[3] + y * (s[4] + y * s[5]))
-    return np.where(y >= s[6], 0, slope).astype(y.dtype)
+    slope = s[0] + y * (s[1] + y * s[2])
+    return np.where((y <= s[3]) | (y >= s[4]), 0, slope).astype(y.dtype)
 
 
 def _same(op: str, what: str, *dims: Dim) -> Dim:
@@ -436,8 +428,8 @@ def _lstm_grad_bind(
     count = parts(n, 2 * _COST * steps * (d + units) * k)
     arguments = (
         given(gy, _NO_STEPS), given(gates, _NO_STEPS), given(cells, _NO_STEPS), given.state(h0, state),
-        given.state(c0, state), given(mask, _NO_MASK), given.x, given.batch_first, given.w, given.u, given(y, _NO_STEPS),
-        kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz, scratch((count, k), np.float32), given.dx, given.dw,
+        given.state(c0, state), given(mask, _NO_MASK), given.x, given.batch_first, given.w, given.u,
+        given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz, scratch((count, k), np.float32), given.dx, given.dw,
         given.du, db, dh, dc, wants[4], _code(recurrent_activation), _code(activation), reverse, count,
     )  # fmt: skip
     return chained(given.before, (pick(kernels.lstm_grad, count), arguments), given.after)
@@ -566,16 +558,18 @@ def _gru_bind(
         given.after.append((h, y[0 if reverse else -1]))
     count = parts(n, _COST * steps * (d + units) * 3 * units)
     arguments = (
-        sequence, batch_first, given(w), given(u), *_gru_biases(given, b, units, reset_after), given.state(h0, (n, units)),
-        given(mask, _NO_MASK), y, gates, _code(recurrent_activation), _code(activation), reverse, reset_after, count,
+        sequence, batch_first, given(w), given(u), *_gru_biases(given, b, units, reset_after),
+        given.state(h0, (n, units)), given(mask, _NO_MASK), y, gates, _code(recurrent_activation), _code(activation), reverse, reset_after, count,
     )  # fmt: skip
     return chained(given.before, (pick(kernels.gru, count), arguments), given.after)
 
 
 def _gru_biases(given: _Given, b: Any, units: int, reset_after: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The bias that goes with the inputs and zeros, and that which goes with the states."""
+    """The bias that goes with the inputs, in memory that the kernel may write, and that which goes with the states."""
     two = reset_after and isinstance(b, np.ndarray)
-    return given.padded(b[0] if two else b, 3 * units, units), given.padded(b[1] if two else 0, 3 * units, 0)
+    first = given.scratch(4 * units, np.float32)
+    given.before += [(first[: 3 * units], b[0] if two else b), (first[3 * units :], 0)]
+    return first, given.padded(b[1] if two else 0, 3 * units, 0)
 
 
 def _gru_numpy(
@@ -681,8 +675,8 @@ def _gru_grad_bind(
     count = parts(n, 2 * _COST * steps * (d + units) * k)
     arguments = (
         given(gy, _NO_STEPS), given(gates, _NO_STEPS), given.state(h0, state), given(mask, _NO_MASK), given.x,
-        given.batch_first, given.w, given.u, given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz,
-        scratch((steps, n, units), f4), scratch((count, 4 * units), f4), given.dx, given.dw, given.du, db, dh, wants[4],
+        given.batch_first, given.w, given.u, given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut,
+        given.dz, scratch((steps, n, units), f4), scratch((count, 4 * units), f4), given.dx, given.dw, given.du, db, dh, wants[4],
         _code(recurrent_activation), _code(activation), reverse, reset_after, count,
     )  # fmt: skip
     return chained(given.before, (pick(kernels.gru_grad, count), arguments), given.after)
@@ -837,8 +831,9 @@ def _rnn_grad_bind(
     db = outs[3] if wants[3] else scratch(units, np.float32)
     count = parts(n, 2 * _COST * steps * (d + units) * units)
     arguments = (
-        given(gy, _NO_STEPS), given.state(h0, state), given(mask, _NO_MASK), given.x, given.batch_first, given.w, given.u,
-        given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz, scratch((count, units), np.float32),
+        given(gy, _NO_STEPS), given.state(h0, state), given(mask, _NO_MASK), given.x, given.batch_first, given.w,
+        given.u, given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz,
+        scratch((count, units), np.float32),
         given.dx, given.dw, given.du, db, dh, wants[4], _code(activation), reverse, count,
     )  # fmt: skip
     return chained(given.before, (pick(kernels.simple_rnn_grad, count), arguments), given.after)
@@ -875,7 +870,7 @@ simple_rnn_grad = defop_no_grad(
     bind=_rnn_grad_bind,
     fallback=_rnn_grad_fallback,
     n_out=5,
-    doc="Gradients of x, weights, recurrent weights, bias and state of a simple recurrence; empty ones where not wanted.",
+    doc="Gradients of x, weights, recurrent weights, bias and state of a simple recurrence; empty where not wanted.",
 )
 
 
@@ -885,7 +880,7 @@ simple_rnn_grad = defop_no_grad(
 def _activation(op: str, name: str) -> str:
     if name not in kernels.ACTIVATIONS:
         raise ValueError(
-            f"[{op}] expected an activation among {', '.join(kernels.ACTIVATIONS)}; got {name!r}. Use scan() for others."
+            f"[{op}] expected an activation among {', '.join(kernels.ACTIVATIONS)}; got {name!r}. Use scan()."
         )
     return name
 

@@ -1,4 +1,4 @@
-"""Recurrent operations: the float32 kernels against the NumPy form in float64, which the contract test holds to oracles.
+"""Recurrent operations: float32 kernels against the NumPy form in float64, which the contract test holds to oracles.
 
 Sizes cross the borders of tiles and threads.
 """
@@ -92,7 +92,7 @@ def test_gru_with_reset_after(reverse, mask, states):
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("name", at.recurrent_activations)
 def test_kernels_agree_for_every_activation(cell, name):
-    arrays = {k: x * 0.2 for k, x in given(cell, 3, 5, 4, 18, seed=1).items()}  # e to the e to the e overflows
+    arrays = given(cell, 3, 5, 4, 18, seed=1)
     params = {"activation": name}
     if cell != "simple_rnn":
         params["recurrent_activation"] = name

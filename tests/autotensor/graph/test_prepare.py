@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import Any
 
@@ -125,3 +126,25 @@ def test_an_error_inside_names_the_operation() -> None:
     assert any("[outer] raised by fails_when_run" in note for note in caught.value.__notes__)
     with prepared:
         pass  # it was given back
+
+
+def test_the_garbage_collector_goes_on_after_a_plan_was_made() -> None:
+    def fail(x: Any) -> Any:
+        seen.append(gc.isenabled())
+        raise ValueError("no such shape")
+
+    seen: list[bool] = []
+    x = at.placeholder((None,), "float32")
+    op = at.core.op.Op("fails_when_compiled", impl=np.abs, infer=lambda x: x, lower=lambda *_: fail(x))
+    with at.deferred():
+        f = at.function([x], op(x))
+    for enabled in (True, False):
+        try:
+            if not enabled:
+                gc.disable()
+            with pytest.raises(ValueError, match="no such shape"):
+                f.prepare((2,))
+            assert gc.isenabled() is enabled
+        finally:
+            gc.enable()
+    assert seen == [False, False]
