@@ -74,8 +74,9 @@ def floor(workload: Workload, machine: Machine = Machine()) -> float:
     return needed.flops / machine.flops + needed.bytes / machine.bandwidth
 
 
-# The rates that kernels reached alone before they were put together (docs/design.md), as parts of the machine's best;
-# Winograd's, which does with fewer multiplications, is above one.
+# The rates that kernels reached alone before they were put together, as parts of the machine's best: Winograd's, which
+# does with fewer multiplications, tiles of other convolutions, images of few channels, large products, and those of a
+# recurrent layer, one for each time step.
 _WINOGRAD, _TILES, _COLOUR, _DENSE, _STEPS = 1.5, 0.75, 0.5, 0.9, 0.6
 _CALL = 0.6e-6  # one kernel or product of a plan, seconds
 _GATE = 0.6e-9  # one gate of one unit of a recurrent cell, seconds, on all threads together

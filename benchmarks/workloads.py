@@ -73,6 +73,11 @@ class Workload:
         return "binary_crossentropy" if self.labels == "binary" else "categorical_crossentropy"
 
     @property
+    def steps(self) -> int:
+        """Batches of an epoch; the last may be smaller."""
+        return -(-self.rows // self.batch)
+
+    @property
     def outputs(self) -> int:
         """How many numbers a row of the result has."""
         return (self.top or self.branches[0].layers)[-1].units

@@ -1,8 +1,8 @@
 """Source of fused kernels: loops over a group's domain, written for Numba and readable by people.
 
-A generated file has a ``kernel`` of arrays, sizes and a range ``first`` to ``last`` of its outermost loop; ``entry`` makes
-a task of it (see `kernels.tasks`). Each of its parts has a range of its own, and adds up in memory of its own what
-is summed over all of the range; ``finish`` adds up the parts in order.
+A generated file has a ``kernel`` of arrays, sizes and a range ``first`` to ``last`` of its outermost loop; ``entry``
+makes a task of it (see `kernels.tasks`). Each of its parts has a range of its own, and adds up in memory of its own
+what is summed over all of the range; ``finish`` adds up the parts in order.
 
 A kernel's text depends on the structure of its group only (operations, dtypes, which axes an operand varies along),
 never on sizes: those are arguments. So a hundred layers of one kind share a kernel, and the disk cache finds it again.
@@ -70,7 +70,7 @@ _MACROS = {
     "logical_not": "({0} == 0)",
 }
 _ORDER = {"f4": ("order_f32", "ordered_f32", "np.int32"), "f8": ("order_f64", "ordered_f64", "np.int64")}
-_HELPERS = set(_F32.values()) | {"sigmoid_f64", "softplus_f64"} | {name for names in _ORDER.values() for name in names[:2]}
+_HELPERS = {*_F32.values(), "sigmoid_f64", "softplus_f64", *[name for names in _ORDER.values() for name in names[:2]]}
 # A kernel keeps the rounding of each operation, as NumPy does: reordered, (x + 1e8) - 1e8 would be x; as products with
 # reciprocals, floor(49 / 49) would be 0; fused to multiply-adds, sqrt(x * x - x * x) would be NaN. Only the order in
 # which a reduction adds up is free, which is what makes it a vector loop.
@@ -149,8 +149,9 @@ def _fits(x: Any, dtype: np.dtype) -> bool:
     return dtype.kind == "b" or bool(np.iinfo(dtype).min <= x <= np.iinfo(dtype).max)
 
 
-def _memory_type(dtype: np.dtype) -> str:
-    return "np.uint8" if dtype.kind == "b" else f"np.{dtype.name}"
+def _in_memory(dtype: np.dtype) -> np.dtype:
+    """Booleans lie in memory as bytes."""
+    return np.dtype(np.uint8) if dtype.kind == "b" else dtype
 
 
 def _type_name(dtype: np.dtype) -> str:
@@ -311,13 +312,18 @@ def _last_integer(kind: str, dtype: np.dtype, first: bool = False) -> str:
     return f"{_ORDER[dtype.str[1:]][2]}({info.max if (kind == 'max') != first else info.min})"
 
 
-def _step(kind: str, acc: str, value: str, dtype: np.dtype, used: set[str]) -> str:
-    """One step of an inner loop: the accumulator together with the next value."""
+def _step(kind: str, acc: str, value: str, dtype: np.dtype, used: set[str]) -> list[str]:
+    """Lines of one step of an inner loop: the accumulator together with the next value."""
     if not _is_ordered(kind, dtype):
-        return _combine(kind, acc, value, used)
+        return [f"{acc} = {_combine(kind, acc, value, used)}"]
     order = _ORDER[dtype.str[1:]][0]
     used.add(order)
-    return f"{kind}({acc}, {order}({value}, {_last_integer(kind, dtype)}))"
+    return _integer_step(kind, acc, f"{order}({value}, {_last_integer(kind, dtype)})")
+
+
+def _integer_step(kind: str, acc: str, key: str) -> list[str]:
+    """Of integers; not written as ``max(acc, key)``, which LLVM does not always see to be a reduction."""
+    return [f"k{acc} = {key}", f"{acc} = {acc} if {acc} {'>' if kind == 'max' else '<'} k{acc} else k{acc}"]
 
 
 def _start(kind: str, dtype: np.dtype) -> str:
@@ -523,15 +529,16 @@ class _Emitter:
         arrays = self._arrays()
         sizes = [*[f"n{k}" for k in range(self.depth)], "parts"]
         arguments = ", ".join([*[name for name, _ in arrays], *sizes])
-        passed = [f"pointer(row[{k}], {_memory_type(dtype)})" for k, (_, dtype) in enumerate(arrays)]
+        passed = [f"pointer(row[{k}], np.{_in_memory(dtype).name})" for k, (_, dtype) in enumerate(arrays)]
         passed += [f"row[{k}]" for k in range(len(arrays), len(arrays) + len(sizes))]
         call = "(\n        " + ",\n        ".join(passed)
         body = [_HEAD, f"def kernel({arguments}, first, last, part):", *self._comments(), *self.lines]
-        body += ["", "", "@task", "def entry(row, first, last, part):", f"    kernel{call},\n        first, last, part)"]
+        head = ["", "", "@task"]
+        body += [*head, "def entry(row, first, last, part):", f"    kernel{call},\n        first, last, part)"]
         ends = self._ends()
         if ends:
             body += ["", "", _HEAD, f"def combine({arguments}):", *ends]
-            body += ["", "", "@task", "def finish(row, first, last, part):", f"    combine{call})"]
+            body += [*head, "def finish(row, first, last, part):", f"    combine{call})"]
         return "\n\n".join(parts) + "\n\n" + "\n".join(body) + "\n"
 
     def _arrays(self) -> list[tuple[str, np.dtype]]:
@@ -585,7 +592,7 @@ class _Emitter:
         assert member.node.avals is not None
         dtype = member.node.avals[0].dtype
         # Memory that is added up in holds a boolean as a byte.
-        return np.dtype(np.uint8) if member.level == TERMINAL and dtype.kind == "b" else dtype
+        return _in_memory(dtype) if member.level == TERMINAL else dtype
 
     def cost(self) -> float:
         """Nanoseconds that the kernel takes on one thread, roughly."""
@@ -602,7 +609,8 @@ class _Emitter:
             if dtype == np.float64:
                 each *= 2.0 if each < _CALL else 16.0
             total += each * (points / row if member.level == ROW and node.op.reduces is None else points)
-        touched = sum([math.prod(x.shape) * x.dtype.itemsize for x in (*self.group.inputs, *self.group.out_avals)])
+        avals = [*[x.aval for x in self.group.inputs], *self.group.out_avals]
+        touched = sum([math.prod([n or 0 for n in aval.shape]) * aval.dtype.itemsize for aval in avals])
         return total + touched * _BYTE
 
     def _before_loops(self) -> None:
@@ -728,8 +736,8 @@ class _Emitter:
         value = self._cast_operand(member)
         name = self.names[id(member.node)]
         if self._is_partial(member):
-            step = _step(kind, f"s{name}", value, self._partial_dtype(member), self.used)
-            self.put(indent, f"s{name} = {step}")
+            for line in _step(kind, f"s{name}", value, self._partial_dtype(member), self.used):
+                self.put(indent, line)
             return
         if self._place(member) == "scalar":
             target = name
@@ -886,7 +894,7 @@ class _Emitter:
                 axes = self._collapse(vary)
                 if not axes[rows]:
                     continue
-                block = self._block(np.dtype(np.uint8) if self.dtypes[key].kind == "b" else self.dtypes[key], axes[inner])
+                block = self._block(_in_memory(self.dtypes[key]), axes[inner])
                 self.held[key, vary] = self._read(key, block)
                 self.put(indent, f"for r in range({_LANES}):")
                 self.put(indent + 1, "row = k + (r if r < m else m - 1)")  # lanes beyond the end repeat the last row
@@ -926,7 +934,7 @@ class _Emitter:
 
     def _lane_store(self, indent: int, member: Member, tile: bool) -> None:
         dtype = self._acc_dtype(member)
-        block = self._block(np.dtype(np.uint8) if dtype.kind == "b" else dtype, tile)
+        block = self._block(_in_memory(dtype), tile)
         self._store(indent, block, member)
         self.held[id(member.node)] = f"{block} != 0" if dtype.kind == "b" else block
 
@@ -956,21 +964,21 @@ class _Emitter:
             kind, key = member.node.op.reduces, id(member.node)
             assert kind is not None
             if kind in ("argmax", "argmin"):
-                source = member.node.inputs[0].dtype
-                best[key] = self._block(np.dtype(np.uint8) if source.kind == "b" else source, False)
-                self.put(indent + 1, f"{best[key]} = {_identity(kind[3:], np.dtype(np.uint8) if source.kind == 'b' else source)}")
+                source = _in_memory(member.node.inputs[0].dtype)
+                best[key] = self._block(source, False)
+                self.put(indent + 1, f"{best[key]} = {_identity(kind[3:], source)}")
                 self.held[key] = self._block(np.dtype(np.int32), False)
                 self.put(indent + 1, f"{self.held[key]} = 0")
             else:
-                self.held[key] = self._block(self._row_dtype(member), False)
-                self.put(indent + 1, f"{self.held[key]} = {_identity(kind, self._row_dtype(member))}")
+                self.held[key] = self._block(_in_memory(self._acc_dtype(member)), False)
+                self.put(indent + 1, f"{self.held[key]} = {_identity(kind, _in_memory(self._acc_dtype(member)))}")
         self.put(indent, f"for i{inner} in range(n{inner}):")
         for key, reads in self.reads.items():
             for vary in reads:
                 axes = self._collapse(vary)
                 if axes[inner] and not axes[rows]:
-                    source = self._row_at(self.input_name[key], axes, "0", True)
-                    self.put(indent + 1, f"{self._loaded(key, vary)} = {self._read(key, source)}")
+                    element = self._row_at(self.input_name[key], axes, "0", True)
+                    self.put(indent + 1, f"{self._loaded(key, vary)} = {self._read(key, element)}")
         self.put(indent + 1, f"for r in range({_LANES}):")
         body = indent + 2
         here: set[Any] = set()
@@ -1006,10 +1014,6 @@ class _Emitter:
             elif self._acc_dtype(member).kind == "b":
                 self.held[key] += " != 0"
 
-    def _row_dtype(self, member: Member) -> np.dtype:
-        dtype = self._acc_dtype(member)
-        return np.dtype(np.uint8) if dtype.kind == "b" else dtype
-
     def _lanes_end(self, indent: int, member: Member) -> None:
         """Add the rows of a block to a terminal reduction."""
         inner = self.depth - 1
@@ -1035,9 +1039,7 @@ class _Emitter:
         self._lane_values(indent + 2, [member], here)
         self.put(indent + 2, f"x{name} = {self._cast_operand(member)} if r < m else {_identity(kind, dtype)}")
         self.put(indent + 2, f"s{name} = {_combine(kind, f's{name}', f'x{name}', self.used)}")
-        target = name if scalar_sum else self._row_at(f"a{name}", self._collapse(self._kept(member)), "0", True)
-        if not scalar_sum:
-            target = f"a{name}[q{name} + i{inner}]"
+        target = name if scalar_sum else f"a{name}[q{name} + i{inner}]"
         self.put(indent + 1, f"{target} = {_combine(kind, target, f's{name}', self.used)}")
 
     def _reduced_stage(self, member: Member) -> int:
@@ -1072,8 +1074,8 @@ class _Emitter:
         assert kind is not None
         name = self.names[id(member.node)]
         if kind not in ("argmax", "argmin"):
-            step = _step(kind, f"r{name}", self._cast_operand(member), self._partial_dtype(member), self.used)
-            self.put(indent, f"r{name} = {step}")
+            for line in _step(kind, f"r{name}", self._cast_operand(member), self._partial_dtype(member), self.used):
+                self.put(indent, line)
             return
         value = self._operand(member.node.inputs[0], member)
         if self._is_packed(member):
@@ -1082,7 +1084,8 @@ class _Emitter:
             key = f"np.int64(order_f32({value}, {_last_integer(kind[3:], np.dtype(np.float32))}))"
             i = f"np.int64(i{self.depth - 1})"
             place = f"(np.int64(0xFFFFFFFF) - {i})" if kind == "argmax" else i
-            self.put(indent, f"b{name} = {kind[3:]}(b{name}, np.int64({key} << np.int64(32)) | {place})")
+            for line in _integer_step(kind[3:], f"b{name}", f"np.int64({key} << np.int64(32)) | {place}"):
+                self.put(indent, line)
             return
         sign = ">" if kind == "argmax" else "<"
         i = f"i{self.depth - 1}"
@@ -1134,7 +1137,8 @@ def emit(
         print(text[text.index(f"{_HEAD}\ndef kernel") :])
     module = load(text)
     cost = emitter.cost()
-    n = parts(emitter.extent, 0.5 * cost / emitter.extent)  # half: what another thread has made has to come from its cache
+    # Half the cost: what another thread has made has to come from its cache.
+    n = parts(emitter.extent, 0.5 * cost / emitter.extent)
     bound = [*arrays, *[out for k, out in enumerate(outs) if k not in same]]
     for member in emitter.partials():
         out = next(out for x, out in zip(group.outputs, outs, strict=True) if x.node is member.node)

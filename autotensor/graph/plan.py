@@ -122,7 +122,7 @@ class Plan:
             arrays = [self._array(x) for x in step.reads]
             if isinstance(unit, Node) and unit.op.view and self._bind_view(unit, step, arrays):
                 continue
-            outs = []
+            outs: list[Any] = []
             needed = len(step.writes)
             if isinstance(unit, Node) and unit.op.bind is not None and config.numba:
                 needed -= unit.op.saves

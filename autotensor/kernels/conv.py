@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from autotensor import config
-from autotensor.kernels import blas, direct, winograd
+from autotensor.kernels import blas, depthwise, direct, winograd
 from autotensor.kernels.calls import Call
 from autotensor.kernels.direct import Scratch
 from autotensor.kernels.jit import jit, prange
 from autotensor.kernels.threads import parts, pick, share
-from autotensor.kernels.window import Windows, blocks, columns, compiled, deep, fold_into, overlaps, triples
+from autotensor.kernels.window import Windows, blocks, columns, fold_into, overlaps
 
 
 def forward(
@@ -72,7 +72,11 @@ def _winograd(out: np.ndarray, kernel: np.ndarray, w: Windows) -> bool:
 
 
 def _direct(*arrays: np.ndarray) -> bool:
-    return config.numba and blas.AVAILABLE and all([a.size and a.dtype in (np.float32, np.float64) for a in arrays])
+    return blas.AVAILABLE and _compiled(*arrays)
+
+
+def _compiled(*arrays: np.ndarray) -> bool:
+    return config.numba and all([a.size and a.dtype in (np.float32, np.float64) for a in arrays])
 
 
 # -- the activation's gradient
@@ -193,101 +197,29 @@ def _nothing(out: np.ndarray, a: np.ndarray, b: np.ndarray) -> bool:
 # -- each channel by itself
 
 
-@jit
-def depthwise_loop(x, kernel, out, size, strides, dilation, low):
-    """out[i, window, c * m + j] = sum over taps of x[i, position, c] * kernel[tap, c, j]."""
-    m = kernel.shape[4]
-    for i in range(out.shape[0]):
-        for a in range(out.shape[1]):
-            for b in range(out.shape[2]):
-                for e in range(out.shape[3]):
-                    for c in range(out.shape[4]):
-                        out[i, a, b, e, c] = 0
-                    for p in range(size[0]):
-                        z = a * strides[0] + p * dilation[0] - low[0]
-                        for q in range(size[1]):
-                            y = b * strides[1] + q * dilation[1] - low[1]
-                            for r in range(size[2]):
-                                u = e * strides[2] + r * dilation[2] - low[2]
-                                if z < 0 or z >= x.shape[1] or y < 0 or y >= x.shape[2] or u < 0 or u >= x.shape[3]:
-                                    continue
-                                if m == 1:  # a loop of its own, which vectorises over channels
-                                    for c in range(x.shape[4]):
-                                        out[i, a, b, e, c] += x[i, z, y, u, c] * kernel[p, q, r, c, 0]
-                                else:
-                                    for c in range(x.shape[4]):
-                                        for j in range(m):
-                                            out[i, a, b, e, c * m + j] += x[i, z, y, u, c] * kernel[p, q, r, c, j]
-
-
-@jit
-def depthwise_input_loop(g, kernel, out, size, strides, dilation, low):
-    """The transposed map of ``depthwise_loop`` in x, into zeros."""
-    m = kernel.shape[4]
-    for i in range(g.shape[0]):
-        for a in range(g.shape[1]):
-            for b in range(g.shape[2]):
-                for e in range(g.shape[3]):
-                    for p in range(size[0]):
-                        z = a * strides[0] + p * dilation[0] - low[0]
-                        for q in range(size[1]):
-                            y = b * strides[1] + q * dilation[1] - low[1]
-                            for r in range(size[2]):
-                                u = e * strides[2] + r * dilation[2] - low[2]
-                                if (
-                                    z < 0
-                                    or z >= out.shape[1]
-                                    or y < 0
-                                    or y >= out.shape[2]
-                                    or u < 0
-                                    or u >= out.shape[3]
-                                ):
-                                    continue
-                                if m == 1:
-                                    for c in range(out.shape[4]):
-                                        out[i, z, y, u, c] += g[i, a, b, e, c] * kernel[p, q, r, c, 0]
-                                else:
-                                    for c in range(out.shape[4]):
-                                        for j in range(m):
-                                            out[i, z, y, u, c] += g[i, a, b, e, c * m + j] * kernel[p, q, r, c, j]
-
-
-@jit
-def depthwise_kernel_loop(x, g, out, size, strides, dilation, low):
-    """The transposed map of ``depthwise_loop`` in the kernel, added to ``out``."""
-    m = out.shape[4]
-    for i in range(g.shape[0]):
-        for a in range(g.shape[1]):
-            for b in range(g.shape[2]):
-                for e in range(g.shape[3]):
-                    for p in range(size[0]):
-                        z = a * strides[0] + p * dilation[0] - low[0]
-                        for q in range(size[1]):
-                            y = b * strides[1] + q * dilation[1] - low[1]
-                            for r in range(size[2]):
-                                u = e * strides[2] + r * dilation[2] - low[2]
-                                if z < 0 or z >= x.shape[1] or y < 0 or y >= x.shape[2] or u < 0 or u >= x.shape[3]:
-                                    continue
-                                if m == 1:
-                                    for c in range(x.shape[4]):
-                                        out[p, q, r, c, 0] += x[i, z, y, u, c] * g[i, a, b, e, c]
-                                else:
-                                    for c in range(x.shape[4]):
-                                        for j in range(m):
-                                            out[p, q, r, c, j] += x[i, z, y, u, c] * g[i, a, b, e, c * m + j]
-
-
 def depthwise_forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows, scratch: Scratch) -> Call:
-    """See ``_depthwise_forward``."""
+    """out = each channel of x convolved with its own m kernels."""
+    if _compiled(out, x, kernel):
+        return depthwise.forward(out, x, kernel, w, scratch)
     return _depthwise_forward, (out, x, kernel, w)
 
 
+def depthwise_backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows, scratch: Scratch) -> Call:
+    """out = the transposed map of ``depthwise_forward`` applied to g."""
+    if _compiled(out, g, kernel):
+        return depthwise.backward_input(out, g, kernel, w, scratch)
+    return _depthwise_backward_input, (out, g, kernel, w)
+
+
+def depthwise_backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows, scratch: Scratch) -> Call:
+    """out = sums over all places of the products of x and of g, for each channel and each of its kernels."""
+    if _compiled(out, x, g):
+        return depthwise.backward_kernel(out, x, g, w, scratch)
+    return _depthwise_backward_kernel, (out, x, g, w)
+
+
 def _depthwise_forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
-    """out = each channel of x convolved with its own m kernels."""
     if _nothing(out, x, kernel):
-        return
-    if compiled(out, x, kernel):
-        depthwise_loop(deep(x), deep(kernel, batch=False), deep(out), *triples(w))
         return
     wide = out.reshape(*out.shape[:-1], *kernel.shape[-2:])
     wide[...] = 0
@@ -295,43 +227,20 @@ def _depthwise_forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Wi
         wide[here] += x[there][..., None] * kernel[at]
 
 
-def depthwise_backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows, scratch: Scratch) -> Call:
-    """See ``_depthwise_backward_input``."""
-    return _depthwise_backward_input, (out, g, kernel, w)
-
-
 def _depthwise_backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Windows) -> None:
-    """out = the transposed map of ``depthwise_forward`` applied to g."""
     if _nothing(out, g, kernel):
         return
     out[...] = 0
-    if compiled(out, g, kernel):
-        depthwise_input_loop(deep(g), deep(kernel, batch=False), deep(out), *triples(w))
-        return
     wide = g.reshape(*g.shape[:-1], *kernel.shape[-2:])
     for at, there, here in overlaps(w):
         out[there] += np.einsum("...cm,cm->...c", wide[here], kernel[at])
 
 
-def depthwise_backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows, scratch: Scratch) -> Call:
-    """See ``_depthwise_backward_kernel``."""
-    return _depthwise_backward_kernel, (out, x, g, w)
-
-
 def _depthwise_backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows) -> None:
-    """out = sums over all places of the products of x and of g, for each channel and each of its kernels."""
     if _nothing(out, x, g):
         return
     c, m = out.shape[-2:]
     out[...] = 0
-    if compiled(out, x, g):
-        deep_x, deep_g = deep(x), deep(g)
-        term = np.empty_like(out)
-        for i in range(len(x)):  # image by image, which keeps the sums short and so their rounding small
-            term[...] = 0
-            depthwise_kernel_loop(deep_x[i : i + 1], deep_g[i : i + 1], deep(term, batch=False), *triples(w))
-            out += term
-        return
     wide = g.reshape(*g.shape[:-1], c, m)
     for at, there, here in overlaps(w):
         out[at] = np.einsum("pc,pcm->cm", x[there].reshape(-1, c), wide[here].reshape(-1, c, m))

@@ -171,17 +171,17 @@ def call_task(code: Any, row: Any, first: Any, last: Any, part: Any) -> None:
 if not DISABLED:
 
     @numba.extending.intrinsic
-    def pointer(context, address, dtype):  # type: ignore[no-untyped-def]  # noqa: F811
+    def pointer(context, address, dtype):
         kind = numba.types.CPointer(dtype.instance_type)
 
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        def code(context, builder, signature, args):
             return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
 
         return kind(numba.types.int64, dtype), code
 
     @numba.extending.intrinsic
-    def call_task(context, code, row, first, last, part):  # type: ignore[no-untyped-def]  # noqa: F811
-        def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def call_task(context, code, row, first, last, part):
+        def emit(context, builder, signature, args):
             number = llvmlite.ir.IntType(64)
             numbers = llvmlite.ir.PointerType(number)
             kind = llvmlite.ir.FunctionType(llvmlite.ir.VoidType(), [numbers, number, number, number])
@@ -218,8 +218,8 @@ def copy_block(target: Any, at: int, source: Any, start: int) -> None:
 if not DISABLED:
 
     @numba.extending.intrinsic
-    def copy_block(context, target, at, source, start):  # type: ignore[no-untyped-def]  # noqa: F811
-        def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def copy_block(context, target, at, source, start):
+        def code(context, builder, signature, args):
             array = numba.core.cgutils.create_struct_proxy
             whole = [array(signature.args[i])(context, builder, args[i]).data for i in (0, 2)]
             to, since = [builder.gep(data, [args[i]]) for data, i in zip(whole, (1, 3))]
@@ -244,10 +244,10 @@ def lower(a: Any, b: Any) -> Any:
 if not DISABLED:
 
     def _extreme(name: str, sign: str, either: str) -> Any:
-        def typed(context, a, b):  # type: ignore[no-untyped-def]
+        def typed(context, a, b):
             kind = context.unify_types(a, b)
 
-            def code(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            def code(context, builder, signature, args):
                 x, y = [context.cast(builder, v, t, kind) for v, t in zip(args, signature.args)]
                 if isinstance(kind, numba.types.Float):
                     number = context.get_value_type(kind)

@@ -35,6 +35,48 @@ def turn(a, out):
             out[j, i] = a[i, j]
 
 
+# A product of few rows is mostly packing: BLAS brings the other factor into its own order, and uses it once. Blocks of
+# up to a million multiplications it takes as they are.
+_STRIP, _DEEP, _WIDE = 32, 60, 128
+
+
+@jit(parallel=True)
+def thin(a, b, out, tb, space, parts):
+    """out (m, n) = a (m, k) @ b (k, n) for few rows m; b is stored as (n, k) if ``tb``.
+
+    With ``tb`` strips of 32 columns are made as rows, b's rows by the turned a, and turned into their place; space has
+    (k + 32 parts) m elements for that.
+    """
+    held = hold()
+    m, n = out.shape
+    k = a.shape[1]
+    left = space[: k * m].reshape(k, m) if tb else space.reshape(0, m)
+    if tb:
+        turn(a, left)
+    for p in prange(parts):
+        first, last = share(n, parts, p)
+        if tb:
+            start = (k + p * _STRIP) * m
+            strip = space[start : start + _STRIP * m].reshape(_STRIP, m)
+            for c in range(first, last, _STRIP):
+                end = min(c + _STRIP, last)
+                gemm(b[c:end], left, strip[: end - c], 0)
+                if end - c == _STRIP:
+                    for i in range(m):
+                        for j in range(_STRIP):
+                            out[i, c + j] = strip[j, i]
+                else:
+                    for i in range(m):
+                        for j in range(end - c):
+                            out[i, c + j] = strip[j, i]
+        else:
+            for i in range(0, k, _DEEP):
+                for c in range(first, last, _WIDE):
+                    end = min(c + _WIDE, last)
+                    gemm(a[:, i : i + _DEEP], b[i : i + _DEEP, c:end], out[:, c:end], 0 if i == 0 else 1)
+    release(held)
+
+
 @jit(parallel=True)
 def product(a, b, out, ta, tb, columns, pieces, parts, turned):
     """out[i] = a[i] @ b[i], each in ``pieces`` of rows or columns; a[i], b[i] are stored turned if ``ta``, ``tb``.
@@ -84,6 +126,11 @@ def bind(out: np.ndarray, x: np.ndarray, y: np.ndarray, scratch: Callable[..., n
     s, m, n = made.shape
     work = COST * m * n * x.shape[-1]
     count = parts(s * max(m, n), work / max(m, n))
+    k = x.shape[-1]
+    if s == 1 and not ta and (m <= 64 and k <= 1024 <= n if tb else m <= 128 and k >= 1024):
+        count = min(count, n)
+        space = scratch(((k + _STRIP * count) * m if tb else 0,), out.dtype)
+        return pick(thin, count), (a[0], b[0], made[0], tb, space, count)
     # Parts of columns read the whole left factor, parts of rows the right one, which BLAS is slow to turn.
     columns = (m < 64 < n) or (tb and m <= 256 <= n and y.size > _TURN_SIZE)
     pieces = 1 if s >= 4 * count else min(count, n if columns else m)

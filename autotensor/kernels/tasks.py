@@ -1,8 +1,8 @@
 """Running generated kernels: many of them by one call, in order or on threads.
 
-A task is a kernel bound to its arrays. Native code finds these in a table of addresses and sizes, so that a kernel costs
-2 ns to call where a call from Python with arrays as arguments costs 0.3 to 0.8 us; and since one precompiled loop,
-`execute`, calls them all, none of them has to be compiled with threads.
+A task is a kernel bound to its arrays. Native code finds these in a table of addresses and sizes, so that a kernel
+costs 2 ns to call where a call from Python with arrays as arguments costs 0.3 to 0.8 us; and since one precompiled
+loop, `execute`, calls them all, none of them has to be compiled with threads.
 
 `program` makes one call of tasks that follow each other. Those which share no memory that one of them writes run beside
 each other: the updates of all weights are one stage, for one start of the threads.
@@ -27,8 +27,8 @@ _COLUMNS = 5
 class Task:
     """A kernel with all that it needs.
 
-    module: what has been generated: ``kernel(*arrays, *numbers, parts, first, last, part)`` and ``entry``, the `jit.task` of
-        it; where parts add up ``combine(*arrays, *numbers, parts)`` and ``finish``, the task of that.
+    module: what has been generated: ``kernel(*arrays, *numbers, parts, first, last, part)`` and ``entry``, the
+        `jit.task` of it; where parts add up ``combine(*arrays, *numbers, parts)`` and ``finish``, the task of that.
     arrays: all arrays in the order of the arguments, flat and contiguous; ``writes`` those that are written.
     extent: length of the outermost loop, shared by ``parts``.
     cost: nanoseconds on one thread, estimated.
@@ -64,7 +64,7 @@ class Task:
             cuts[1:-1] = [cut // _LINE * _LINE for cut in cuts[1:-1]]
         return list(zip(cuts, cuts[1:], strict=False))
 
-    def run(self) -> None:
+    def __call__(self) -> None:
         """The same by the Python functions, for where Numba does not compile."""
         for part, (first, last) in enumerate(self.bounds()):
             self.module.kernel(*self.arrays, *self.numbers, first, last, part)
@@ -110,7 +110,7 @@ def program(tasks: Sequence[Task]) -> tuple[Callable[..., None], tuple[Any, ...]
         if not stages or not stages[-1].admits(task):
             stages.append(_Stage())
         stages[-1].add(task)
-    lists = [part for stage in stages for part in ([stage.lists, [stage.finishes]] if stage.finishes else [stage.lists])]
+    lists = [part for stage in stages for part in (stage.lists, [stage.finishes]) if part != [[]]]
     return pick(execute, max(len(stage) for stage in lists)), (_table(lists, tasks),)
 
 
@@ -126,7 +126,7 @@ def _table(stages: list[list[list[tuple[Any, ...]]]], tasks: Sequence[Task]) -> 
         rows += [row for part in lists for row in part]
     memory = (ctypes.c_int64 * (_COLUMNS * len(rows)))()
     memory.tasks = list(tasks)  # type: ignore[attr-defined]
-    table = np.frombuffer(memory, np.int64).reshape(-1, _COLUMNS)
+    table = np.frombuffer(memoryview(memory), np.int64).reshape(-1, _COLUMNS)
     table[:] = rows
     return table
 
@@ -153,7 +153,7 @@ def execute(table):
 
 def _run_plainly(tasks: list[Task]) -> None:
     for task in tasks:
-        task.run()
+        task()
 
 
 def _memory(array: Any) -> int:

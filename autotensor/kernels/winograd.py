@@ -9,8 +9,8 @@ of the products is one of matrices, (squares, c_in) by (c_in, c_out), which BLAS
 kernel is the transposed map in k: G^T ((B^T x) * (A y)). A, B and G are those of Lavin and Gray, "Fast algorithms for
 convolutional neural networks" (2015), for the points 0, 1, -1, 2, -2.
 
-Sums are those of float32 with numbers that cancel: errors are up to about 6e-6 of the largest value, where direct
-products make 8e-7.
+Sums are those of float32 with numbers that cancel: errors are 2e-6 to 8e-6 of the largest value, where direct products
+make 8e-7.
 
 Arrays are C-contiguous float32: images (n, *space, c_in) and (n, *out, c_out), kernels (*size, c_in, c_out), with one
 or two axes of space. All is done for a few rows of squares at a time, so that what lies between the steps stays in the

@@ -205,7 +205,8 @@ def _rows_grad(name: str, plain: Any, logarithm: bool, fallback: Any) -> Any:
     """Gradient g, y -> gx of the softmax y, or of its logarithm."""
 
     def bind(outs: Any, arrays: Any, scratch: Any, axis: int) -> Any:
-        return kernels.backward(outs[0], *arrays, axis, logarithm, scratch)
+        g, y = arrays
+        return kernels.backward(outs[0], g, y, axis, logarithm, scratch)
 
     def impl(g: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
         if not y.ndim:

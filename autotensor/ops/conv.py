@@ -242,7 +242,8 @@ def _bias_bind(outs: Any, arrays: Any, scratch: Any, relu: bool, **params: Any) 
 
 
 def _bias_impl(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, **params: Any) -> np.ndarray:
-    aval = _infer_bias(*[Aval(a.shape, a.dtype) for a in (x, kernel, bias)], **params)
+    operands: list[Any] = [Aval(a.shape, a.dtype) for a in (x, kernel, bias)]
+    aval = _infer_bias(*operands, **params)
     shape: Any = aval.shape
     out = np.empty(shape, _dtype(x, kernel, bias))
     run_bound(_bias_bind, [out], [x, kernel, bias], **params)
@@ -287,7 +288,7 @@ def _relu_bias_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
     given = [ordered(a, work, scratch, before) for a in arrays]
     made = [ordered(out, work, scratch, after) for out in outs]
     after = [(out, copy) for copy, out in after]
-    return chained(before, kernels.relu_grad(*made, *given, scratch), after)
+    return chained(before, kernels.relu_grad(made[0], made[1], given[0], given[1], scratch), after)
 
 
 def _relu_bias_impl(g: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

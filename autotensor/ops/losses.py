@@ -72,7 +72,8 @@ def _by_rows(bind: Any, dtype: np.dtype, shape: Any, *arrays: Any) -> np.ndarray
 
 
 def _dense_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
-    return kernels.bind_dense(outs[0], *arrays, scratch) if kernels.has_rows(outs[0], arrays[0]) else None
+    logits, targets = arrays
+    return kernels.bind_dense(outs[0], logits, targets, scratch) if kernels.has_rows(outs[0], logits) else None
 
 
 def _dense_impl(logits: Any, targets: Any) -> np.ndarray:
@@ -108,7 +109,8 @@ def _dense_grad_fallback(g: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def _dense_grad_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
-    return kernels.bind_dense_grad(outs[0], *arrays, scratch) if kernels.has_rows(outs[0], arrays[1]) else None
+    g, logits, targets = arrays
+    return kernels.bind_dense_grad(outs[0], g, logits, targets, scratch) if kernels.has_rows(outs[0], logits) else None
 
 
 def _dense_grad_impl(g: Any, logits: Any, targets: Any) -> np.ndarray:

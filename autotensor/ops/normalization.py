@@ -83,6 +83,10 @@ def _run(kernel: Any, axis: int, outs: Any, arrays: Any, scratch: Any) -> Any:
     return chained(before, kernel(*shaped), after)
 
 
+def _aval(x: np.ndarray) -> Aval:
+    return Aval(x.shape, x.dtype)
+
+
 def _empty(avals: Sequence[Aval]) -> tuple[np.ndarray, ...]:
     shapes: list[Any] = [a.shape for a in avals]
     return tuple([np.empty(shape, a.dtype) for shape, a in zip(shapes, avals)])
@@ -150,7 +154,7 @@ def _bind(outs: Any, arrays: Any, scratch: Any, axis: int, epsilon: float) -> An
 
 
 def _impl(x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, axis: int, epsilon: float) -> tuple[np.ndarray, ...]:
-    avals = _infer(*[Aval(a.shape, a.dtype) for a in (x, gamma, beta)], axis, epsilon)
+    avals = _infer(_aval(x), _aval(gamma), _aval(beta), axis, epsilon)
     outs = _empty(avals)
     run_bound(_bind, outs, (x, gamma, beta), axis=axis, epsilon=epsilon)
     return outs
@@ -194,16 +198,17 @@ def _infer_grad(
 
 
 def _grad_bind(outs: Any, arrays: Any, scratch: Any, axis: int, epsilon: float) -> Any:
-    def kernel(gx: Any, ggamma: Any, gbeta: Any, *given: Any) -> Any:
-        return kernels.gradients(gx, ggamma, gbeta, *given, epsilon, scratch)
+    def kernel(gx: Any, ggamma: Any, gbeta: Any, g: Any, x: Any, gamma: Any, mean: Any, var: Any) -> Any:
+        return kernels.gradients(gx, ggamma, gbeta, g, x, gamma, mean, var, epsilon, scratch)
 
     return _run(kernel, axis, outs, arrays, scratch)
 
 
-def _grad_impl(*arrays: np.ndarray, axis: int, epsilon: float) -> tuple[np.ndarray, ...]:
-    avals = _infer_grad(*[Aval(a.shape, a.dtype) for a in arrays], axis, epsilon)  # type: ignore[arg-type]
-    outs = _empty(avals)
-    run_bound(_grad_bind, outs, arrays, axis=axis, epsilon=epsilon)
+def _grad_impl(
+    g: np.ndarray, x: np.ndarray, gamma: np.ndarray, mean: np.ndarray, var: np.ndarray, axis: int, epsilon: float
+) -> tuple[np.ndarray, ...]:
+    outs = _empty(_infer_grad(_aval(g), _aval(x), _aval(gamma), _aval(mean), _aval(var), axis, epsilon))
+    run_bound(_grad_bind, outs, (g, x, gamma, mean, var), axis=axis, epsilon=epsilon)
     return outs
 
 

@@ -36,7 +36,6 @@ from autotensor.ops.elementwise import add, astype, greater_equal, less, log, mu
 from autotensor.ops.index import take
 from autotensor.ops.reduce import argmax
 
-
 # Keys made at once: a quarter of the time of one by one.
 _AHEAD = 64
 

@@ -10,6 +10,7 @@ inputs, so its own derivative, which comes from its fallback, never goes through
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from autotensor.core.tensor import Node, Tensor
 from autotensor.errors import DTypeError, ShapeError
 from autotensor.kernels import blas
 from autotensor.kernels import recurrent as kernels
-from autotensor.kernels.calls import Copies, chained, ordered
+from autotensor.kernels.calls import Call, Copies, chained, ordered
 from autotensor.kernels.threads import parts, pick
 from autotensor.ops.activation import hard_sigmoid, relu, sigmoid
 from autotensor.ops.creation import operand
@@ -170,13 +171,19 @@ def _grads_by_fallback(op: Op, gs: Sequence[Any], inputs: Sequence[Any], wants: 
 def _outputs(avals: Sequence[Aval], bind: Any, numpy: Any, arrays: Sequence[Any], **params: Any) -> tuple[Any, ...]:
     """Results of an eager call: by the kernel if it can, else by NumPy."""
     outs = [np.empty([d or 0 for d in a.shape], a.dtype) for a in avals]
-    bound = bind(outs, arrays, np.empty, **params) if config.numba else None
-    if bound is not None:
-        call, arguments = bound
+    if config.numba:
+        call, arguments = bind(outs, arrays, np.empty, **params)
         call(*arguments)
     else:
         numpy(outs, *arrays, **params)
     return tuple(outs)
+
+
+def _by_numpy(numpy: Any, infer: Any, outs: Sequence[Any], arrays: Sequence[Any], **params: Any) -> Call:
+    """The call of a NumPy form, with memory for outputs that nothing reads."""
+    avals = infer(*_avals(arrays), **params)
+    made = [np.empty(a.shape, a.dtype) if out is None else out for out, a in zip(outs, avals, strict=True)]
+    return partial(numpy, **params), (made, *arrays)
 
 
 def _avals(arrays: Sequence[Any]) -> list[Any]:
@@ -284,7 +291,8 @@ def _lstm_bind(
 ) -> Any:
     x, w, u, b, h0, c0, mask = arrays
     if not _fits(outs, x, u):
-        return None
+        params = {"activation": activation, "recurrent_activation": recurrent_activation, "reverse": reverse}
+        return _by_numpy(_lstm_numpy, _infer_lstm, outs, arrays, **params)
     y, h, c, gates, cells = outs
     (steps, n, d), units = x.shape, len(u)
     given = _Given(scratch)
@@ -419,7 +427,13 @@ def _lstm_grad_bind(
 ) -> Any:
     gy, gh, gc, x, w, u, b, h0, c0, mask, y, gates, cells = arrays
     if not _fits(outs, x, u):
-        return None
+        params = {
+            "activation": activation,
+            "recurrent_activation": recurrent_activation,
+            "reverse": reverse,
+            "wants": wants,
+        }
+        return _by_numpy(_lstm_grad_numpy, _infer_lstm_grad, outs, arrays, **params)
     (steps, n, d), units = x.shape, len(u)
     k, state = 4 * units, (n, units)
     given = _Backward(scratch, outs, wants, x, w, u)
@@ -429,8 +443,9 @@ def _lstm_grad_bind(
     arguments = (
         given(gy, _NO_STEPS), given(gates, _NO_STEPS), given(cells, _NO_STEPS), given.state(h0, state),
         given.state(c0, state), given(mask, _NO_MASK), given.x, given.batch_first, given.w, given.u,
-        given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz, scratch((count, k), np.float32), given.dx, given.dw,
-        given.du, db, dh, dc, wants[4], _code(recurrent_activation), _code(activation), reverse, count,
+        given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut, given.dz,
+        scratch((count, k), np.float32), given.dx, given.dw, given.du, db, dh, dc, wants[4],
+        _code(recurrent_activation), _code(activation), reverse, count,
     )  # fmt: skip
     return chained(given.before, (pick(kernels.lstm_grad, count), arguments), given.after)
 
@@ -547,7 +562,13 @@ def _gru_bind(
 ) -> Any:
     x, w, u, b, h0, mask = arrays
     if not _fits(outs, x, u):
-        return None
+        params = {
+            "activation": activation,
+            "recurrent_activation": recurrent_activation,
+            "reset_after": reset_after,
+            "reverse": reverse,
+        }
+        return _by_numpy(_gru_numpy, _infer_gru, outs, arrays, **params)
     y, h, gates = outs
     (steps, n, d), units = x.shape, len(u)
     given = _Given(scratch)
@@ -559,7 +580,8 @@ def _gru_bind(
     count = parts(n, _COST * steps * (d + units) * 3 * units)
     arguments = (
         sequence, batch_first, given(w), given(u), *_gru_biases(given, b, units, reset_after),
-        given.state(h0, (n, units)), given(mask, _NO_MASK), y, gates, _code(recurrent_activation), _code(activation), reverse, reset_after, count,
+        given.state(h0, (n, units)), given(mask, _NO_MASK), y, gates,
+        _code(recurrent_activation), _code(activation), reverse, reset_after, count,
     )  # fmt: skip
     return chained(given.before, (pick(kernels.gru, count), arguments), given.after)
 
@@ -568,7 +590,7 @@ def _gru_biases(given: _Given, b: Any, units: int, reset_after: bool) -> tuple[n
     """The bias that goes with the inputs, in memory that the kernel may write, and that which goes with the states."""
     two = reset_after and isinstance(b, np.ndarray)
     first = given.scratch(4 * units, np.float32)
-    given.before += [(first[: 3 * units], b[0] if two else b), (first[3 * units :], 0)]
+    given.before += [(first[: 3 * units], b[0] if two else b), (first[3 * units :], np.zeros(1, np.float32))]
     return first, given.padded(b[1] if two else 0, 3 * units, 0)
 
 
@@ -657,7 +679,14 @@ def _gru_grad_bind(
 ) -> Any:
     gy, gh, x, w, u, b, h0, mask, y, gates = arrays
     if not _fits(outs, x, u):
-        return None
+        params = {
+            "activation": activation,
+            "recurrent_activation": recurrent_activation,
+            "reset_after": reset_after,
+            "reverse": reverse,
+            "wants": wants,
+        }
+        return _by_numpy(_gru_grad_numpy, _infer_gru_grad, outs, arrays, **params)
     (steps, n, d), units = x.shape, len(u)
     k, state, f4 = 3 * units, (n, units), np.float32
     given = _Backward(scratch, outs, wants, x, w, u)
@@ -676,8 +705,8 @@ def _gru_grad_bind(
     arguments = (
         given(gy, _NO_STEPS), given(gates, _NO_STEPS), given.state(h0, state), given(mask, _NO_MASK), given.x,
         given.batch_first, given.w, given.u, given(y, _NO_STEPS), kernels.SLOPES_F32, given.xt, given.wt, given.ut,
-        given.dz, scratch((steps, n, units), f4), scratch((count, 4 * units), f4), given.dx, given.dw, given.du, db, dh, wants[4],
-        _code(recurrent_activation), _code(activation), reverse, reset_after, count,
+        given.dz, scratch((steps, n, units), f4), scratch((count, 4 * units), f4), given.dx, given.dw,
+        given.du, db, dh, wants[4], _code(recurrent_activation), _code(activation), reverse, reset_after, count,
     )  # fmt: skip
     return chained(given.before, (pick(kernels.gru_grad, count), arguments), given.after)
 
@@ -756,7 +785,8 @@ def _infer_rnn(
 def _rnn_bind(outs: Sequence[Any], arrays: Sequence[Any], scratch: Any, activation: str, reverse: bool) -> Any:
     x, w, u, b, h0, mask = arrays
     if not _fits(outs, x, u):
-        return None
+        params = {"activation": activation, "reverse": reverse}
+        return _by_numpy(_rnn_numpy, _infer_rnn, outs, arrays, **params)
     y, h = outs
     (steps, n, d), units = x.shape, len(u)
     given = _Given(scratch)
@@ -823,7 +853,8 @@ def _rnn_grad_bind(
 ) -> Any:
     gy, gh, x, w, u, b, h0, mask, y = arrays
     if not _fits(outs, x, u):
-        return None
+        params = {"activation": activation, "reverse": reverse, "wants": wants}
+        return _by_numpy(_rnn_grad_numpy, _infer_gru_grad, outs, arrays, **params)
     (steps, n, d), units = x.shape, len(u)
     state = n, units
     given = _Backward(scratch, outs, wants, x, w, u)

@@ -617,6 +617,7 @@ class SequenceCell(Layer):
     kernel_initializer: Any
     recurrent_initializer: Any
     bias_initializer: Any
+    recurrent_kernel: Any
     # Parts of the fused weights, in their order along the last axis.
     gates: tuple[str, ...] = ("",)
     # The order in which Keras 1 listed them.
@@ -836,9 +837,9 @@ class DenseCell(SequenceCell):
 _KNOWN = {name: getattr(activations, name) for name in at.recurrent_activations}
 
 
-def _name_of(activation: Any) -> str | None:
-    """The name of an activation function that the whole operations know."""
-    return next((name for name, function in _KNOWN.items() if function is activation), None)
+def _name_of(activation: Any) -> str:
+    """The name of an activation function that the whole operations know; empty for others."""
+    return next((name for name, function in _KNOWN.items() if function is activation), "")
 
 
 def _tensors(masks: Any) -> list[Any] | None:
@@ -898,8 +899,8 @@ class SimpleRNNCell(DenseCell):
             self.kernel if weights else None,
             self.recurrent_kernel,
             self.bias if weights and self.use_bias else None,
-            *states,
-            mask=mask,
+            states[0],
+            mask,
             activation=_name_of(self.activation),
             reverse=reverse,
         )
@@ -984,8 +985,8 @@ class GRUCell(DenseCell):
             self.kernel if weights else None,
             self.recurrent_kernel,
             bias,
-            *states,
-            mask=mask,
+            states[0],
+            mask,
             activation=_name_of(self.activation),
             recurrent_activation=_name_of(self.recurrent_activation),
             reset_after=self.reset_after,
@@ -1067,8 +1068,9 @@ class LSTMCell(DenseCell):
             self.kernel if weights else None,
             self.recurrent_kernel,
             self.bias if weights and self.use_bias else None,
-            *states,
-            mask=mask,
+            states[0],
+            states[1],
+            mask,
             activation=_name_of(self.activation),
             recurrent_activation=_name_of(self.recurrent_activation),
             reverse=reverse,

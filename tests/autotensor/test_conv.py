@@ -9,10 +9,11 @@ import pytest
 
 import autotensor as at
 from autotensor.errors import ShapeError
+from autotensor.kernels import direct as direct_kernels
 from autotensor.kernels import window as window_kernels
 from autotensor.testing import check_grad
 from tests.autotensor.samples import conv as loops
-from tests.autotensor.samples.window import border, first
+from tests.autotensor.samples.window import border, first, last
 
 RNG = np.random.default_rng(5)
 
@@ -81,6 +82,7 @@ def test_causal_sees_nothing_later(layout):
 def test_blocks_do_not_show(monkeypatch, dtype, budget):
     """A budget of few bytes cuts images into rows; the kernels must piece them together."""
     monkeypatch.setattr(window_kernels, "BLOCK_BYTES", budget)
+    monkeypatch.setattr(direct_kernels, "TILE_BYTES", budget)
     tol = 1e-12 if dtype == "float64" else 1e-5
     for strides, padding, dilation in [
         ((1, 1), "valid", (1, 1)),
@@ -92,12 +94,14 @@ def test_blocks_do_not_show(monkeypatch, dtype, budget):
         x, kernel = normal(3, 9, 8, 2, dtype=dtype), normal(3, 2, 2, 3, dtype=dtype)
         want = loops.conv(x, kernel, **given)
         g = normal(*want.shape, dtype=dtype)
-        a, b = at.Tensor(x, requires_grad=True), at.Tensor(kernel, requires_grad=True)
-        out = at.conv(a, b, **given)
-        np.testing.assert_allclose(out.numpy(), want, atol=tol * 100)
-        ga, gb = at.gradients(out, [a, b], [at.Tensor(g)])
-        np.testing.assert_allclose(ga.numpy(), loops.conv_input(g, kernel, x, **given), atol=tol * 100)
-        np.testing.assert_allclose(gb.numpy(), loops.conv_kernel(x, g, kernel, **given), atol=tol * 300)
+        for numba in (True, False):
+            with at.config.use(numba=numba):
+                a, b = at.Tensor(x, requires_grad=True), at.Tensor(kernel, requires_grad=True)
+                out = at.conv(a, b, **given)
+                np.testing.assert_allclose(out.numpy(), want, atol=tol * 100)
+                ga, gb = at.gradients(out, [a, b], [at.Tensor(g)])
+                np.testing.assert_allclose(ga.numpy(), loops.conv_input(g, kernel, x, **given), atol=tol * 100)
+                np.testing.assert_allclose(gb.numpy(), loops.conv_kernel(x, g, kernel, **given), atol=tol * 300)
 
 
 def test_few_channels_and_wide_kernels_take_their_own_way_back():
@@ -142,6 +146,39 @@ def test_mixed_dtypes_promote_and_gradients_keep_their_own():
     assert out.dtype == np.float64
     gx, gk = at.gradients(out, [x, kernel])
     assert (gx.dtype, gk.dtype) == (np.float32, np.float64)
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+def test_bias_and_activation_in_one_pass(activation):
+    """Layouts, dtypes, strided and read-only inputs: the values and gradients of the steps one by one."""
+    for dtype, given in [("float32", {}), ("float64", {"strides": 2}), ("float16", {"padding": "same"})]:
+        x, kernel, bias = normal(2, 6, 7, 18, dtype=dtype), normal(3, 3, 18, 20, dtype=dtype), normal(20, dtype=dtype)
+        x.flags.writeable = False
+        found = []
+        for layout in ("channels_last", "channels_first"):
+            leaves = [
+                at.Tensor(v, requires_grad=True) for v in (x if layout == "channels_last" else first(x), kernel, bias)
+            ]
+            out = at.conv(*leaves[:2], **given, layout=layout, bias=leaves[2], activation=activation)
+            assert out.dtype == dtype
+            found.append((out, *at.gradients(at.sum(out * out), leaves)))
+        leaves = [at.Tensor(v.astype("float64"), requires_grad=True) for v in (x, kernel, bias)]
+        want = at.conv(*leaves[:2], **given) + leaves[2]
+        want = at.relu(want) if activation == "relu" else want
+        want = (want, *at.gradients(at.sum(want * want), leaves))
+        tol = {"float16": 3e-3, "float32": 1e-5, "float64": 1e-12}[dtype]
+        for a, b, c in zip(*found, want):
+            b = last(b.numpy()) if b.shape != c.shape else b.numpy()
+            for got in (a.numpy(), b):
+                assert np.abs(got - c.numpy()).max() < tol * np.abs(c.numpy()).max()
+
+
+def test_bias_errors():
+    x, kernel = normal(2, 5, 6, 3), normal(3, 2, 3, 4)
+    with pytest.raises(ShapeError, match=r"\[conv\] expected a bias of one number a channel"):
+        at.conv(x, kernel, bias=normal(3))
+    with pytest.raises(ValueError, match="activation"):
+        at.conv(x, kernel, bias=normal(4), activation="tanh")
 
 
 def test_integers_convolve_as_floats():

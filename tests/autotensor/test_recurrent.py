@@ -214,9 +214,10 @@ def test_without_numba(cell):
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("learns", [True, False])
-def test_compiled_is_eager(cell, learns):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_compiled_is_eager(cell, learns, dtype):
     """In a plan the kernels are bound once; without a gradient nothing is kept for one."""
-    arrays = {name: x.astype(np.float32) for name, x in given(cell, 4, 13, 5, 8).items()}
+    arrays = {name: x.astype(dtype) for name, x in given(cell, 4, 13, 5, 8).items()}
     names = list(arrays)
     holders = {name: at.placeholder([None] * x.ndim, x.dtype) for name, x in arrays.items()}
     outs = list(CELLS[cell][0](**holders))
@@ -225,7 +226,7 @@ def test_compiled_is_eager(cell, learns):
         outs += at.grad(total, [holders[name] for name in names])
     step = at.function([holders[name] for name in names], outs)
     for seed in (0, 1):
-        values = {name: x.astype(np.float32) for name, x in given(cell, 4, 13, 5, 8, seed=seed).items()}
+        values = {name: x.astype(dtype) for name, x in given(cell, 4, 13, 5, 8, seed=seed).items()}
         got = step(*values.values())
         tensors = {name: at.Tensor(x, requires_grad=True) for name, x in values.items()}
         want = list(CELLS[cell][0](**tensors))
