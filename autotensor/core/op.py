@@ -30,9 +30,10 @@ class Op:
         generator; ``{name}`` stands for a parameter. A dictionary by dtype kind where kinds differ.
     into(out, *arrays, **params): writes the result into ``out``; for steps with planned buffers.
     bind(outs, arrays, scratch, **params): called once by a plan, when all arrays are known and before they hold values;
-        returns ``(function, arguments)``, the call that writes the arrays ``outs`` each time, without allocating, looking
-        up or checking anything; or None, and the plan takes ``into`` or ``impl``. ``scratch(shape, dtype)`` gives an
-        array for use during the call; the plan lends its memory to others in between. `run_bound` does it eagerly.
+        returns ``(function, arguments)``, the call that writes the arrays ``outs`` each time, without allocating,
+        looking up or checking anything; or None, and the plan takes ``into`` or ``impl``. ``scratch(shape, dtype)``
+        gives an array for use during the call; the plan lends its memory to others in between. `run_bound` does it
+        eagerly.
     saves: how many of the last outputs are kept for gradients only. ``bind`` gets None for those that nothing reads.
     kernel(*arrays, **params): faster twin of ``impl`` (Numba); must agree with it.
     fallback(*tensors, **params): the same said with ordinary operations: meaning, oracle and, where ``vjp`` is None,
@@ -49,8 +50,8 @@ class Op:
     """
 
     __slots__ = (
-        "bind", "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name", "pure", "reduces",
-        "repeats", "reshapes", "saves", "view", "vjp",
+        "bind", "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name", "pure",
+        "reduces", "repeats", "reshapes", "saves", "view", "vjp",
     )  # fmt: skip
 
     def __init__(
@@ -110,7 +111,7 @@ class Op:
 
 
 def run_bound(bind: Callable[..., Any], outs: Sequence[np.ndarray], arrays: Sequence[Any], **params: Any) -> None:
-    """Write ``outs`` by the call that ``bind`` makes, with scratch memory of its own; for the eager ``impl`` of an op."""
+    """Write ``outs`` by the call that ``bind`` makes, with scratch memory of its own; for an eager ``impl``."""
     call, arguments = bind(outs, arrays, np.empty, **params)
     call(*arguments)
 

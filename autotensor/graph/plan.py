@@ -22,6 +22,7 @@ from autotensor.core.loop import Body
 from autotensor.core.tensor import Node, Tensor, Variable
 from autotensor.graph.fuse import Group, fuse
 from autotensor.graph.specialise import sized
+from autotensor.kernels.ahead import Ahead
 from autotensor.kernels.tasks import Task, program
 
 _ALIGN = 64
@@ -75,8 +76,10 @@ class Plan:
         self.root: dict[Any, Any] = {}  # value whose memory a view shares
         self.allocated = 0
         self.seconds: dict[str, float] = {}
+        self._ahead = Ahead()
         self._order()
         self._bind()
+        self._ahead.finish()
         self.source: str = "".join([loop.source + "\n" for loop in self.loops])
         self._write()
 
@@ -288,6 +291,7 @@ class Plan:
         bound = op.bind(outs, arrays, scratch, **params) if op.bind is not None and config.numba else None
         if bound is not None:
             call, args = bound
+            self._ahead.want(call, args)
             self.calls.append(Call(op.name, call, args, {}, unit.where))
         elif op.into is not None:
             self.calls.append(Call(op.name, op.into, (out, *arrays), params, unit.where))

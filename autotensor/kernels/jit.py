@@ -67,6 +67,13 @@ class _Cache(FunctionCache):
     def _index_key(self, sig: Any, codegen: Any) -> tuple:
         return (*super()._index_key(sig, codegen), self._options, fingerprint(self._py_func))
 
+    def has(self, sig: Any, target_context: Any) -> bool:
+        """Is there an entry for these types? It may still turn out to be broken."""
+        try:
+            return self._index_key(sig, target_context.codegen()) in self._cache_file._load_index()
+        except Exception:  # as in load_overload
+            return False
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             data = super().load_overload(sig, target_context)
@@ -198,6 +205,17 @@ def pool() -> str | None:
         return None if DISABLED else str(numba.threading_layer())
     except ValueError:
         return None
+
+
+def missing(kernel: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """The types of ``arguments`` if ``kernel`` is not compiled for them, here or on disk, but could be cached there."""
+    cache = getattr(kernel, "_cache", None)
+    if not isinstance(cache, _Cache):
+        return None
+    types = tuple([kernel.typeof_pyval(a) for a in arguments])
+    if types in kernel.overloads or cache.has(types, kernel.targetctx):
+        return None
+    return types
 
 
 def overload(function: Callable) -> Callable:

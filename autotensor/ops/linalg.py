@@ -73,7 +73,8 @@ def _infer_matmul(x: Operand, y: Operand) -> Aval:
 
 
 def _matmul_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
-    return product.bind(outs[0], *arrays, scratch) if all([isinstance(a, np.ndarray) for a in arrays]) else None
+    x, y = arrays
+    return product.bind(outs[0], x, y, scratch) if isinstance(x, np.ndarray) and isinstance(y, np.ndarray) else None
 
 
 def _matmul_impl(x: Any, y: Any) -> Any:

@@ -64,6 +64,7 @@ from keras_compat.utils.generic_utils import slice_arrays as slice_arrays
 from keras_compat.utils.generic_utils import to_list as to_list
 from keras_compat.utils.generic_utils import unknown_arguments, unpack_singleton, warn
 from keras_compat.utils.layer_utils import print_summary
+from keras_compat.utils.progbar import Progbar as Progbar
 
 # As many kinds of batches are remembered besides the last.
 _REMEMBERED = 15

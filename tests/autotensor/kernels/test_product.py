@@ -25,7 +25,20 @@ def turned(x: np.ndarray) -> np.ndarray:
 @needs_blas
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("lead", [(), (3,), (2, 3)])
-@pytest.mark.parametrize("m, k, n", [(1, 1, 1), (1, 7, 5), (5, 1, 3), (4, 6, 1), (17, 33, 9), (40, 5, 33), (70, 40, 300), (9, 130, 1030), (33, 1030, 130)])
+@pytest.mark.parametrize(
+    "m, k, n",
+    [
+        (1, 1, 1),
+        (1, 7, 5),
+        (5, 1, 3),
+        (4, 6, 1),
+        (17, 33, 9),
+        (40, 5, 33),
+        (70, 40, 300),
+        (9, 130, 1030),
+        (33, 1030, 130),
+    ],
+)
 @pytest.mark.parametrize("switches", [{"threads": 1}, {"threads": 3}, {"threads": 2, "deterministic": True}])
 def test_all_layouts(dtype, lead, m, k, n, switches, monkeypatch):
     monkeypatch.setattr("autotensor.kernels.threads.GRAIN", 1)  # small as they are: split them

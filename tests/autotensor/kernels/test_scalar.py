@@ -131,7 +131,8 @@ def test_log_of_either_zero():
 
 
 def test_every_unary_helper_is_tested():
-    unary = {n for n in vars(scalar_module) if n.endswith("_f32") and not n.startswith("_")} - {"pow_f32"}
+    others = {"pow_f32", "order_f32", "ordered_f32"}
+    unary = {n for n in vars(scalar_module) if n.endswith("_f32") and not n.startswith("_")} - others
     assert unary == {row[0] for row in UNARY} == {row[0] for row in SPECIAL}
 
 
@@ -174,6 +175,62 @@ def test_float64_helpers(name):
     with np.errstate(all="ignore"):
         expected = oracle(x)
     np.testing.assert_allclose(run(name, x), expected, rtol=4e-16, atol=0)
+
+
+@pytest.fixture(params=[32, 64])
+def numbers(request):
+    """Names of the helpers that order floats, and floats of their size from all bit patterns, none of them NaN."""
+    size = request.param
+    bits = np.random.default_rng(7).integers(0, 2**size, SAMPLES, dtype=f"uint{size}")
+    x = bits.view(f"float{size}")
+    info = np.finfo(x.dtype)
+    edges = [0.0, info.smallest_subnormal, info.smallest_normal, 1.0, info.max, INF]
+    x = np.concatenate([x[~np.isnan(x)], np.array(edges, x.dtype), -np.array(edges, x.dtype)])
+    return f"order_f{size}", f"ordered_f{size}", x
+
+
+def keys_of(order, x, nan):
+    keys = np.empty(x.shape, f"int{8 * x.itemsize}")
+    loop(order, 2)(x, np.full_like(keys, nan), keys)
+    return keys
+
+
+def test_keys_order_as_floats_do(numbers):
+    order, _, x = numbers
+    x = x[np.lexsort((~np.signbit(x), x))]  # of the two zeros the negative one comes first
+    keys = keys_of(order, x, 0)
+    same = (x[1:] == x[:-1]) & (np.signbit(x[1:]) == np.signbit(x[:-1]))
+    np.testing.assert_array_equal(np.sign(np.diff(keys.astype(object))), np.where(same, 0, 1))
+
+
+def test_keys_of_neighbours_are_neighbours(numbers):
+    order, _, x = numbers
+    x = x[(x < np.finfo(x.dtype).max) & (x != 0)]  # numbers below 0 go up to -0
+    keys = keys_of(order, x, 0)
+    np.testing.assert_array_equal(keys_of(order, np.nextafter(x, x.dtype.type(INF)), 0), keys + 1)
+    zeros = np.array([-0.0, 0.0], x.dtype)
+    np.testing.assert_array_equal(keys_of(order, zeros, 0), [-1, 0])
+
+
+def test_keys_lead_back(numbers):
+    order, ordered, x = numbers
+    keys = keys_of(order, x, 0)
+    back = np.empty_like(x)
+    loop(ordered)(keys, back)
+    np.testing.assert_array_equal(back.view(keys.dtype), x.view(keys.dtype))  # bits: -0 stays -0
+
+
+def test_a_nan_has_the_key_it_is_given(numbers):
+    order, ordered, x = numbers
+    ends = np.iinfo(keys_of(order, x[:1], 0).dtype)
+    nan = np.array([NAN, -NAN], x.dtype)
+    for key in (ends.min, ends.max, 5):
+        np.testing.assert_array_equal(keys_of(order, nan, key), [key, key])
+    keys = keys_of(order, x, 0)
+    assert ends.min < keys.min() and keys.max() < ends.max, "a maximum or minimum over keys finds every NaN"
+    back = np.zeros(2, x.dtype)
+    loop(ordered)(np.array([ends.min, ends.max], keys.dtype), back)
+    assert np.isnan(back).all()
 
 
 @compiled_only
