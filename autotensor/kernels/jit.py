@@ -10,6 +10,7 @@ warnings as compiled code does.
 import contextlib
 import functools
 import hashlib
+import importlib
 import inspect
 import textwrap
 from collections import Counter
@@ -197,6 +198,23 @@ if not DISABLED:
             return context.get_dummy_value()
 
         return numba.types.void(*[numba.types.int64] * 5), emit
+
+
+@functools.cache
+def reentrant() -> bool:
+    """May two Python threads start Numba's threads at once? Its own pool, `workqueue`, would end the process."""
+    layer = str(numba.config.THREADING_LAYER)  # type: ignore[attr-defined]
+    if layer in ("tbb", "omp", "threadsafe", "safe"):
+        return True
+    if layer != "default":
+        return False
+    for name in ("tbbpool", "omppool"):
+        try:
+            importlib.import_module(f"numba.np.ufunc.{name}")
+        except ImportError:
+            continue
+        return True
+    return False
 
 
 def pool() -> str | None:

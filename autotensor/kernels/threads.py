@@ -19,12 +19,14 @@ any number of threads.
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from autotensor import config
-from autotensor.kernels.jit import jit, pool
+from autotensor.kernels.jit import jit, pool, reentrant
 
 # Sharing work costs about 3 us with OpenMP; below so many nanoseconds a part it does not pay.
 GRAIN = 4_000
@@ -51,7 +53,21 @@ def pick(kernel: Any, parts: int = FIXED) -> Callable[..., Any]:
 
     One part never enters the pool of threads, which would cost it 2 us.
     """
-    return kernel if parts > 1 and (config.threads > 1 or config.deterministic) and not _alone else kernel.serial
+    if parts <= 1 or _alone or not (config.threads > 1 or config.deterministic):
+        return kernel.serial
+    return kernel if reentrant() else _one_at_a_time(kernel)
+
+
+_turn = threading.Lock()
+
+
+@functools.cache
+def _one_at_a_time(kernel: Any) -> Callable[..., Any]:
+    def run(*arguments: Any) -> None:
+        with _turn:
+            kernel(*arguments)
+
+    return run
 
 
 def parts(items: int, cost: float) -> int:

@@ -134,6 +134,36 @@ def test_the_user_keeps_the_threads_of_blas():
     assert done.stdout.split() == ["2", "2"]
 
 
+@pytest.mark.parametrize("layer", ["default", "workqueue"])
+def test_python_threads_may_compute_at_once(layer):
+    code = (
+        "import threading, numpy as np, autotensor as at\n"
+        "x = at.Tensor(np.arange(160000, dtype='float32').reshape(400, 400) / 1e5)\n"
+        "want = at.matmul(x, x).numpy()\n"
+        "right = []\n"
+        "def work():\n"
+        "    p = at.placeholder((400, 400))\n"
+        "    f = at.function([p], at.softmax(at.matmul(p, p)))\n"
+        "    for _ in range(50):\n"
+        "        f(x.numpy())\n"
+        "        right.append(np.array_equal(at.matmul(x, x).numpy(), want))\n"
+        "threads = [threading.Thread(target=work) for _ in range(4)]\n"
+        "[t.start() for t in threads]\n"
+        "[t.join() for t in threads]\n"
+        "print(len(right), all(right))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "AUTOTENSOR_THREADS": "2", "NUMBA_THREADING_LAYER": layer},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["200", "True"]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_computes_the_same():
     code = (
