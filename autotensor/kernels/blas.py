@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.kernels.jit import DISABLED, external, overload
+from autotensor.kernels.jit import DISABLED, external, jit, overload, pointer
 
 _ROW_MAJOR, _PLAIN, _TURNED = 101, 111, 112
 
@@ -114,6 +114,18 @@ def _gemm(a, b, out, beta):
         )  # fmt: skip
 
     return compiled
+
+
+@jit(inline=True)
+def sgemm(turned, m, n, k, a, lda, b, ldb, beta, out, ldc):
+    """The same for float32 matrices at addresses: a is (m, k), or (k, m) and taken turned; b (k, n), out (m, n).
+
+    lda, ldb, ldc: numbers from one row to the next.
+    """
+    _sgemm(
+        _ROW_MAJOR, _TURNED if turned else _PLAIN, _PLAIN, m, n, k, np.float32(1), pointer(a, np.float32), max(lda, 1),
+        pointer(b, np.float32), max(ldb, 1), np.float32(beta), pointer(out, np.float32), max(ldc, 1),
+    )  # fmt: skip
 
 
 def hold() -> int:

@@ -114,7 +114,19 @@ def program(tasks: Sequence[Task]) -> tuple[Callable[..., None], tuple[Any, ...]
     return pick(execute, max(len(stage) for stage in lists)), (_table(lists, tasks),)
 
 
-def _table(stages: list[list[list[tuple[Any, ...]]]], tasks: Sequence[Task]) -> np.ndarray:
+def staged(
+    entry: Any, row: np.ndarray, parts: Sequence[int], arrays: Sequence[np.ndarray]
+) -> tuple[Callable[..., None], tuple[Any, ...]]:
+    """The call of a `jit.task` in stages: ``entry(row, stage, 0, part)`` for the parts of each, stage after stage.
+
+    parts: how many parts each stage has. arrays: those that the row points at, which the call holds on to.
+    """
+    code, at = entry.address, row.ctypes.data
+    stages = [[[(code, at, stage, 0, part)] for part in range(count)] for stage, count in enumerate(parts)]
+    return pick(execute, max(parts)), (_table(stages, [row, *arrays]),)
+
+
+def _table(stages: list[list[list[tuple[Any, ...]]]], tasks: Sequence[Any]) -> np.ndarray:
     """What `execute` reads. Its memory holds on to the tasks, whose arrays it points at."""
     rows: list[tuple[Any, ...]] = []
     for lists in stages:

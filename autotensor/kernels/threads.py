@@ -28,8 +28,9 @@ from typing import Any
 from autotensor import config
 from autotensor.kernels.jit import jit, pool, reentrant
 
-# Sharing work costs about 3 us with OpenMP; below so many nanoseconds a part it does not pay.
-GRAIN = 4_000
+# Sharing work costs about 3 us with OpenMP, and what one core has written is far from the other; below so many
+# nanoseconds a part it does not pay.
+GRAIN = 8_000
 # Parts in deterministic mode: enough for the threads of a desk machine, few enough to combine.
 FIXED = 8
 

@@ -24,7 +24,7 @@ from autotensor.errors import DTypeError, ShapeError
 from autotensor.kernels import blas
 from autotensor.kernels import recurrent as kernels
 from autotensor.kernels.calls import Call, Copies, chained, ordered
-from autotensor.kernels.threads import parts, pick
+from autotensor.kernels.threads import parts
 from autotensor.ops.activation import hard_sigmoid, relu, sigmoid
 from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import astype, not_equal, tanh, where
@@ -308,12 +308,11 @@ def _lstm_bind(
     given.before.append((c, c0))
     given.after.append((h, y[0 if reverse else -1]))
     count = parts(n, _COST * steps * (d + units) * 4 * units)
-    call = pick(kernels.lstm, count)
     arguments = (
         sequence, batch_first, given(w), given(u), given.padded(b, 4 * units, units), before, masks, y, c, gates, cells,
         kept, _code(recurrent_activation), _code(activation), reverse, count,
     )  # fmt: skip
-    return chained(given.before, (call, arguments), given.after)
+    return chained(given.before, kernels.lstm(*arguments), given.after)
 
 
 def _lstm_numpy(
@@ -447,7 +446,7 @@ def _lstm_grad_bind(
         scratch((count, k), np.float32), given.dx, given.dw, given.du, db, dh, dc, wants[4],
         _code(recurrent_activation), _code(activation), reverse, count,
     )  # fmt: skip
-    return chained(given.before, (pick(kernels.lstm_grad, count), arguments), given.after)
+    return chained(given.before, kernels.lstm_grad(*arguments), given.after)
 
 
 def _lstm_grad_numpy(outs: Sequence[np.ndarray], *arrays: Any, wants: tuple[bool, ...], **params: Any) -> None:
@@ -583,7 +582,7 @@ def _gru_bind(
         given.state(h0, (n, units)), given(mask, _NO_MASK), y, gates,
         _code(recurrent_activation), _code(activation), reverse, reset_after, count,
     )  # fmt: skip
-    return chained(given.before, (pick(kernels.gru, count), arguments), given.after)
+    return chained(given.before, kernels.gru(*arguments), given.after)
 
 
 def _gru_biases(given: _Given, b: Any, units: int, reset_after: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -708,7 +707,7 @@ def _gru_grad_bind(
         given.dz, scratch((steps, n, units), f4), scratch((count, 4 * units), f4), given.dx, given.dw,
         given.du, db, dh, wants[4], _code(recurrent_activation), _code(activation), reverse, reset_after, count,
     )  # fmt: skip
-    return chained(given.before, (pick(kernels.gru_grad, count), arguments), given.after)
+    return chained(given.before, kernels.gru_grad(*arguments), given.after)
 
 
 def _gru_grad_numpy(
@@ -797,7 +796,7 @@ def _rnn_bind(outs: Sequence[Any], arrays: Sequence[Any], scratch: Any, activati
         sequence, batch_first, given(w), given(u), given.padded(b, units, 0), given.state(h0, (n, units)),
         given(mask, _NO_MASK), y, _code(activation), reverse, count,
     )  # fmt: skip
-    return chained(given.before, (pick(kernels.simple_rnn, count), arguments), given.after)
+    return chained(given.before, kernels.simple_rnn(*arguments), given.after)
 
 
 def _rnn_numpy(
@@ -867,7 +866,7 @@ def _rnn_grad_bind(
         scratch((count, units), np.float32),
         given.dx, given.dw, given.du, db, dh, wants[4], _code(activation), reverse, count,
     )  # fmt: skip
-    return chained(given.before, (pick(kernels.simple_rnn_grad, count), arguments), given.after)
+    return chained(given.before, kernels.simple_rnn_grad(*arguments), given.after)
 
 
 def _rnn_grad_numpy(

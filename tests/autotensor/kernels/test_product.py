@@ -187,3 +187,24 @@ def test_a_forked_child_computes_the_same():
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("own", [{}, {"GOMP_SPINCOUNT": "77"}, {"OMP_WAIT_POLICY": "passive"}])
+def test_the_environment_stays_the_users(own):
+    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    code = (
+        "import os, numpy as np, autotensor as at\n"
+        "x = at.Tensor(np.ones((400, 400), 'float32'))\n"
+        "at.matmul(x, x)\n"
+        f"print({{n: os.environ[n] for n in {names} if n in os.environ}})\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if k not in names}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**clean, "AUTOTENSOR_THREADS": "2", **own},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
+    assert done.stdout.strip() == repr(own)
