@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib
 import os
 import pickle
+import pkgutil
 import subprocess
 import sys
 import threading
@@ -126,10 +126,6 @@ def work() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         module, name, types = pickle.loads(base64.b64decode(line))
-        kernel = getattr(importlib.import_module(module), name, None)
-        try:
-            if kernel is not None:
-                kernel.compile(types)
-        except Exception:  # it will fail again, and say why, where it is needed
-            pass
+        with contextlib.suppress(Exception):  # it will fail again, and say why, where it is needed
+            pkgutil.resolve_name(f"{module}:{name}").compile(types)
         print("done", flush=True)

@@ -82,7 +82,7 @@ def _compiled(*arrays: np.ndarray) -> bool:
 # -- the activation's gradient
 
 
-@jit
+@jit(cached=False)
 def _relu_rows(g, out, masked, sums, total, first, last, tiny):
     """Rows ``first`` to ``last``; sums of 64 rows at a time keep their rounding small."""
     for start in range(first, last, 64):
@@ -115,7 +115,7 @@ def relu_grad(masked: np.ndarray, total: np.ndarray, g: np.ndarray, out: np.ndar
         return _relu_grad_numpy, (masked, total, g, out)
     c = g.shape[-1]
     count = parts(g.size // c, 0.5 * c)
-    return pick(relu_grad_kernel), (
+    return pick(relu_grad_kernel, count), (
         g.reshape(-1, c), out.reshape(-1, c), masked.reshape(-1, c), total,
         scratch((count, c), g.dtype), scratch((count, c), np.float64), count,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from autotensor.kernels.window import Windows
 _SPACE, _OUT, _SIZE, _STRIDES, _DILATION, _LOW, _MORE = range(7)
 
 
-@jit
+@jit(cached=False)
 def _multiply(x, kernel, out, at, x_step, there, out_step, count, c, m):
     """out[there + i * out_step] += x[at + i * x_step] * kernel, for count places of c and of c * m channels."""
     channels, more = np.uint64(c), np.uint64(m)
@@ -37,7 +37,7 @@ def _multiply(x, kernel, out, at, x_step, there, out_step, count, c, m):
                     out[target + j * more + k] += x[source + j] * kernel[j * more + k]
 
 
-@jit
+@jit(cached=False)
 def _multiply_three(x, kernel, out, at, x_step, there, count, c):
     """`_multiply` with m = 1 for three neighbours in a window: the result is read and written once for all."""
     channels = np.uint64(c)
@@ -51,7 +51,7 @@ def _multiply_three(x, kernel, out, at, x_step, there, count, c):
             )  # fmt: skip
 
 
-@jit
+@jit(cached=False)
 def _multiply_back(g, kernel, out, at, g_step, there, out_step, count, c, m):
     """out[there + i * out_step] += the sum over m of g[at + i * g_step] * kernel."""
     channels, more = np.uint64(c), np.uint64(m)
@@ -66,7 +66,7 @@ def _multiply_back(g, kernel, out, at, g_step, there, out_step, count, c, m):
                     out[target + j] += g[source + j * more + k] * kernel[j * more + k]
 
 
-@jit
+@jit(cached=False)
 def _dots(x, g, total, at, x_step, there, count, c, m):
     """total[j, k] += the sum over count places of x[at + i * x_step, j] * g[there + i, j, k]."""
     channels, more = np.uint64(c), np.uint64(m)
@@ -91,7 +91,7 @@ def _meeting(r, numbers):
     return first, last, at + first * stride
 
 
-@jit
+@jit(cached=False)
 def _forward_part(x, kernel, out, first, last, m, numbers):
     c = numbers[_MORE, 0]
     depth, height, width = numbers[_SPACE, 0], numbers[_SPACE, 1], numbers[_SPACE, 2]
@@ -140,7 +140,7 @@ def forward_kernel(x, kernel, out, lines, m, numbers, parts):
         _forward_part(x, kernel, out, first, last, m, numbers)
 
 
-@jit
+@jit(cached=False)
 def _input_part(g, kernel, out, first, last, m, numbers):
     c = numbers[_MORE, 0]
     depth, height, width = numbers[_SPACE, 0], numbers[_SPACE, 1], numbers[_SPACE, 2]
@@ -176,7 +176,7 @@ def input_kernel(g, kernel, out, lines, m, numbers, parts):
         _input_part(g, kernel, out, first, last, m, numbers)
 
 
-@jit
+@jit(cached=False)
 def _kernel_part(x, g, sums, total, first, last, m, numbers):
     """Rows ``first`` to ``last`` of g; sums of a row at a time keep their rounding small."""
     c = numbers[_MORE, 0]
@@ -218,7 +218,7 @@ def forward(out: np.ndarray, x: np.ndarray, kernel: np.ndarray, w: Windows, scra
     c, m = kernel.shape[-2:]
     lines = out.size // (w.out[-1] * c * m)
     count = parts(lines, 0.1 * out.size / lines * math.prod(w.size))
-    return pick(forward_kernel), (
+    return pick(forward_kernel, count), (
         x.reshape(-1), kernel.reshape(-1), out.reshape(-1), lines, m, numbers_of(w, c), count
     )  # fmt: skip
 
@@ -228,7 +228,7 @@ def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Window
     c, m = kernel.shape[-2:]
     lines = out.size // (w.space[-1] * c)
     count = parts(lines, 0.1 * g.size / lines * math.prod(w.size))
-    return pick(input_kernel), (
+    return pick(input_kernel, count), (
         g.reshape(-1), kernel.reshape(-1), out.reshape(-1), lines, m, numbers_of(w, c), count
     )  # fmt: skip
 
@@ -238,7 +238,7 @@ def backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows, s
     c, m = out.shape[-2:]
     lines = g.size // (w.out[-1] * c * m)
     count = parts(lines, 0.1 * g.size / lines * math.prod(w.size))
-    return pick(kernel_kernel), (
+    return pick(kernel_kernel, count), (
         x.reshape(-1), g.reshape(-1), out.reshape(-1),
         scratch((count, c * m), out.dtype), scratch((count, out.size), np.float64),
         lines, m, numbers_of(w, c), count,

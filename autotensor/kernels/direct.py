@@ -82,7 +82,7 @@ def add_run(taken, there, out, here, count):
         out[target + i] += taken[source + i]
 
 
-@jit
+@jit(cached=False)
 def gather(x, taken, first, last, numbers):
     """Copy windows ``first`` to ``last`` of x, both flat, into ``taken``, which has 16 elements to spare at its end."""
     c = numbers[_MORE, 0]
@@ -135,7 +135,7 @@ def gather(x, taken, first, last, numbers):
                     there += run
 
 
-@jit
+@jit(cached=False)
 def scatter(taken, out, first, last, numbers):
     """Add windows ``first`` to ``last``, the rows of ``taken``, to the places in ``out`` that ``gather`` reads."""
     c = numbers[_MORE, 0]
@@ -170,7 +170,7 @@ def scatter(taken, out, first, last, numbers):
                 there += kw * c
 
 
-@jit
+@jit(cached=False)
 def share_rows(n, parts, p, numbers):
     """First and last of the places that part p has: whole rows of them where `gather_across` works."""
     unit = numbers[_OUT, 2] if numbers[_MORE, 2] else 1
@@ -178,7 +178,7 @@ def share_rows(n, parts, p, numbers):
     return first * unit, last * unit
 
 
-@jit
+@jit(cached=False)
 def windows_of(x, taken, first, last, k, numbers):
     """Windows ``first`` to ``last`` as the rows of a matrix: in ``taken``, or in x itself when each is one position."""
     if numbers[_MORE, 1]:
@@ -191,7 +191,7 @@ def windows_of(x, taken, first, last, k, numbers):
 # made the other way round: a row for each position and channel of a window, along the columns of the result.
 
 
-@jit
+@jit(cached=False)
 def _planes(x, start, line, numbers):
     """line (channels, width and borders) = the channels of the row of x that begins at ``start``."""
     c = np.uint64(numbers[_MORE, 0])
@@ -203,7 +203,7 @@ def _planes(x, start, line, numbers):
             line[i, low + j] = x[source + j * c + i]
 
 
-@jit
+@jit(cached=False)
 def _spread(line, since, row, at, count, stride):
     """count elements of a line, ``stride`` apart, to neighbours in a row."""
     source, target = np.uint64(since), np.uint64(at)
@@ -216,7 +216,7 @@ def _spread(line, since, row, at, count, stride):
             row[target + i] = line[source + step * i]
 
 
-@jit
+@jit(cached=False)
 def gather_across(x, taken, line, first, last, numbers):
     """Windows of the rows ``first`` to ``last`` of the result as the columns of ``taken`` (elements of a window, .)."""
     c = numbers[_MORE, 0]
@@ -245,7 +245,7 @@ def gather_across(x, taken, line, first, last, numbers):
                         k += 1
 
 
-@jit
+@jit(cached=False)
 def _line(x, numbers):
     """Memory for `_planes`, its borders 0."""
     columns, kw = numbers[_OUT, 2], numbers[_SIZE, 2]
@@ -256,7 +256,7 @@ def _line(x, numbers):
 # -- forward
 
 
-@jit
+@jit(cached=False)
 def finish(rows, bias, relu):
     """Add the bias, which may be empty, to each row, and set what is negative then to 0, but for NaN."""
     if bias.size:
@@ -270,7 +270,7 @@ def finish(rows, bias, relu):
                 rows[i, j] = 0 if rows[i, j] < 0 else rows[i, j]
 
 
-@jit
+@jit(cached=False)
 def forward_part(x, matrix, bias, relu, out, taken, first, last, tile, numbers):
     k = matrix.shape[0]
     if numbers[_MORE, 2]:
@@ -317,7 +317,7 @@ def forward(
     taken = _tiles(w, count, tile, matrix.shape[0], out.dtype, scratch)
     bias = np.empty(0, out.dtype) if bias is None else bias
     rows = out.reshape(-1, c_out)
-    return pick(forward_kernel), (
+    return pick(forward_kernel, count), (
         x.reshape(-1), matrix, bias, relu, rows, taken, tile, numbers_of(w, c_in), count
     )  # fmt: skip
 
@@ -336,7 +336,7 @@ def _tiles(w: Windows, count: int, tile: int, k: int, dtype: np.dtype, scratch: 
 # -- by the input
 
 
-@jit
+@jit(cached=False)
 def turn_part(kernel, out, first, last):
     taps, c_in, c_out = kernel.shape
     for row in range(first, last):
@@ -356,7 +356,7 @@ def turn(kernel, out, parts):
         turn_part(kernel, out, first, last)
 
 
-@jit
+@jit(cached=False)
 def input_part(g, matrix, out, taken, first, last, tile, numbers):
     places = numbers[_OUT, 0] * numbers[_OUT, 1] * numbers[_OUT, 2]
     size = numbers[_SPACE, 0] * numbers[_SPACE, 1] * numbers[_SPACE, 2] * numbers[_MORE, 0]
@@ -396,7 +396,8 @@ def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Window
     if back is not None and (16 * c_in > c_out or w.points):
         other = scratch((*kernel.shape[:-2], c_out, c_in), kernel.dtype)
         call, arguments = forward(out, g, other, back, scratch)
-        return after_turning, (pick(turn), turning(kernel, other), call, arguments)
+        before = turning(kernel, other)
+        return after_turning, (pick(turn, before[-1]), before, call, arguments)
     matrix = kernel.reshape(1, -1, c_out)
     # A transposed copy: BLAS's way for small matrices is half as fast with the transposed view.
     other = scratch((1, c_out, matrix.shape[1]), kernel.dtype)
@@ -406,7 +407,8 @@ def backward_input(out: np.ndarray, g: np.ndarray, kernel: np.ndarray, w: Window
     arguments = (
         g.reshape(-1, c_out), other[0], out.reshape(-1), taken, len(g), tile, numbers_of(w, c_in), count
     )  # fmt: skip
-    return after_turning, (pick(turn), turning(matrix, other), pick(input_kernel), arguments)
+    before = turning(matrix, other)
+    return after_turning, (pick(turn, before[-1]), before, pick(input_kernel, count), arguments)
 
 
 def turning(kernel: np.ndarray, other: np.ndarray) -> tuple[Any, ...]:
@@ -425,7 +427,7 @@ def after_turning(
 # -- by the kernel
 
 
-@jit
+@jit(cached=False)
 def kernel_part(x, g, total, taken, first, last, tile, block, numbers):
     beta = 0.0
     k = total.shape[0]
@@ -458,7 +460,7 @@ def kernel_kernel(x, g, out, totals, taken, tile, block, numbers, parts):
     add_up(totals, out)
 
 
-@jit
+@jit(cached=False)
 def add_up(totals, out):
     """out = the sum of the totals of all parts, in their order."""
     for i in range(out.shape[0]):
@@ -481,6 +483,6 @@ def backward_kernel(out: np.ndarray, x: np.ndarray, g: np.ndarray, w: Windows, s
     count = parts(g.size // c_out, 2 * rows.size / _FLOPS)
     taken = _tiles(w, count, tile, len(rows), out.dtype, scratch)
     totals = scratch((count, *rows.shape), out.dtype)
-    return pick(kernel_kernel), (
+    return pick(kernel_kernel, count), (
         x.reshape(-1), g.reshape(-1, c_out), rows, totals, taken, tile, block, numbers_of(w, c_in), count
     )  # fmt: skip

@@ -10,9 +10,9 @@ warnings as compiled code does.
 import contextlib
 import functools
 import hashlib
-import importlib
 import inspect
 import os
+import pkgutil
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -66,6 +66,8 @@ class _Compiler(Compiler):
 
     def compile_extra(self, func: FunctionType) -> Any:
         codegen = self.state.targetctx.codegen()
+        if not hasattr(codegen, "_library_class"):  # another Numba: it compiles as it does, only slower
+            return super().compile_extra(func)
         with numba.core.compiler_lock.global_compiler_lock:
             if self.state.library is None:
                 self.state.library = self.library(codegen, func.__qualname__)
@@ -267,7 +269,7 @@ def _loaded(name: str) -> bool:
     ours = {} if {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ) else _SPIN
     os.environ.update(ours)
     try:
-        importlib.import_module(f"numba.np.ufunc.{name}")
+        pkgutil.resolve_name(f"numba.np.ufunc.{name}:")
     except ImportError:
         return False
     finally:

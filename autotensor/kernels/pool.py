@@ -33,7 +33,7 @@ def place_dtype(size: tuple[int, ...]) -> np.dtype:
 # -- compiled
 
 
-@jit
+@jit(cached=False)
 def max_rows(x, out, places, size, strides, low, saved, first, last):
     """Maxima of the windows in rows ``first`` to ``last`` of the result, and their places if ``saved``; NaN wins."""
     one = out.shape[1] * out.shape[2]
@@ -97,7 +97,7 @@ def max_windows(x, out, places, size, strides, low, saved, parts):
         max_rows(x, out, places, size, strides, low, saved, first, last)
 
 
-@jit
+@jit(cached=False)
 def average_rows(x, out, size, strides, low, first, last):
     """Averages of the real elements of the windows in rows ``first`` to ``last`` of the result."""
     one = out.shape[1] * out.shape[2]
@@ -136,7 +136,7 @@ def average_windows(x, out, size, strides, low, parts):
         average_rows(x, out, size, strides, low, first, last)
 
 
-@jit
+@jit(cached=False)
 def tile_rows(g, places, out, size, by_place, first, last):
     """The transposed map over windows that lie side by side from the first element on: each element is written once.
 
@@ -180,7 +180,7 @@ def tile_windows(g, places, out, size, by_place, parts):
         tile_rows(g, places, out, size, by_place, first, last)
 
 
-@jit
+@jit(cached=False)
 def add_images(g, places, out, size, strides, low, by_place, first, last):
     """The transposed map over any windows, in images ``first`` to ``last``, see ``tile_rows``."""
     zero = out.dtype.type(0)

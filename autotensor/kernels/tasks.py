@@ -122,7 +122,9 @@ def staged(
     parts: how many parts each stage has. arrays: those that the row points at, which the call holds on to.
     """
     code, at = entry.address, row.ctypes.data
-    stages = [[[(code, at, stage, 0, part)] for part in range(count)] for stage, count in enumerate(parts)]
+    stages: list[list[list[tuple[Any, ...]]]] = [
+        [[(code, at, stage, 0, part)] for part in range(count)] for stage, count in enumerate(parts)
+    ]
     return pick(execute, max(parts)), (_table(stages, [row, *arrays]),)
 
 
