@@ -7,7 +7,7 @@ tanh are those of `scalar` (2.4 and 2.3 ulp of float32 from the exact value). Th
 product over all steps each, shared by threads by columns.
 
 Each cell is a `task` whose row holds the addresses of its arrays (0 for one that the call does not need) and its
-sizes: code on addresses, without threads of its own, compiles in a sixth of the time of the same loops on arrays in a
+sizes: code on addresses, without threads of its own, compiles in a quarter of the time of the same loops on arrays in a
 kernel with them. The tasks' stages are those of `tasks.staged`; the functions `lstm`, `gru` and `simple_rnn`, and
 those with ``_grad``, bind them to C-contiguous float32 arrays. Arrays that a call does not need are given empty.
 """

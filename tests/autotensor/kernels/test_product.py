@@ -22,6 +22,15 @@ def turned(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
 
 
+def printed(code: str, environment: dict[str, str]) -> str:
+    """What a program prints in a process of its own, which ends well."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @needs_blas
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("lead", [(), (3,), (2, 3)])
@@ -123,15 +132,8 @@ def test_the_user_keeps_the_threads_of_blas():
         "at.matmul(x, x)\n"
         "print(before, get())\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "2"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=True,
-    )
-    assert done.stdout.split() == ["2", "2"]
+    out = printed(code, {**os.environ, "OPENBLAS_NUM_THREADS": "2"})
+    assert out.split() == ["2", "2"]
 
 
 @pytest.mark.parametrize("layer", ["default", "workqueue"])
@@ -152,16 +154,8 @@ def test_python_threads_may_compute_at_once(layer):
         "[t.join() for t in threads]\n"
         "print(len(right), all(right))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "AUTOTENSOR_THREADS": "2", "NUMBA_THREADING_LAYER": layer},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["200", "True"]
+    out = printed(code, {**os.environ, "AUTOTENSOR_THREADS": "2", "NUMBA_THREADING_LAYER": layer})
+    assert out.split() == ["200", "True"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -178,15 +172,7 @@ def test_a_forked_child_computes_the_same():
         "    os._exit(0 if same else 3)\n"
         "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "AUTOTENSOR_THREADS": "2"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    printed(code, {**os.environ, "AUTOTENSOR_THREADS": "2"})
 
 
 @pytest.mark.parametrize("own", [{}, {"GOMP_SPINCOUNT": "77"}, {"OMP_WAIT_POLICY": "passive"}])
@@ -199,12 +185,5 @@ def test_the_environment_stays_the_users(own):
         f"print({{n: os.environ[n] for n in {names} if n in os.environ}})\n"
     )
     clean = {k: v for k, v in os.environ.items() if k not in names}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**clean, "AUTOTENSOR_THREADS": "2", **own},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=True,
-    )
-    assert done.stdout.strip() == repr(own)
+    out = printed(code, {**clean, "AUTOTENSOR_THREADS": "2", **own})
+    assert out.strip() == repr(own)
