@@ -136,6 +136,7 @@ def test_the_user_keeps_the_threads_of_blas():
     assert out.split() == ["2", "2"]
 
 
+@needs_blas
 @pytest.mark.parametrize("layer", ["default", "workqueue"])
 def test_python_threads_may_compute_at_once(layer):
     code = (
@@ -158,6 +159,7 @@ def test_python_threads_may_compute_at_once(layer):
     assert out.split() == ["200", "True"]
 
 
+@needs_blas
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_computes_the_same():
     code = (
@@ -175,6 +177,7 @@ def test_a_forked_child_computes_the_same():
     printed(code, {**os.environ, "AUTOTENSOR_THREADS": "2"})
 
 
+@needs_blas
 @pytest.mark.parametrize("own", [{}, {"GOMP_SPINCOUNT": "77"}, {"OMP_WAIT_POLICY": "passive"}])
 def test_the_environment_stays_the_users(own):
     names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
