@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import autotensor as at
 from autotensor import config
-from autotensor.kernels.jit import DISABLED
 from autotensor.graph.compile import Function
 from autotensor.kernels import tasks, threads
+from autotensor.kernels.jit import DISABLED
 from autotensor.ops.random import Generator
 
 
