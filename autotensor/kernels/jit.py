@@ -26,7 +26,6 @@ import numba.extending
 import numpy as np
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
-from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
 prange = numba.prange
@@ -48,35 +47,8 @@ CACHE_EVENTS: Counter[str] = Counter()
 """
 
 
-class _PartLibrary(JITCodeLibrary):
-    """Code that runs as a part of a kernel only: optimised there, where all parts are linked, and not for itself too.
-
-    Numba optimises a function anew in each function that calls it, and the body of a `prange` loop three times. This
-    once halves the time of compiling.
-    """
-
-    def _optimize_final_module(self) -> None:
-        pass
-
-
 class _Compiler(Compiler):
-    """Numba's compiler, with `_PartLibrary` for all that a function brings along."""
-
-    library: type[JITCodeLibrary] = JITCodeLibrary
-
-    def compile_extra(self, func: FunctionType) -> Any:
-        codegen = self.state.targetctx.codegen()
-        if not hasattr(codegen, "_library_class"):  # another Numba: it compiles as it does, only slower
-            return super().compile_extra(func)
-        with numba.core.compiler_lock.global_compiler_lock:
-            if self.state.library is None:
-                self.state.library = self.library(codegen, func.__qualname__)
-                self.state.library.enable_object_caching()
-            before, codegen._library_class = codegen._library_class, _PartLibrary
-            try:
-                return super().compile_extra(func)
-            finally:
-                codegen._library_class = before
+    """Numba's compiler."""
 
 
 class _NoAliasCompiler(_Compiler):
@@ -92,11 +64,11 @@ class _NoAliasCompiler(_Compiler):
 
 
 class _PartCompiler(_Compiler):
-    library = _PartLibrary
+    pass
 
 
 class _NoAliasPartCompiler(_NoAliasCompiler):
-    library = _PartLibrary
+    pass
 
 
 class _Cache(FunctionCache):
@@ -291,6 +263,8 @@ def missing(kernel: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
     cache = getattr(kernel, "_cache", None)
     if not isinstance(cache, _Cache):
         return None
+    if len(arguments) != kernel.py_func.__code__.co_argcount:
+        return None  # of another kernel
     types = tuple([kernel.typeof_pyval(a) for a in arguments])
     if types in kernel.overloads or cache.has(types, kernel.targetctx):
         return None
