@@ -54,6 +54,15 @@ def leaked(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
+def same_numbers_in_each_run():
+    """Seed all random numbers: what a test draws does not depend on the tests before it, or on luck."""
+    np.random.seed(1337)
+    random = getattr(sys.modules.get("autotensor"), "random", None)
+    if random is not None:
+        random.seed(1337)
+
+
+@pytest.fixture(autouse=True)
 def no_leaked_settings():
     """Fail a test that leaves a global setting changed. NumPy's random state may change."""
     before = global_settings()

@@ -47,11 +47,7 @@ CACHE_EVENTS: Counter[str] = Counter()
 """
 
 
-class _Compiler(Compiler):
-    """Numba's compiler."""
-
-
-class _NoAliasCompiler(_Compiler):
+class _NoAliasCompiler(Compiler):
     """The compiler, promising LLVM that the array arguments do not overlap.
 
     Numba has the flag but no decorator option for it. Without it LLVM guards each loop with overlap tests and
@@ -61,14 +57,6 @@ class _NoAliasCompiler(_Compiler):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.state.flags.noalias = True
-
-
-class _PartCompiler(_Compiler):
-    pass
-
-
-class _NoAliasPartCompiler(_NoAliasCompiler):
-    pass
 
 
 class _Cache(FunctionCache):
@@ -126,8 +114,7 @@ def jit(
     inline:   always inline into the calling kernel, and keep no cache of its own; for helpers, see `scalar`.
     noalias:  a promise that no array argument which is written overlaps another argument. Set it False for a
               kernel that may be given the same buffer twice.
-    cached:   False for a helper that only kernels and tasks call, whose own caches hold it: it is not optimised for
-              itself, which spares half of the time of compiling, and a direct call of it is slow.
+    cached:   False for a helper that only kernels and tasks call: their own caches hold it.
 
     Usable bare (`@jit`) or with options (`@jit(parallel=True)`).
     """
@@ -144,11 +131,8 @@ def jit(
         options["parallel"] = True
     if inline:
         options["forceinline"] = True
-        options["pipeline_class"] = _PartCompiler
     elif noalias:
-        options["pipeline_class"] = _NoAliasCompiler if cached else _NoAliasPartCompiler
-    else:
-        options["pipeline_class"] = _Compiler if cached else _PartCompiler
+        options["pipeline_class"] = _NoAliasCompiler
     dispatcher = numba.njit(**options)(fn)
     if cached and not inline:
         checked = bool(numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]

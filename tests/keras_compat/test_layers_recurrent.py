@@ -379,7 +379,7 @@ def test_one_dropout_mask_serves_a_sequence(unroll: bool) -> None:
     layer = SimpleRNN(
         50, activation="linear", kernel_initializer="identity", dropout=0.4, return_sequences=True, unroll=unroll
     )
-    x = np.ones((3, 4, 50))
+    x = np.ones((30, 4, 50))
     layer(Input((4, 50)))
     layer.set_weights([np.eye(50), np.zeros((50, 50)), np.zeros(50)])
     y = run(layer, x, 1)
