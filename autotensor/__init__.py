@@ -20,6 +20,7 @@ from autotensor.core.tensor import Tensor, Variable, placeholder, register_libra
 from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError, NanError, ShapeError, TraceError
 from autotensor.graph.compile import Function, compile, evaluate, function
 from autotensor.graph.show import show
+from autotensor.graph.sources import sources
 from autotensor.ops import activation, autodiff, control, creation, elementwise, index, linalg, losses, random, reduce
 from autotensor.ops import conv as _conv
 from autotensor.ops import ctc as _ctc
@@ -60,7 +61,7 @@ _BUILTINS = {"abs", "all", "any", "max", "min", "pow", "round", "sum"}
 __all__ = [
     "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred",
     "immediate", "is_immediate",
-    "Function", "function", "compile", "evaluate", "show", "print_value", "reshape_to", "register_library",
+    "Function", "function", "compile", "evaluate", "show", "sources", "print_value", "reshape_to", "register_library",
     "config", "errors", "get_num_threads", "linalg", "random", "set_num_threads",
     "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "ShapeError", "TraceError",
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",

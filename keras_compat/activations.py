@@ -7,7 +7,7 @@ from typing import Any
 
 import autotensor as at
 from keras_compat import backend as K
-from keras_compat.utils.generic_utils import Registry, serialize_keras_object, warn
+from keras_compat.utils.generic_utils import Registry, registries, serialize_keras_object, warn
 
 # Not used here; programs take it from this module, too.
 from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
@@ -75,6 +75,12 @@ def hard_sigmoid(x: Any) -> Any:
 
 
 @_known.add
+def hard_sigmoid_keras3(x: Any) -> Any:
+    """x / 6 + 0.5, cut to 0..1: what Keras 3 calls ``hard_sigmoid``; its files are read with this name."""
+    return K.clip(x / 6.0 + 0.5, 0.0, 1.0)
+
+
+@_known.add
 def exponential(x: Any) -> Any:
     """e**x."""
     return K.exp(x)
@@ -92,7 +98,11 @@ def serialize(activation: Any) -> Any:
 
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Activation from a name (or config). Raises ValueError for an unknown one, naming the nearest."""
+    """Activation from a name or the config of a layer. Raises ValueError for an unknown one, naming the nearest."""
+    if isinstance(name, Mapping):  # LeakyReLU and the like; layers stand above this module
+        for family in registries():
+            if family.kind == "layer" and name.get("class_name") in family:
+                return family.deserialize(name, custom_objects)
     return _known.deserialize(name, custom_objects)
 
 

@@ -18,7 +18,7 @@ from keras_compat.utils.generic_utils import Registry, serialize_keras_object
 # Not used here; programs take it from this module, too.
 from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
 
-_known = Registry("initializer")
+_known = Registry("initializer", factories=True)
 
 # Standard deviation of a standard normal that is cut at two standard deviations.
 _TRUNCATED_STDDEV = 0.87962566103423978

@@ -233,7 +233,15 @@ class LossFunctionWrapper(Loss):
 
     def get_config(self) -> dict[str, Any]:
         config = {key: K.eval(v).tolist() if K.is_tensor(v) else v for key, v in self._fn_kwargs.items()}
+        if type(self) is LossFunctionWrapper:  # Keras 2.3.1 leaves it out and can not read its own config
+            config["fn"] = serialize(self.fn)
         return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        if cls is LossFunctionWrapper:
+            config = {**config, "fn": get(config["fn"])}
+        return super().from_config(config)
 
 
 @_known.add

@@ -402,7 +402,15 @@ class MeanMetricWrapper(Mean):
 
     def get_config(self) -> dict[str, Any]:
         config = {key: K.eval(v).tolist() if K.is_tensor(v) else v for key, v in self._fn_kwargs.items()}
+        if type(self) is MeanMetricWrapper:  # Keras 2.3.1 leaves it out and can not read its own config
+            config["fn"] = serialize(self._fn)
         return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        if cls is MeanMetricWrapper:
+            config = {**config, "fn": get(config["fn"])}
+        return super().from_config(config)
 
 
 # -- means of functions -----------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,12 +14,17 @@ from keras_compat.engine.layer import is_keras_tensor, shape_of
 # Some are not used here; programs take them from this module, too.
 from keras_compat.engine.network import get_source_inputs as get_source_inputs
 from keras_compat.engine.node import Node as Node
-from keras_compat.engine.registry import deserialize
 from keras_compat.engine.sequential import Sequential as Sequential
 from keras_compat.engine.training import Model as Model
 from keras_compat.optimizers import optimizer_from_config as optimizer_from_config
-from keras_compat.saving.h5 import load_model as load_model
-from keras_compat.saving.h5 import save_model as save_model
+from keras_compat.saving import guard
+from keras_compat.saving import keras1 as keras1  # its writers enter themselves
+from keras_compat.saving.building import build
+from keras_compat.saving.errors import CorruptFileError
+from keras_compat.saving.models import load_model as load_model
+from keras_compat.saving.models import save_model as save_model
+from keras_compat.saving.state import restore_state as restore_state
+from keras_compat.saving.state import save_state as save_state
 from keras_compat.utils.generic_utils import Progbar as Progbar
 from keras_compat.utils.generic_utils import has_arg as has_arg
 from keras_compat.utils.generic_utils import to_list as to_list
@@ -30,52 +34,66 @@ from keras_compat.utils.layer_utils import container_from_config as container_fr
 from keras_compat.utils.layer_utils import model_summary as model_summary
 
 
-def model_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The model that a config (``{'class_name', 'config'}``) describes, with new weights."""
+def model_from_config(
+    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, *, allow_code: bool = False
+) -> Any:
+    """The model that a config (``{'class_name', 'config'}``) describes, with new weights.
+
+    Args:
+        custom_objects: {name: class or function} of what is not Keras's own, at any depth; {layer name: function} for
+            ``Lambda`` layers whose function stands in the config as Python byte code.
+        allow_code: run such byte code, where this version of Python wrote it. It can do anything that you can.
+
+    Raises:
+        UnsafeModelError: there is byte code and ``allow_code`` is not True, or the config is larger than any model.
+        ValueError: unknown classes; all are named.
+    """
     if not isinstance(config, Mapping):
         raise TypeError(
             f"[model_from_config] expected a dictionary; got a {type(config).__name__}. Maybe you meant to use "
             "`Sequential.from_config(config)`?"
         )
-    return deserialize(config, custom_objects=custom_objects)
+    return build(config, custom_objects, allow_code=allow_code)
 
 
-def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The model that ``model.to_yaml()`` described, with new weights.
+def model_from_yaml(
+    yaml_string: str, custom_objects: Mapping[str, Any] | None = None, *, allow_code: bool = False
+) -> Any:
+    """The model that ``model.to_yaml()`` described, with new weights; see :func:`model_from_config`.
 
     Raises:
         ImportError: the text is no JSON, and PyYAML, which reads other YAML, is not installed.
     """
+    return model_from_config(_said("model_from_yaml", yaml_string), custom_objects, allow_code=allow_code)
+
+
+def model_from_json(
+    json_string: str, custom_objects: Mapping[str, Any] | None = None, *, allow_code: bool = False
+) -> Any:
+    """The model that ``model.to_json()`` described, with new weights; see :func:`model_from_config`."""
+    return model_from_config(_said("model_from_json", json_string), custom_objects, allow_code=allow_code)
+
+
+def _said(op: str, text: Any) -> Any:
+    """What a text of JSON or YAML says."""
+    kind = op.removeprefix("model_from_")
+    if not isinstance(text, (str, bytes)):
+        raise TypeError(
+            f"[{op}] expected the text that model.to_{kind}() gives; got {type(text).__name__}. Read the file first: "
+            f"{op}(open(path).read())."
+        )
+    start = text.lstrip()[:1]
+    if kind == "yaml" and start not in ("{", b"{"):
+        return guard.parse_yaml(text, "text")
     try:
-        config = json.loads(yaml_string)
-    except ValueError:
-        try:
-            import yaml
-        except ImportError:
-            raise ImportError(
-                "[model_from_yaml] PyYAML is needed to read this text and is not installed. Install pyyaml, or use "
-                "to_json() and model_from_json()."
-            ) from None
-
-        class Loader(yaml.SafeLoader):
-            """Keras 1 and 2 write tuples with a tag of Python's."""
-
-        Loader.add_constructor("tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node))
-        config = yaml.load(yaml_string, Loader=Loader)
-    return model_from_config(config, custom_objects=custom_objects)
-
-
-def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The model that ``model.to_json()`` described, with new weights."""
-    try:
-        config = json.loads(json_string)
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(
-            f"[model_from_json] expected the text that model.to_json() gives; got {type(json_string).__name__}: "
-            f"{error}. Read the file first: model_from_json(open(path).read())."
+        return guard.parse_json(text, "text")
+    except CorruptFileError as error:
+        if kind == "yaml":  # in braces, but with words without quotes
+            return guard.parse_yaml(text, "text")
+        raise ValueError(
+            f"[{op}] expected the text that model.to_{kind}() gives; got {type(text).__name__}: {error}. Read the file "
+            f"first: {op}(open(path).read())."
         ) from None
-    return model_from_config(config, custom_objects=custom_objects)
 
 
 def clone_model(model: Any, input_tensors: Any = None) -> Any:

@@ -30,6 +30,8 @@ from keras_compat.utils.generic_utils import get_from_module as get_from_module
 _known = Registry("optimizer")
 
 _RATE_NAMES = ("learning_rate", "lr")
+# What every optimizer takes besides its own arguments. The last two are later releases' and come from their files.
+_LIMITS = ("clipnorm", "clipvalue", "clipnorm_of_each", "weight_decay")
 
 
 def clip_norm(g: Any, c: float, n: Any) -> Any:
@@ -56,12 +58,14 @@ class Optimizer:
     Args:
         clipnorm: gradients are scaled down together to at most this norm.
         clipvalue: elements of gradients are limited to plus and minus this.
+        clipnorm_of_each: each gradient is scaled down to at most this norm (``clipnorm`` of tf.keras and Keras 3).
+        weight_decay: share of each weight, times the learning rate, that a step takes off (tf.keras, Keras 3).
         name: kept, for people.
     """
 
     def __init__(self, **kwargs: Any):
         for key, value in kwargs.items():
-            if key not in ("clipnorm", "clipvalue", "name"):
+            if key not in (*_LIMITS, "name"):
                 raise TypeError(
                     f"[{type(self).__name__}] Unexpected keyword argument passed to optimizer: {key}; expected "
                     "clipnorm or clipvalue. Check the spelling."
@@ -115,6 +119,9 @@ class Optimizer:
                 total = total + K.sum(K.square(g))
             norm = K.sqrt(total)
             grads = [clip_norm(g, clipnorm, norm) for g in grads]
+        each = self.__dict__.get("clipnorm_of_each")
+        if each:
+            grads = [clip_norm(g, each, K.sqrt(K.sum(K.square(g)))) for g in grads]
         if clipvalue is not None and clipvalue > 0:
             grads = [K.clip(g, -clipvalue, clipvalue) for g in grads]
         return grads
@@ -145,7 +152,7 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of ``__init__`` that make the same optimizer again, without its state."""
-        return {key: self.__dict__[key] for key in ("clipnorm", "clipvalue") if key in self.__dict__}
+        return {key: self.__dict__[key] for key in _LIMITS if key in self.__dict__}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:
@@ -194,6 +201,8 @@ class _Decayed(Optimizer):
     def _set(self, p: Any, new_p: Any) -> None:
         """Add the update of a weight, through its constraint."""
         constraint = getattr(p, "constraint", None)
+        if self.__dict__.get("weight_decay"):
+            new_p = new_p - p * (self.weight_decay * self.learning_rate)
         self.updates.append(K.update(p, new_p if constraint is None else constraint(new_p)))
 
     def get_config(self) -> dict[str, Any]:
@@ -209,6 +218,18 @@ class _IterationsFirst(_Decayed):
 
     def _upgraded(self, weights: list[Any]) -> list[Any]:
         return [np.array(0), *weights] if len(weights) == len(self.weights) - 1 else weights
+
+
+class _Rooted(_IterationsFirst):
+    """Optimizers that divide by a root: epsilon is added to it or, in Keras 0.x and from tf.keras 2.11 on, within it."""
+
+    def _start(self, learning_rate: float, kwargs: dict[str, Any], **numbers: float) -> None:
+        self.epsilon_within = bool(kwargs.pop("epsilon_within", is_keras_0()))
+        super()._start(learning_rate, kwargs, **numbers)
+
+    def get_config(self) -> dict[str, Any]:
+        within = {} if self.epsilon_within == is_keras_0() else {"epsilon_within": self.epsilon_within}
+        return {**super().get_config(), **within}
 
 
 class SGD(_Decayed):
@@ -241,7 +262,7 @@ class SGD(_Decayed):
         return self.updates
 
 
-class RMSprop(_IterationsFirst):
+class RMSprop(_Rooted):
     """``a = rho * a + (1 - rho) * g**2; p = p - lr * g / (sqrt(a) + epsilon)``. Hinton's lecture 6e, 2012."""
 
     _variables = ("rho", "decay")
@@ -258,7 +279,6 @@ class RMSprop(_IterationsFirst):
     ):
         self._start(learning_rate, kwargs, rho=rho, decay=decay)
         self.epsilon = _default_epsilon(epsilon)
-        self.epsilon_within = is_keras_0()
 
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         grads = self._begin(loss, params)
@@ -272,27 +292,36 @@ class RMSprop(_IterationsFirst):
         return self.updates
 
 
-class Adagrad(_IterationsFirst):
-    """``a = a + g**2; p = p - lr * g / (sqrt(a) + epsilon)``. Duchi et al., 2011."""
+class Adagrad(_Rooted):
+    """``a = a + g**2; p = p - lr * g / (sqrt(a) + epsilon)``. Duchi et al., 2011.
+
+    tf.keras and Keras 3 let a begin at ``initial_accumulator_value`` instead of 0.
+    """
 
     _variables = ("decay",)
     _constants = ("epsilon",)
 
     def __init__(self, learning_rate: float = 0.01, *, epsilon: float | None = None, decay: float = 0.0, **kwargs: Any):
+        self.initial_accumulator_value = float(kwargs.pop("initial_accumulator_value", 0.0))
         self._start(learning_rate, kwargs, decay=decay)
         self.epsilon = _default_epsilon(epsilon)
-        self.epsilon_within = is_keras_0()
 
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         grads = self._begin(loss, params)
         lr = self._rate()
         accumulators = self._zeros(params, "accumulator")
+        if self.initial_accumulator_value:
+            K.batch_set_value([(a, np.full(a.shape, self.initial_accumulator_value)) for a in accumulators])
         self.weights = [self.iterations, *accumulators]
         for p, g, a in zip(params, grads, accumulators):
             new_a = a + K.square(g)
             self.updates.append(K.update(a, new_a))
             self._set(p, p - lr * g / _root(new_a, self))
         return self.updates
+
+    def get_config(self) -> dict[str, Any]:
+        start = self.initial_accumulator_value
+        return {**super().get_config(), **({"initial_accumulator_value": start} if start else {})}
 
 
 class Adadelta(_IterationsFirst):

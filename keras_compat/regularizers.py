@@ -12,7 +12,7 @@ from keras_compat.utils.generic_utils import Registry, serialize_keras_object
 # Not used here; programs take it from this module, too.
 from keras_compat.utils.generic_utils import deserialize_keras_object as deserialize_keras_object
 
-_known = Registry("regularizer")
+_known = Registry("regularizer", factories=True)
 
 
 @_known.add
@@ -61,6 +61,20 @@ class L1L2(Regularizer):
 
 
 _known.add(L1L2, "L1L2Regularizer", "WeightRegularizer", "ActivityRegularizer")
+
+
+@_known.add
+class PerSample(Regularizer):
+    """Another penalty divided by the number of samples: how tf.keras and Keras 3 penalise activities."""
+
+    def __init__(self, regularizer: Any):
+        self.regularizer = get(regularizer)
+
+    def __call__(self, x: Any) -> Any:
+        return self.regularizer(x) / K.cast(K.shape(x)[0], K.floatx())
+
+    def get_config(self) -> dict[str, Any]:
+        return {"regularizer": serialize(self.regularizer)}
 
 
 @_known.add

@@ -19,9 +19,11 @@ from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine import registry
+from keras_compat.engine.byte_code import function_in
 from keras_compat.engine.functions import function_of, text_of
 from keras_compat.engine.input_layer import Input
 from keras_compat.engine.layer import InputSpec, Layer, shape_of
+from keras_compat.engine.loading import is_code_allowed
 from keras_compat.layers.advanced_activations import listed_axes, per_feature_spec, shape_per_feature
 from keras_compat.layers.core import Dense
 from keras_compat.layers.merge import concatenated_mask, dot_shape
@@ -271,13 +273,14 @@ class Merge(Layer):
             found = function_of(wanted, custom_objects) if kind == "function" else known.get(name)
             if callable(found):
                 config[key] = found
-            elif kind == "lambda" and key != "mode":
+            elif kind == "lambda" and key != "mode" and not is_code_allowed():
                 config[key] = None
+            elif kind == "lambda":
+                config[key] = function_in(value, name, key, {"K": K, "np": np, **known})
             else:
-                what = repr(value) if kind == "function" else "Python byte code"
                 raise ValueError(
-                    f"[Merge] the {key} of layer {name!r} is a function that is not known ({what}). Code from a file "
-                    f"is never run; pass custom_objects={{{wanted!r}: function}}."
+                    f"[Merge] the {key} of layer {name!r} is a function that is not known ({value!r}). Pass it: "
+                    f"custom_objects={{{wanted!r}: function}}."
                 )
         layers = config.pop("layers", None)
         if layers:

@@ -54,17 +54,17 @@ def create_node(
 
 def save_weights_to_hdf5_group(self: Any, f: Any) -> None:
     """Write the weights into an open HDF5 file or group (Keras 1)."""
-    _h5().write_weights(f, self.layers)
+    _saving().h5.write_weights(f, self.layers)
 
 
 def load_weights_from_hdf5_group(self: Any, f: Any) -> None:
     """Read the weights from an open HDF5 file or group, in the order of the layers (Keras 1)."""
-    _h5().assign(self, _h5().match_in_order(f, self.layers))
+    _saving().load_layers(f, self.layers)
 
 
 def load_weights_from_hdf5_group_by_name(self: Any, f: Any) -> None:
     """Read the weights of those layers whose names are in an open HDF5 file or group (Keras 1)."""
-    _h5().assign(self, _h5().match_by_name(f, self.layers))
+    _saving().load_layers(f, self.layers, by_name=True)
 
 
 def set_input(self: Any) -> None:
@@ -266,8 +266,8 @@ _OF_MODEL = ("summary", "save", "save_weights", "load_weights", "_require_built"
 _package = __name__.partition(".")[0]
 
 
-def _h5() -> Any:
-    return sys.modules[f"{_package}.saving.h5"]
+def _saving() -> Any:
+    return sys.modules[f"{_package}.saving.models"]
 
 
 def _listed(value: Any) -> Sequence[Any]:

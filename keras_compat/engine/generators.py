@@ -60,27 +60,49 @@ class Source:
                 f"Write {'steps_per_epoch' if what.startswith('fit') else 'steps'}=100."
             )
         self.steps = steps
-        self._endless = self._batches()
+        self._iterator = None if self.sequence else iter(source)
+        # Where the present pass over a sequence is: the order of its batches, and how many of them were taken.
+        self._order: np.ndarray | None = None
+        self._taken = 0
 
-    def _batches(self) -> Iterator[Any]:
-        if not self.sequence:
-            yield from self.source
-            return
-        while True:
-            order = np.arange(len(self.source))
-            if self.shuffle:
-                np.random.shuffle(order)
-            for i in order:
-                yield self.source[int(i)]
-            if hasattr(self.source, "on_epoch_end"):
+    def _next(self) -> Any:
+        """The next batch. Raises StopIteration where there is none."""
+        if self._iterator is not None:
+            return next(self._iterator)
+        if self._order is None or self._taken >= len(self._order):
+            if self._order is not None and hasattr(self.source, "on_epoch_end"):
                 self.source.on_epoch_end()
+            self._order, self._taken = np.arange(len(self.source)), 0
+            if self.shuffle:
+                np.random.shuffle(self._order)
+            if not len(self._order):
+                raise StopIteration
+        self._taken += 1
+        return self.source[int(self._order[self._taken - 1])]
 
-    def epoch(self) -> Iterator[tuple[int, Any, int]]:
-        """(number, batch, its size) for the batches of one epoch; ends early, with a warning, where there are none."""
-        number = seen = 0
+    def get_state(self) -> dict[str, Any]:
+        """Which batches of a sequence come next, as plain data; a generator keeps that to itself."""
+        return {"order": self._order, "taken": self._taken}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on where a sequence was. Raises ValueError where it had another length."""
+        order = state["order"]
+        if order is not None and (not self.sequence or len(order) != len(self.source)):
+            now = f"{len(self.source)} batches" if self.sequence else "a generator"
+            raise ValueError(
+                f"[{self.what}] expected the sequence of {len(order)} batches that training began with; got {now}. "
+                "Go on with the same data."
+            )
+        self._order, self._taken = order, state["taken"]
+
+    def epoch(self, number: int = 0, seen: int = 0) -> Iterator[tuple[int, Any, int]]:
+        """(number, batch, its size) for the batches of one epoch; ends early, with a warning, where there are none.
+
+        An epoch under way goes on at a number, with the samples seen so far.
+        """
         while (seen < self.samples) if self.samples is not None else (number < (self.steps or 0)):
             try:
-                batch = next(self._endless)
+                batch = self._next()
             except StopIteration:
                 asked = f"{self.samples} samples" if self.samples is not None else f"{self.steps} batches"
                 warn(
@@ -135,15 +157,23 @@ class GeneratorLoop:
         self.steps = source.steps if source.samples is None else None
         self.n = source.samples
 
-    def run_epoch(self, report: Report) -> None:
-        """All batches of one epoch, until somebody stops the training."""
-        for i, batch, size in self.source.epoch():
+    def run_epoch(self, report: Report, first: int = 0) -> None:
+        """All batches of one epoch, or those from ``first`` on, until somebody stops the training."""
+        for i, batch, size in self.source.epoch(first, report.seen):
             x, y, weights = parts_of(batch, self.source.what)
             report.begin(i, size)
             values = self.model._on_batch(True, x, y, weights, self.class_weight, False)
             report.end(i, size, np.ravel(values).tolist())
             if self.model.stop_training:
                 break
+
+    def get_state(self) -> dict[str, Any]:
+        """What the following batches depend on, as plain data."""
+        return self.source.get_state()
+
+    def set_state(self, state: dict[str, Any], done: int) -> None:
+        """Go on where the source was. Raises ValueError where it is another one."""
+        self.source.set_state(state)
 
 
 def _bar(source: Source, verbose: int) -> Progbar | None:

@@ -18,6 +18,7 @@ from keras_compat import backend as K
 from keras_compat import constraints, initializers, regularizers
 from keras_compat import metrics as metrics_module
 from keras_compat.dialect.level import get_api_level, is_keras_0
+from keras_compat.engine.loading import claim
 from keras_compat.engine.node import Node, Shape
 from keras_compat.utils.generic_utils import has_arg, to_list, to_snake_case, unpack_singleton
 
@@ -65,16 +66,19 @@ def on_values() -> bool:
     return _calls.eager
 
 
-def automatic_name(cls: type) -> str:
-    """``"dense_1"``, ``"dense_2"``... for the objects of a class.
+def name_prefix(cls: type) -> str:
+    """What automatic names of a class begin with: ``"batchnormalization"`` in Keras 1, ``"batch_normalization"`` later.
 
-    Keras 1 wrote the name of the class in small letters: ``"batchnormalization_1"`` at API level 1.2,
-    ``"batch_normalization_1"`` later.
+    Keras 1 wrote the name of the class in small letters.
     """
     if get_api_level() == "1.2":
-        prefix = cls.__dict__.get("keras_1_name", cls.__name__).lower()
-    else:
-        prefix = to_snake_case(cls.__name__)
+        return cls.__dict__.get("keras_1_name", cls.__name__).lower()
+    return to_snake_case(cls.__name__)
+
+
+def automatic_name(cls: type) -> str:
+    """``"dense_1"``, ``"dense_2"``... for the objects of a class."""
+    prefix = name_prefix(cls)
     return f"{prefix}_{K.get_uid(prefix)}"
 
 
@@ -343,6 +347,7 @@ class Layer:
                 "Give the dimensions of the input that the weights depend on (input_shape=...)."
             )
         dtype = dtype or self.dtype or K.floatx()
+        claim(shape, f"the weight {name!r} of layer {self.name!r}")
         make = initializers.get(initializer if initializer is not None else "glorot_uniform")
         rule = constraints.get(constraint)
         full = "/".join([*(_calls.scopes or [self.name]), name or "variable"])

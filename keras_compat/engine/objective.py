@@ -184,16 +184,21 @@ def check_kind_of_targets(y: Any, fn: Any, output_shape: Any) -> None:
         )
 
 
-def weighted_loss(fn: Any, y_true: Any, y_pred: Any, weights: Any, mask: Any) -> Any:
+def weighted_loss(
+    fn: Any, y_true: Any, y_pred: Any, weights: Any, mask: Any, mean_of_unmasked: bool = False
+) -> Any:
     """The scalar loss of one output.
 
-    2.3: ``sum(weight * loss) / n`` over all n elements, masked ones included (their weight is 0).
+    2.3: ``sum(weight * loss) / n`` over all n elements, masked ones included (their weight is 0). With
+    ``mean_of_unmasked``, as in tf.keras and Keras 3, n counts the unmasked ones only.
     1.2, 2.2: the masked loss is divided by the share of unmasked steps; the weighted one, reduced to the rank of the
     weights, by the share of weights that are not 0.
     """
     if get_api_level() == "2.3":
         if mask is not None:
             mask = K.cast(mask, y_pred.dtype)
+            if mean_of_unmasked:
+                mask = mask / K.maximum(K.mean(mask), K.epsilon())
             weights = mask if weights is None else mask * _to_rank(weights, mask.ndim)
         if isinstance(fn, losses_module.Loss):
             return fn(y_true, y_pred, sample_weight=weights)

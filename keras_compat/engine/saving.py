@@ -15,10 +15,12 @@ import numpy as np
 from keras_compat.models import model_from_config as model_from_config
 from keras_compat.models import model_from_json as model_from_json
 from keras_compat.models import model_from_yaml as model_from_yaml
-from keras_compat.saving import h5
-from keras_compat.saving.h5 import load_model as load_model
-from keras_compat.saving.h5 import save_model as save_model
-from keras_compat.utils.conv_utils import convert_kernel
+from keras_compat.saving import guard, h5, layouts
+from keras_compat.saving.models import load_layers
+from keras_compat.saving.models import load_model as load_model
+from keras_compat.saving.models import save_model as save_model
+from keras_compat.saving.stored import Writer
+from keras_compat.saving.weights import parts_of
 
 # Bytes that the attributes of an HDF5 object may take; longer lists are split.
 HDF5_OBJECT_HEADER_LIMIT = 64512
@@ -38,12 +40,12 @@ def allow_write_to_gcs(save_function: Callable) -> Callable:
 
 def save_attributes_to_hdf5_group(group: Any, name: str, data: Sequence[Any]) -> None:
     """Write a list of texts as the attribute ``name``, split over ``name0``, ``name1``... where it is too long."""
-    h5._write_list(group, name, [h5._text(x) for x in data])
+    h5.write_list(group, name, [x.decode("utf8") if isinstance(x, bytes) else str(x) for x in data])
 
 
 def load_attributes_from_hdf5_group(group: Any, name: str) -> list[str]:
     """Read what :func:`save_attributes_to_hdf5_group` wrote; an empty list where there is nothing."""
-    return h5._read_list(group, name)
+    return guard.texts(group, name) or []
 
 
 def save_weights_to_hdf5_group(group: Any, layers: Sequence[Any]) -> None:
@@ -53,59 +55,19 @@ def save_weights_to_hdf5_group(group: Any, layers: Sequence[Any]) -> None:
 
 def load_weights_from_hdf5_group(f: Any, layers: Sequence[Any], reshape: bool = False) -> None:
     """Set the weights of layers from a group, in order. Raises ValueError, with nothing changed, where they differ."""
-    h5.assign(None, h5.match_in_order(f, layers, reshape))
+    load_layers(f, layers, reshape=reshape)
 
 
 def load_weights_from_hdf5_group_by_name(
     f: Any, layers: Sequence[Any], skip_mismatch: bool = False, reshape: bool = False
 ) -> None:
     """Set the weights of those layers whose name is in a group; ``skip_mismatch`` leaves out what does not fit."""
-    h5.assign(None, h5.match_by_name(f, layers, skip_mismatch, reshape))
-
-
-# Where the gates of Keras 2, in its order, are among the triples (W, U, b) of Keras 1.
-_GATES = {"LSTM": (0, 2, 1, 3), "ConvLSTM2D": (0, 2, 1, 3), "GRU": (0, 1, 2)}
-# Layers that Theano computes with a kernel turned round.
-_TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D", "AtrousConvolution1D", "AtrousConvolution2D")
+    load_layers(f, layers, by_name=True, skip_mismatch=skip_mismatch, reshape=reshape)
 
 
 def _stored(layer: Any) -> int:
     """Number of arrays that Keras 1 stores of a layer: three for each gate."""
-    if hasattr(layer, "forward_layer"):
-        return _stored(layer.forward_layer) + _stored(layer.backward_layer)
-    if getattr(layer, "layers", None):
-        return sum(_stored(inner) for inner in layer.layers)
-    if hasattr(layer, "layer") and hasattr(layer.layer, "weights"):
-        return _stored(layer.layer)
-    count = len(layer.weights)
-    return count * len(_GATES[type(layer).__name__]) if count == 3 and type(layer).__name__ in _GATES else count
-
-
-def _from_keras_1(layer: Any, values: list[np.ndarray], shapes: list[Any]) -> list[np.ndarray]:
-    """The arrays of one layer of Keras 1 in the order and layout of Keras 2."""
-    gates = _GATES.get(type(layer).__name__, ())
-    if gates and len(values) == 3 * len(gates) and len(values) != len(shapes):
-        values = [np.concatenate([values[3 * gate + part] for gate in gates], axis=-1) for part in range(3)]
-    if not values or not shapes or values[0].ndim < 4:
-        return values
-    kernel = values[0]
-    if type(layer).__name__ in ("Conv1D", "AtrousConvolution1D"):
-        # (length, 1, in, out), before Keras 1.2 (out, in, length, 1).
-        if kernel.shape[:2] != (layer.kernel_size[0], 1) or kernel.shape[3] != layer.filters:
-            kernel = np.transpose(kernel, (2, 3, 1, 0))
-        return [kernel[:, 0], *values[1:]]
-    if type(layer).__name__ == "Conv2DTranspose":
-        # (rows, columns, out, in) in Keras 2.
-        first = layer.data_format == "channels_first" and kernel.shape != shapes[0]
-        return [np.transpose(kernel, (2, 3, 0, 1) if first else (0, 1, 3, 2)), *values[1:]]
-    if getattr(layer, "data_format", None) == "channels_first":
-        # (out, in, space...) to (space..., in, out).
-        turned = [
-            np.transpose(v, (*range(2, v.ndim), 1, 0)) if v.ndim >= 4 and v.shape != shape else v
-            for v, shape in zip(values, shapes)
-        ]
-        return turned + values[len(turned) :]
-    return values
+    return sum(max(layouts.counts(part.layer, part.weights)) for part in parts_of(layer))
 
 
 def preprocess_weights_for_loading(
@@ -138,12 +100,10 @@ def preprocess_weights_for_loading(
             done += of(inner, values[:count])
             values = values[count:]
         return done + values
-    shapes = [tuple(w.shape) for w in layer.weights]
-    if original_keras_version == "1":
-        values = _from_keras_1(layer, values, shapes)
-    if original_backend == "theano" and type(layer).__name__ in _TURNED:
-        values = [convert_kernel(v) if v.ndim >= 3 else v for v in values]
+    line = "keras1" if original_keras_version == "1" else "keras2"
+    values = layouts.fitted(layer, layer.weights, values, [], Writer(line, "", original_backend or ""))
     if reshape:
+        shapes = [tuple(w.shape) for w in layer.weights]
         values = [v.reshape(s) if v.size == int(np.prod(s)) else v for v, s in zip(values, shapes)]
     return values
 

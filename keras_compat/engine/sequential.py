@@ -6,10 +6,11 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level
 from keras_compat.engine import registry
 from keras_compat.engine.input_layer import Input, InputLayer
-from keras_compat.engine.layer import Layer, shape_of, unique
+from keras_compat.engine.layer import Layer, name_prefix, shape_of, unique
 from keras_compat.engine.network import Network, get_source_inputs
 from keras_compat.engine.training import Model
 from keras_compat.utils.generic_utils import to_list
@@ -133,7 +134,7 @@ class Sequential(Model):
                 )
             self._layers.append(layer)
             return
-        x = Input(batch_shape=shape, dtype=getattr(first, "dtype", None), name=layer.name + "_input")
+        x = Input(batch_shape=shape, dtype=getattr(first, "dtype", None), name=_input_name(layer))
         output = layer(x)
         if isinstance(output, list):
             raise ValueError(
@@ -279,6 +280,14 @@ class Sequential(Model):
         if not model.inputs and shape:
             model.build(tuple(shape))
         return model
+
+
+def _input_name(layer: Layer) -> str:
+    """Name of the input before the first layer: ``"dense_1_input"``, in Keras 1 ``"dense_input_1"``."""
+    if get_api_level() == "1.2" and not isinstance(layer, Network):
+        prefix = f"{name_prefix(type(layer))}_input_"
+        return f"{prefix}{K.get_uid(prefix)}"
+    return layer.name + "_input"
 
 
 def _first_layer(layer: Any) -> Any:

@@ -38,6 +38,7 @@ class Steps:
         self.functions: dict[Any, Any] = {}
         self.listed: dict[bool, Listed] = {}
         self._train_updates: list[Any] | None = before._train_updates if before is not None else None
+        self._sources: tuple[list[at.Variable], list[Any]] | None = None
         self.outputs = [model.total_loss, *model._metric_tensors]
         self.metric_updates = K.unique_updates(
             [u for t in model._metric_tensors for u in getattr(t, "_attached_updates", ())]
@@ -56,6 +57,16 @@ class Steps:
                 found = optimizers.updates_of(model.optimizer, model.total_loss, params) if params else []
             self._train_updates = K.as_updates(model.updates) + K.as_updates(found)
         return self._train_updates
+
+    def sources(self) -> tuple[list[at.Variable], list[Any]]:
+        """All Variables and random generators that training reads or changes, each once, in a fixed order."""
+        if self._sources is None:
+            model = self.model
+            updates = [*self.train_updates(), *self.metric_updates, *K.as_updates(model.state_updates)]
+            found, generators = at.sources([*self.outputs, *[new for _, new in updates]])
+            first = [*model.weights, *getattr(model.optimizer, "weights", ()), *[variable for variable, _ in updates]]
+            self._sources = list({id(v): v for v in [*first, *found]}.values()), generators
+        return self._sources
 
     def get(self, training: bool, weighted: bool, fresh: bool, phase: Any = None, by_list: bool = False) -> Any:
         """The step of that kind.
@@ -97,7 +108,7 @@ class Steps:
         """Have the steps of that kind made anew; training's with updates that the optimizer gives anew."""
         self.functions = {key: step for key, step in self.functions.items() if key[0] is not training}
         if training:
-            self._train_updates = None
+            self._train_updates = self._sources = None
 
 
 class OwnStep:
@@ -345,6 +356,7 @@ class Report:
         self.running = [name in running for name in names]
         self.draw = draw
         self.count = count
+        self.after: Callable[[int], None] | None = None  # called with the batches done, when all have been told of one
         self._begin = hooks.listeners(f"on_{what}_batch_begin", quiet)
         self._end = hooks.listeners(f"on_{what}_batch_end", quiet)
         self.start()
@@ -374,6 +386,16 @@ class Report:
                 logs[name] = value
             for hook in self._end:
                 hook(number, logs)
+        if self.after is not None:
+            self.after(number + 1)
+
+    def get_state(self) -> dict[str, Any]:
+        """What is known of the epoch so far, as plain data."""
+        return {"totals": self.totals, "seen": self.seen, "done": self.done}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what ``get_state`` returned."""
+        self.totals, self.seen, self.done = list(state["totals"]), state["seen"], state["done"]
 
     def averages(self) -> list[float]:
         """The values of the epoch so far."""
@@ -410,18 +432,44 @@ class TrainLoop:
         self.steps = steps
         self.ranges = _ranges(self.n, batch_size, steps)
         self.feed = Feed(model._require_compiled("fit").get(True, weighted, False), arrays, numbers)
+        self.order: np.ndarray | None = None  # of the samples in the epoch under way
 
-    def run_epoch(self, report: Report) -> None:
-        """All batches of one epoch, until somebody stops the training."""
-        model, feed, order = self.model, self.feed, self._order()
+    def run_epoch(self, report: Report, first: int = 0) -> None:
+        """All batches of one epoch, or those from ``first`` on, until somebody stops the training."""
+        if not first:
+            self.order = self._order()
+        model, feed, order = self.model, self.feed, self.order
         feed.begin()
-        for i, (start, stop) in enumerate(self.ranges):
+        for i, (start, stop) in enumerate(self.ranges[first:], first):
             size = stop - start
             report.begin(i, size)
             values = feed(start, stop, order) if self.steps is None else feed(0, self.whole or 0)
             report.end(i, size, values)
             if model.stop_training:
                 break
+        self.order = None
+
+    def get_state(self) -> dict[str, Any]:
+        """What the rest of an epoch depends on, as plain data."""
+        return {"batches": len(self.ranges), "order": self.order}
+
+    def set_state(self, state: dict[str, Any], done: int) -> None:
+        """Go on in an epoch of which ``done`` batches are done; between two epochs (0) there is nothing to go on with.
+
+        Raises:
+            ValueError: the epoch was one of other data.
+        """
+        if not done:
+            return
+        order, batches = state["order"], state["batches"]
+        fits = (order is not None) == bool(self.shuffle) and (order is None or order.shape == (self.n,))
+        if not fits or batches != len(self.ranges) or done > batches:
+            raise ValueError(
+                f"[fit] expected an epoch as it was: {batches} batches, {'not ' if order is None else ''}shuffled"
+                f"{'' if order is None else f', of {len(order)} samples'}; got {len(self.ranges)} batches, "
+                f"shuffle={self.shuffle!r}, {self.n} samples. Go on with the same data and arguments."
+            )
+        self.order = order
 
     def _order(self) -> np.ndarray | None:
         """The order of samples; drawn from NumPy's global generator, as Keras does."""

@@ -28,6 +28,7 @@ from keras_compat.engine.generators import GeneratorEnqueuer as GeneratorEnqueue
 from keras_compat.engine.layer import Layer as Layer
 from keras_compat.engine.layer import is_value, mask_of, shape_of
 from keras_compat.engine.network import Network
+from keras_compat.engine.progress import Progress
 from keras_compat.engine.steps import (
     Listed,
     OwnStep,
@@ -59,7 +60,7 @@ from keras_compat.engine.training_utils import standardize_sample_weights as sta
 from keras_compat.engine.training_utils import standardize_weights as standardize_weights
 from keras_compat.engine.training_utils import weighted_masked_objective as weighted_masked_objective
 from keras_compat.engine.training_utils import weighted_objective as weighted_objective
-from keras_compat.saving import h5
+from keras_compat.saving import models as files
 from keras_compat.utils.generic_utils import slice_arrays as slice_arrays
 from keras_compat.utils.generic_utils import to_list as to_list
 from keras_compat.utils.generic_utils import unknown_arguments, unpack_singleton, warn
@@ -90,9 +91,13 @@ class Model(Network):
     stop_training = False
     # Whether the loss of each of several outputs is logged beside the total.
     _logs_each_loss = True
+    # Masked steps do not count in the loss, as in tf.keras and Keras 3: set for models out of their files.
+    _mean_of_unmasked = False
     # Accuracy was asked for by `fit(show_accuracy=True)`, not by compile.
     _accuracy_shown = False
     history: Any = None
+    # What the next fit goes on from, see saving.state.
+    _state_to_go_on_from: Any = None
 
     # -- set-up -------------------------------------------------------------------------------------------------------
 
@@ -226,7 +231,7 @@ class Model(Network):
                 weights = None
             self.targets.append(target)
             self.sample_weights.append(weights)
-            one = O.weighted_loss(fn, target, y, weights, mask_of(y))
+            one = O.weighted_loss(fn, target, y, weights, mask_of(y), self._mean_of_unmasked)
             output_losses.append(one)
             part = one if self.loss_weights_list[i] == 1.0 else self.loss_weights_list[i] * one
             total = part if total is None else total + part
@@ -890,6 +895,7 @@ class Model(Network):
         for callback in ours:
             callback.report = report
         self.history = history
+        progress = Progress(self, hooks, loop, report, validation, ours, initial_epoch)
         hooks.set_model(self._callback_model())
         hooks.set_params(
             {
@@ -899,6 +905,7 @@ class Model(Network):
                 "samples": loop.n,
                 "verbose": verbose,
                 "do_validation": validation is not None,
+                "goes_on": progress.goes_on,
                 "metrics": names + [f"val_{name}" for name in names] if validation is not None else list(names),
             }
         )
@@ -907,12 +914,12 @@ class Model(Network):
             callback.validation_data = self._last_validation
         self.stop_training = False
         hooks.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
+        for epoch in progress.begin(epochs):
             self.reset_metrics()
             logs = cbks.LogValues()
             hooks.on_epoch_begin(epoch)
             report.start()
-            loop.run_epoch(report)
+            loop.run_epoch(report, progress.begin_epoch(epoch))
             if validation is not None and should_run_validation(validation_freq, epoch):
                 if isinstance(validation, G.Source):
                     values = G.test_on(self, validation, hooks)
@@ -922,6 +929,7 @@ class Model(Network):
                     values = test_on_arrays(self, arrays, wv is not None, batch_size, hooks, 0, validation_steps)
                 logs.update({f"val_{name}": value for name, value in zip(names, values)})
             hooks.on_epoch_end(epoch, logs)
+            progress.after_epoch()
             if self.stop_training:
                 break
         hooks.on_train_end()
@@ -1028,14 +1036,24 @@ class Model(Network):
             self._check_trainable()
         print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)
 
-    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
-        """Write architecture, weights, compile settings and optimizer state to one HDF5 file, atomically."""
+    def save(
+        self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, *, to: str | None = None
+    ) -> None:
+        """Write architecture, weights, compile settings and optimizer state to one file, atomically.
+
+        Args:
+            filepath: a path, a binary stream, or an open, empty ``h5py.File`` or Group.
+            overwrite: ask on the terminal before replacing a file if False.
+            include_optimizer: leave compile settings and optimizer state out if False.
+            to: which Keras is to read it: 'keras1' (1.2.2), 'keras2' (2.3.1), 'tfkeras' (2.x) or 'keras3'. If None the
+                name's ending says it: ``.keras`` is Keras 3's archive, all else 2.3.1's HDF5 file.
+        """
         if not self._is_graph_network:
             raise NotImplementedError(
                 f"[save] a model with its own call() can not be rebuilt from a file; got {self.name}. Use save_weights."
             )
         self._require_built("save")
-        h5.save_model(self, filepath, overwrite, include_optimizer)
+        files.save_model(self, filepath, overwrite, include_optimizer, to=to)
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle keeps: the model's HDF5 file, as bytes."""
@@ -1046,28 +1064,40 @@ class Model(Network):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over a model read from the bytes; its own classes and functions are found in a custom_object_scope."""
         # What was made knows itself as its owner (nodes, compiled steps): both are one from here on.
-        self.__dict__ = h5.load_model(io.BytesIO(state["h5"])).__dict__
+        self.__dict__ = files.load_model(io.BytesIO(state["h5"])).__dict__
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Write the weights to an HDF5 file, atomically."""
+    def save_weights(self, filepath: Any, overwrite: bool = True, *, to: str | None = None) -> None:
+        """Write the weights to an HDF5 file, atomically; for the arguments see :meth:`save`.
+
+        A name that ends in ``.weights.h5`` is Keras 3's layout.
+        """
         self._require_built("save_weights")
-        h5.save_weights(self, filepath, overwrite)
+        files.save_weights(self, filepath, overwrite, to=to)
 
     def load_weights(
-        self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
+        self,
+        filepath: Any,
+        by_name: bool = False,
+        skip_mismatch: bool = False,
+        reshape: bool = False,
+        *,
+        original_backend: str | None = None,
     ) -> None:
-        """Read the weights from an HDF5 file: all or nothing.
+        """Read the weights from a file of weights or of a model, of Keras 0.x to 3: all or nothing.
+
+        Layers are matched by their names where the file has those of this model, else by their order.
 
         Args:
-            by_name: match layers by name instead of order; layers that the file does not have keep their weights.
+            by_name: match layers by name only; layers that the file does not have keep their weights.
             skip_mismatch: with by_name, leave out layers whose shapes differ.
             reshape: take values of the right size in another shape.
+            original_backend: 'theano' or 'tensorflow', whatever the file says: Theano's kernels are turned round.
 
         Raises:
             ValueError: with every mismatch listed; no weight was changed.
         """
         self._require_built("load_weights")
-        h5.load_weights(self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape)
+        files.load_weights(self, filepath, by_name, skip_mismatch, reshape, original_backend=original_backend)
 
 
 def _holds_tensors(data: Any) -> bool:

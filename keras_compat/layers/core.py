@@ -9,8 +9,10 @@ import numpy as np
 
 from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat import backend as K
+from keras_compat.engine.byte_code import function_in, is_byte_code
 from keras_compat.engine.functions import function_of, text_of
 from keras_compat.engine.layer import InputSpec, Layer, alias, shape_of
+from keras_compat.engine.loading import code_allowed_if, is_code_allowed
 from keras_compat.engine.registry import register
 from keras_compat.utils.generic_utils import get_custom_objects, has_arg, warn
 
@@ -334,7 +336,8 @@ class Lambda(Layer):
         arguments: further keyword arguments.
 
     A config holds the function's name only. It is found again among ``custom_objects`` and what this process has
-    written; code in a file is never run.
+    written. Files of Keras hold Python byte code, which is run only where ``allow_code=True`` says so; a function of
+    the layer's name among the ``custom_objects`` takes its place.
     """
 
     def __init__(
@@ -405,27 +408,32 @@ class Lambda(Layer):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None, *, allow_code: bool = False
+    ) -> Any:
+        """The layer that a config describes; its functions come from ``custom_objects`` or this process.
+
+        Raises:
+            UnsafeModelError: the function is Python byte code, and ``allow_code`` is not True.
+        """
         config = dict(config)
         name = config.get("name", "lambda")
         known = {**get_custom_objects(), **(custom_objects or {})}
-        for part in ("function", "output_shape"):
+        for part in ("function", "output_shape", "mask"):
             kind = config.pop(f"{part}_type", None)
             config.pop("module", None)
             config.pop(f"{part}_module", None)
             value = config.get(part)
-            if kind == "lambda":
+            if (kind == "lambda" and value is not None) or (is_byte_code(value) and part != "output_shape"):
                 # Files of Keras hold Python byte code here; a function of the layer's name may stand in for it.
-                if part == "function" and callable(known.get(name)):
-                    config[part] = known[name]
-                    continue
-                if part == "output_shape":
-                    config[part] = None
-                    continue
-                raise ValueError(
-                    f"[Lambda] the {part} of layer {name!r} is Python byte code, and code from a file is never run. "
-                    f"Pass the function: custom_objects={{{name!r}: function}}."
-                )
+                with code_allowed_if(allow_code):
+                    if part == "function" and callable(known.get(name)):
+                        config[part] = known[name]
+                    elif part == "output_shape" and not is_code_allowed():
+                        config[part] = None  # found by itself
+                    else:
+                        config[part] = function_in(value, name, part, {"K": K, "backend": K, "np": np, **known})
+                continue
             if kind == "function" and isinstance(value, str):
                 config[part] = function_of(value, custom_objects)
                 if config[part] is None:

@@ -32,6 +32,9 @@ class BatchNormalization(Layer):
         mode: of Keras 1. 1 normalizes each sample along ``axis`` by itself:
             ``gamma * (x - mean) / (sqrt(variance + epsilon) + epsilon) + beta``. 2 takes mean and variance of the
             batch in testing, too. 0 is all of the above.
+        line: 'tfkeras' or 'keras3' for a layer out of their files. Their average of the variance is that of the batch
+            as it is (of images in tf.keras times ``n / (n - 1)``), and a layer that is frozen when it is called takes
+            the moving averages in training as well.
     """
 
     def __init__(
@@ -51,9 +54,15 @@ class BatchNormalization(Layer):
         gamma_constraint: Any = None,
         *,
         mode: int = 0,
+        line: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if line not in (None, "tfkeras", "keras3"):
+            raise ValueError(
+                f"[BatchNormalization] line is 'tfkeras' or 'keras3'; got {line!r}. Leave it out for Keras 1 and 2."
+            )
+        self.line = line
         if mode not in (0, 1, 2):
             raise ValueError(
                 f"[BatchNormalization] mode is 0 (by feature), 1 (by sample) or 2 (by feature, of the batch always); "
@@ -120,6 +129,8 @@ class BatchNormalization(Layer):
             return self._by_sample(inputs)
         if self._averages_deviations:
             return self._as_keras_0(inputs, training)
+        if self.line and not self.trainable:
+            return self._by_averages(inputs)
         if self.mode == 0 and not K.is_tensor(training) and training in (0, False):
             return self._by_averages(inputs)
         axes = [k for k in range(K.ndim(inputs)) if k != self.axis % K.ndim(inputs)]
@@ -128,7 +139,7 @@ class BatchNormalization(Layer):
         )
         if self.mode == 2:
             return normed
-        if get_api_level() != "1.2":
+        if get_api_level() != "1.2" or self.line:
             variance = variance * self._correction(inputs)
         self.add_update(
             [
@@ -142,6 +153,9 @@ class BatchNormalization(Layer):
     def _correction(self, inputs: Any) -> Any:
         """Factor of the variance that enters the moving average, see the class."""
         n = K.cast(K.size(inputs), K.dtype(inputs)) / inputs.shape[self.axis]
+        if self.line:
+            fused = self.line == "tfkeras" and K.ndim(inputs) in (4, 5)
+            return n / K.maximum(n - 1.0, 1.0) if fused else 1.0
         factor = n / (n - (1.0 + self.epsilon))
         if K.ndim(inputs) == 4 and self.axis % 4 == 3:
             factor = factor * (n / K.maximum(n - 1.0, 1.0))
@@ -222,4 +236,4 @@ class BatchNormalization(Layer):
             "gamma_constraint": constraints.serialize(self.gamma_constraint),
         }
         # Keras 2 knows no modes and could not read the file.
-        return config | ({"mode": self.mode} if self.mode else {})
+        return config | ({"mode": self.mode} if self.mode else {}) | ({"line": self.line} if self.line else {})

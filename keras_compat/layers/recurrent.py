@@ -17,6 +17,7 @@ from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine.layer import InputSpec, Layer, alias, is_keras_tensor, name_scope, shape_of
+from keras_compat.engine.loading import claim
 from keras_compat.engine.registry import deserialize, register, serialize
 from keras_compat.utils.generic_utils import has_arg, to_list
 
@@ -339,6 +340,8 @@ class RNN(Layer):
         """
         shapes = self._state_values_shapes()
         if not hasattr(self, "states") or self.states[0] is None:
+            for s in shapes:
+                claim(s, f"the state of layer {self.name!r}", weight=False)
             self.states = [K.variable(np.zeros(s), dtype=self.dtype) for s in shapes]
             for state, number in zip(self.states, range(len(shapes))):
                 state.name = f"{self.name}/state_{number}:0"

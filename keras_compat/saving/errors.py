@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-
-class UnsafeModelError(ValueError):
-    """The file asks for something that loading never does: run code, open other files, take memory without end."""
+from keras_compat.engine.loading import UnsafeModelError as UnsafeModelError
 
 
 class CorruptFileError(OSError, ValueError):

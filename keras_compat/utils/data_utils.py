@@ -6,15 +6,21 @@ import contextlib
 import hashlib
 import http.client
 import os
+import re
 import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as Many
 from typing import Any
 
-# Keras 1 has it here.
+from keras_compat.utils.archives import UnsafeArchiveError as UnsafeArchiveError
+from keras_compat.utils.archives import extract_archive
+
+# Keras 1 has Progbar here.
 from keras_compat.utils.progbar import Progbar as Progbar
+from keras_compat.utils.progbar import write_out
 
 # Seconds without a sign of life from the server before a download is given up.
 TIMEOUT = 10.0
@@ -57,11 +63,13 @@ def keras_home() -> str:
 def get_file(
     fname: str,
     origin: str,
-    *,
+    untar: bool = False,
     md5_hash: str | None = None,
     file_hash: str | None = None,
     cache_subdir: str = "datasets",
     hash_algorithm: str = "auto",
+    extract: bool = False,
+    archive_format: str | Many[str] | None = "auto",
     cache_dir: str | None = None,
 ) -> str:
     """Return the path of a file, downloading it from ``origin`` if it is not in the cache yet.
@@ -69,34 +77,58 @@ def get_file(
     The file lies in ``<cache_dir>/<cache_subdir>/<fname>``; an absolute ``fname`` is taken as it is.
     A file that is there with the right hash (or with none asked for) is returned without touching the
     network. A download goes to a temporary file beside the target, is checked, and only then takes its
-    place, so an interrupted or wrong one leaves nothing behind and an older file as it was.
+    place, so an interrupted or wrong one leaves nothing behind and an older file as it was; it starts from
+    the beginning the next time.
 
-    Unlike Keras, the hash of what was downloaded is checked too, only http and https are followed (never
-    from https back to http), and everything after ``origin`` is given by name: ``untar``, ``extract`` and
-    ``archive_format`` are not offered yet.
+    Unlike in Keras, the hash of what was downloaded is checked too, only http and https are followed (never
+    from https back to http), and archives are extracted with care: see :func:`extract_archive`.
 
     Args:
         fname: name of the file in the cache, or an absolute path.
         origin: where it comes from, an ``http://`` or ``https://`` address.
+        untar: Keras 1's word: what comes is kept as ``<fname>.tar.gz`` and extracted beside it, unless ``fname`` is
+            there already; the path is that of ``fname``.
         md5_hash: the expected MD5 sum; the older spelling of ``file_hash``.
         file_hash: the expected hash, in hexadecimal.
-        cache_subdir: folder below ``cache_dir``.
+        cache_subdir: folder below ``cache_dir``, or an absolute path.
         hash_algorithm: ``'md5'``, ``'sha256'``, or ``'auto'``: told by the length of ``file_hash``.
+        extract: extract it beside, if it is an archive. The path is still that of the archive.
+        archive_format: ``'tar'``, ``'zip'``, a list of these, ``'auto'`` for both or None for none.
         cache_dir: the cache; by default ``KERAS_HOME`` or ``~/.keras``.
 
     Raises:
-        OSError: the file could not be fetched, was cut short, has the wrong hash, or can not be written.
+        OSError: the file could not be fetched, was cut short, has the wrong hash, or can not be written; the archive
+            is damaged.
+        UnsafeArchiveError: the archive holds something else than files and folders below the target, or fills the
+            disk. Nothing was extracted.
     """
     if md5_hash is not None and file_hash is None:
         file_hash, hash_algorithm = md5_hash, "md5"
-    path = cache_path(fname, cache_subdir, cache_dir)
-    if os.path.isfile(path):
-        if file_hash is None or validate_file(path, file_hash, hash_algorithm):
-            return path
-        print(f"{path} does not have the hash {file_hash}: incomplete or out of date; fetching it again.")
-    print(f"Downloading data from {origin}")
-    _download(origin, path, file_hash, hash_algorithm)
+    if file_hash is not None:
+        _new_hash(file_hash, hash_algorithm)
+    result = cache_path(fname, cache_subdir, cache_dir)
+    path = result + ".tar.gz" if untar else result
+    if not _is_there(path, file_hash, hash_algorithm):
+        write_out(f"Downloading data from {origin}\n")
+        _download(origin, path, file_hash, hash_algorithm)
+    folder = os.path.dirname(path)
+    if untar:
+        if not os.path.exists(result) and not extract_archive(path, folder, "tar"):
+            raise OSError(f"[get_file] untar=True expected a tar archive from {origin}; got something else: {path}.")
+        return result
+    if extract:
+        extract_archive(path, folder, archive_format)
     return path
+
+
+def _is_there(path: str, file_hash: str | None, algorithm: str) -> bool:
+    """Whether the file is in the cache, with the right hash if one is asked for."""
+    if not os.path.isfile(path):
+        return False
+    if file_hash is None or validate_file(path, file_hash, algorithm):
+        return True
+    write_out(f"{path} does not have the hash {file_hash}: incomplete or out of date; fetching it again.\n")
+    return False
 
 
 def cache_path(fname: str, cache_subdir: str = "datasets", cache_dir: str | None = None) -> str:
@@ -119,6 +151,12 @@ def _new_hash(file_hash: str, algorithm: str) -> hashlib._Hash:
         raise ValueError(
             f"[get_file] hash_algorithm must be 'auto', 'md5' or 'sha256'; got {algorithm!r}. "
             "'auto' goes by the length of the hash."
+        )
+    if not re.fullmatch(r"[0-9A-Fa-f]+", file_hash):
+        # Keras 1's fifth argument is the folder, Keras 2's the hash.
+        raise ValueError(
+            f"[get_file] file_hash must be a hash in hexadecimal; got {file_hash!r}. If it is a folder, write "
+            "cache_subdir=."
         )
     if algorithm == "sha256" or (algorithm == "auto" and len(file_hash) == 64):
         return hashlib.sha256()
@@ -184,6 +222,8 @@ def _open_url(origin: str) -> http.client.HTTPResponse:
 def _body(response: http.client.HTTPResponse, origin: str) -> Iterable[bytes]:
     """Yield the body in pieces; a body shorter than announced is an error (``read(n)`` alone hides it)."""
     announced = response.headers.get("Content-Length")
+    total = int(announced) if announced is not None and announced.isdigit() else None
+    bar = Progbar(total)
     received = 0
     while True:
         try:
@@ -194,7 +234,10 @@ def _body(response: http.client.HTTPResponse, origin: str) -> Iterable[bytes]:
             break
         received += len(chunk)
         yield chunk
-    if announced is not None and announced.isdigit() and received != int(announced):
+        bar.update(received)
+    if total is None:
+        write_out("\n")
+    elif received != total:
         raise _fetch_error(origin, f"the connection ended after {received} of {announced} bytes")
 
 

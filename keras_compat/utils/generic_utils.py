@@ -22,14 +22,20 @@ from keras_compat.utils.progbar import Progbar as Progbar
 
 _PACKAGE = __name__.partition(".")[0]
 _GLOBAL_CUSTOM_OBJECTS: dict[str, Any] = {}
+_REGISTRIES: list[Registry] = []
 
 
 class Registry(dict[str, Any]):
-    """What a name may stand for in one family (losses, layers...): a dictionary with a word for its entries."""
+    """What a name may stand for in one family (losses, layers...): a dictionary with a word for its entries.
 
-    def __init__(self, kind: str, entries: Mapping[str, Any] | None = None):
+    ``factories`` says that functions in it make the objects of the family, as classes do; else they are such objects.
+    """
+
+    def __init__(self, kind: str, entries: Mapping[str, Any] | None = None, *, factories: bool = False):
         super().__init__(entries or {})
         self.kind = kind
+        self.factories = factories
+        _REGISTRIES.append(self)
 
     def add(self, obj: Any, *names: str) -> Any:
         """Register ``obj`` under its own name and ``names``; returns it, so it can decorate."""
@@ -50,6 +56,9 @@ class Registry(dict[str, Any]):
         if identifier is None:
             return None
         if isinstance(identifier, str):
+            found = self.deserialize(identifier)
+            if not inspect.isclass(found):
+                return found(**(kwargs or {}))
             identifier = {"class_name": identifier, "config": dict(kwargs or {})}
         elif isinstance(identifier, Mapping) and not {"class_name", "name"} & set(identifier):
             # Layers of Keras 1 wrote get_config() of their penalties into their own: the arguments tell the class.
@@ -57,6 +66,11 @@ class Registry(dict[str, Any]):
             if len(made) == 1:
                 return made[0](**identifier)
         return self.deserialize(identifier)
+
+
+def registries() -> list[Registry]:
+    """Return the registries of all families."""
+    return list(_REGISTRIES)
 
 
 def _classes(objects: Iterable[Any]) -> list[type]:
@@ -174,7 +188,11 @@ def deserialize_keras_object(
     """
     known = module_objects if module_objects is not None else {}
 
-    def find(name: str) -> Any:
+    def find(name: Any) -> Any:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"[{printable_module_name}] expected a name; got {type(name).__name__}. Is the config whole?"
+            )
         for names in (custom_objects or {}, _GLOBAL_CUSTOM_OBJECTS, known):
             if name in names:
                 return names[name]
@@ -192,6 +210,11 @@ def deserialize_keras_object(
                 f"{sorted(map(str, identifier))}. Was it made by serialize()?"
             )
         found, config = find(identifier["class_name"]), identifier["config"]
+        if isinstance(known, Registry) and not (known.factories or inspect.isclass(found)) and found in known.values():
+            raise ValueError(
+                f"[{printable_module_name}] expected the name of a class; {identifier['class_name']!r} is a function. "
+                "Functions stand in a config by their names alone."
+            )
         if hasattr(found, "from_config"):
             with _also_known(custom_objects):
                 if has_arg(found.from_config, "custom_objects"):

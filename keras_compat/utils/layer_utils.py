@@ -120,21 +120,22 @@ def print_summary(
 ) -> None:
     """Print a table of the layers of a model: name, class, output shape, parameters and, if branched, inputs.
 
+    It looks as in the Keras of the API level: Keras 1 shows the inputs of chains too, is 100 wide, and lists the
+    layers of the branches where a ``Merge`` begins a Sequential; Keras 2.3 begins with the model's name.
+
     Args:
+        model: a model, or a list of layers (Keras 1).
         line_length: width of the table, 65 for a chain of layers and 98 for other graphs by default.
-        positions: ends of the columns as shares of the width.
+        positions: ends of the columns as shares of the width, or as numbers of characters.
         print_fn: called with each line; ``print`` by default.
     """
     show: Callable[[str], Any] = print_fn if print_fn is not None else (lambda line: write_out(line + "\n"))
-    chain = is_chain(model)
+    old = get_api_level() == "1.2" or isinstance(model, (list, tuple))
+    chain = not old and is_chain(model)
     if chain:
-        line_length = line_length or 65
-        positions = positions or [0.45, 0.85, 1.0]
-        header = ["Layer (type)", "Output Shape", "Param #"]
+        line_length, positions = line_length or 65, positions or [0.45, 0.85, 1.0]
     else:
-        line_length = line_length or 98
-        positions = positions or [0.33, 0.55, 0.67, 1.0]
-        header = ["Layer (type)", "Output Shape", "Param #", "Connected to"]
+        line_length, positions = line_length or (100 if old else 98), positions or [0.33, 0.55, 0.67, 1.0]
     ends = [int(line_length * p) for p in positions] if positions[-1] <= 1 else [int(p) for p in positions]
 
     def row(fields: Sequence[str]) -> None:
@@ -145,24 +146,29 @@ def print_summary(
             line = (line + field)[:end].ljust(end)
         show(line)
 
-    if get_api_level() == "2.3":
+    if get_api_level() == "2.3" and hasattr(model, "name"):
         show(f'Model: "{model.name}"')
     show("_" * line_length)
-    row(header)
+    row(["Layer (type)", "Output Shape", "Param #"] + ["Connected to"] * (not chain))
     show("=" * line_length)
-    layers = model.layers
+    layers = list(model) if isinstance(model, (list, tuple)) else model.layers
+    if old:
+        layers = getattr(model, "flattened_layers", layers)
     for i, layer in enumerate(layers):
-        fields = [f"{layer.name} ({type(layer).__name__})", _output_shape(layer), str(_params_of(layer))]
+        fields = [f"{layer.name} ({class_name(layer)})", _output_shape(layer), str(_params_of(layer))]
         if chain:
             row(fields)
         else:
-            came = _connections(model, layer)
+            came = _connections_in_keras_1(model, layer) if old else _connections(model, layer)
             row([*fields, came[0] if came else ""])
             for other in came[1:]:
                 row(["", "", "", other])
         show(("=" if i == len(layers) - 1 else "_") * line_length)
-    trainable = count_params(getattr(model, "_collected_trainable_weights", None) or model.trainable_weights)
-    fixed = count_params(model.non_trainable_weights)
+    if old:
+        trainable, fixed = count_total_params(layers)
+    else:
+        trainable = count_params(getattr(model, "_collected_trainable_weights", None) or model.trainable_weights)
+        fixed = count_params(model.non_trainable_weights)
     show(f"Total params: {trainable + fixed:,}")
     show(f"Trainable params: {trainable:,}")
     show(f"Non-trainable params: {fixed:,}")
@@ -192,14 +198,35 @@ def _output_shape(layer: Any) -> str:
         return "multiple"
 
 
+def class_name(layer: Any) -> str:
+    """Name of a layer's class, in Keras 1 the one that it had there: ``"Convolution2D"``."""
+    cls = type(layer)
+    return cls.__dict__.get("keras_1_name", cls.__name__) if get_api_level() == "1.2" else cls.__name__
+
+
 def _params_of(layer: Any) -> int:
     return layer.count_params() if getattr(layer, "built", True) else 0
 
 
 def _connections(model: Any, layer: Any) -> list[str]:
-    out = []
-    for index, node in enumerate(layer._inbound_nodes):
-        if (id(layer), index) in model._network_nodes:
-            for inbound, i, t in zip(node.inbound_layers, node.node_indices, node.tensor_indices):
-                out.append(f"{inbound.name}[{i}][{t}]")
-    return out
+    used = [n for i, n in enumerate(layer._inbound_nodes) if (id(layer), i) in model._network_nodes]
+    return [f"{source.name}[{i}][{t}]" for source, i, t in _sources(used)]
+
+
+def _sources(nodes: Iterable[Any]) -> list[tuple[Any, int, int]]:
+    """(layer, number of its call, place among the results) of each tensor that the calls took."""
+    return [come for n in nodes for come in zip(n.inbound_layers, n.node_indices, n.tensor_indices)]
+
+
+def _connections_in_keras_1(model: Any, layer: Any) -> list[str]:
+    """There, a model that begins a Sequential gets no input of its own, and what follows comes from its last layer."""
+    first = model.layers[0] if type(model).__name__ == "Sequential" else None
+    first = first if hasattr(first, "_output_coordinates") else None
+    if layer is first:
+        return []
+    kept = getattr(model, "_network_nodes", None)
+    nodes = layer._inbound_nodes
+    if kept is not None:  # layers of the branches before a Merge are no part of the graph here: they have one call
+        nodes = [n for i, n in enumerate(nodes) if (id(layer), i) in kept] or nodes[:1]
+    sources = [first._output_coordinates[0] if s[0] is first else s for s in _sources(nodes)]
+    return [f"{source.name}[{i}][{t}]" for source, i, t in sources]

@@ -1,92 +1,21 @@
-"""Drawings of models in the DOT language of Graphviz.
-
-The text is made here, with no further package. To turn it into an image Graphviz's program ``dot`` is called, if it is
-installed.
-"""
+"""Drawings of models: a box for each layer, an arrow for each tensor between them."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from keras_compat.layers import Wrapper as Wrapper
 from keras_compat.models import Model as Model
 from keras_compat.models import Sequential
+from keras_compat.utils.drawing import Dot as Dot
+from keras_compat.utils.drawing import record
+from keras_compat.utils.layer_utils import class_name
 
 # Nothing here needs the package; programs look whether it is None.
 pydot = None
-
-
-class Dot:
-    """A drawing: nodes with labels, edges, and drawings within it. ``str()`` or ``to_string()`` is its text."""
-
-    def __init__(self, name: str = "G", kind: str = "digraph", **attributes: Any):
-        self.name = name
-        self.kind = kind
-        self.attributes = attributes
-        self.nodes: dict[str, dict[str, Any]] = {}
-        self.edges: list[tuple[str, str]] = []
-        self.subgraphs: list[Dot] = []
-
-    def add_node(self, name: str, **attributes: Any) -> None:
-        """Add a node, or change one."""
-        self.nodes[name] = attributes
-
-    def add_edge(self, source: str, target: str) -> None:
-        """Add an edge between two nodes, once."""
-        if (source, target) not in self.edges:
-            self.edges.append((source, target))
-
-    def add_subgraph(self, inner: Dot) -> None:
-        """Put a drawing into this one."""
-        self.subgraphs.append(inner)
-
-    def get_edge(self, source: str, target: str) -> list[tuple[str, str]]:
-        """The edges between two nodes, none or one."""
-        return [edge for edge in self.edges if edge == (source, target)]
-
-    def to_string(self) -> str:
-        """Text in the DOT language."""
-        return "\n".join(self._lines("")) + "\n"
-
-    __str__ = to_string
-
-    def _lines(self, indent: str) -> list[str]:
-        name = f"cluster_{self.name}" if self.kind == "subgraph" else self.name
-        out = [f"{indent}{self.kind} {_quoted(name)} {{"]
-        out += [f"{indent}  {key}={_quoted(value)};" for key, value in self.attributes.items()]
-        out.append(f"{indent}  node [shape=record];")
-        for inner in self.subgraphs:
-            out += inner._lines(indent + "  ")
-        for node, attributes in self.nodes.items():
-            listed = ", ".join(f"{key}={_quoted(value)}" for key, value in attributes.items())
-            out.append(f"{indent}  {_quoted(node)} [{listed}];")
-        out += [f"{indent}  {_quoted(a)} -> {_quoted(b)};" for a, b in self.edges]
-        return [*out, f"{indent}}}"]
-
-    def create(self, prog: str = "dot", format: str = "png") -> bytes:
-        """The image that Graphviz makes of it. Raises ImportError where Graphviz is not installed."""
-        program = shutil.which(prog)
-        if program is None:
-            raise ImportError(
-                f"[plot_model] Graphviz's program {prog!r} is needed to draw a {format} and was not found. Install "
-                "graphviz, or write the text alone: to_file='model.dot'."
-            )
-        text = self.to_string().encode()
-        return subprocess.run([program, f"-T{format}"], input=text, capture_output=True, check=True).stdout
-
-    def write(self, path: str, prog: str = "dot", format: str | None = None) -> None:
-        """Write text (.dot, .gv, 'raw') or an image in the format of the name's ending."""
-        kind = format or os.path.splitext(path)[1].lstrip(".") or "png"
-        content = self.to_string().encode() if kind in ("dot", "gv", "raw") else self.create(prog, kind)
-        with open(path, "wb") as stream:
-            stream.write(content)
-
-
-def _quoted(value: Any) -> str:
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def is_wrapped_model(layer: Any) -> bool:
@@ -116,6 +45,9 @@ def model_to_dot(
 ) -> Dot:
     """Draw a model: a box for each layer, an arrow for each tensor between them.
 
+    The drawing has the methods of pydot's that programs call, without pydot: ``create(prog='dot', format='svg')``,
+    ``write_png(path)``, ``get_nodes()``, ``set_rankdir('LR')``... Names of nodes are ``str(id(layer))`` as in Keras.
+
     Args:
         show_shapes: input and output shapes in the boxes.
         show_layer_names: names beside the classes.
@@ -127,57 +59,76 @@ def model_to_dot(
     if isinstance(model, Sequential) and not model.built:
         model.build()
     if subgraph:
-        dot = Dot(model.name, "subgraph", style="dashed", label=model.name)
+        dot = Dot(f"{model.name}_{id(model)}", "subgraph", style="dashed", label=model.name, labeljust="l")
     else:
-        dot = Dot(model.name, rankdir=rankdir, concentrate="true", dpi=dpi)
-    nested: dict[str, Any] = {}
+        dot = Dot(model.name, rankdir=rankdir, concentrate=True, dpi=dpi)
     layers = _drawn(model)
+    framed: set[int] = set()
     for layer in layers:
-        key = str(id(layer))
-        if expand_nested and is_model(layer):
-            dot.add_subgraph(model_to_dot(layer, show_shapes, show_layer_names, rankdir, True, dpi, True))
-            nested[key] = layer
-            continue
-        dot.add_node(key, label=_label(layer, show_shapes, show_layer_names))
+        inner = _framed(layer) if expand_nested else None
+        if inner is not None and id(inner) not in framed:
+            framed.add(id(inner))
+            dot.add_subgraph(model_to_dot(inner, show_shapes, show_layer_names, rankdir, True, dpi, True))
+        if inner is not layer:
+            alone = inner is None  # what the frame shows need not stand in the box of its wrapper
+            dot.add_node(str(id(layer)), label=_label(layer, show_shapes, show_layer_names, alone))
+            for entry in [] if inner is None else _inputs(inner):
+                add_edge(dot, str(id(layer)), str(id(entry)))
+    for source, target in _arrows(model, layers, expand_nested):
+        add_edge(dot, str(id(source)), str(id(target)))
+    return dot
+
+
+def _framed(layer: Any) -> Any:
+    """The model that is drawn in a frame of its own: a layer that is one, or what a wrapper holds; else None."""
+    inner = layer.layer if is_wrapped_model(layer) else layer
+    return inner if is_model(inner) and _drawn(inner) else None
+
+
+def _drawn(model: Any) -> list[Any]:
+    """The layers of a model, with the input layers that a Sequential does not list."""
+    if not isinstance(model, Sequential) or not model.inputs:
+        return model.layers
+    listed = model._layers
+    return [layer for layer in model._map.layers if layer not in listed] + listed
+
+
+def _inputs(model: Any) -> list[Any]:
+    return getattr(model, "_input_layers", None) or _drawn(model)[:1]
+
+
+def _arrows(model: Any, layers: list[Any], expand: bool) -> Iterator[tuple[Any, Any]]:
+    """Pairs (layer, layer); a model in a frame is entered at its input layers and left from its output layers."""
     used = getattr(model, "_network_nodes", None)
     for layer in layers:
         for i, node in enumerate(layer._inbound_nodes):
             if used is not None and (id(layer), i) not in used:
                 continue
-            for inbound in node.inbound_layers:
-                add_edge(dot, _exit(nested, str(id(inbound))), _entry(nested, str(id(layer))))
-    return dot
+            for k, (inbound, t) in enumerate(zip(node.inbound_layers, node.tensor_indices)):
+                yield _left(inbound, t, expand), _entered(layer, k, expand)
 
 
-def _drawn(model: Any) -> list[Any]:
-    """The layers of a model, with the input layer that a Sequential does not list."""
-    if not isinstance(model, Sequential):
-        return model.layers
-    source = model._input_layers if len(model._input_layers) == 1 else []
-    return [*(layer for layer in source if layer not in model._layers), *model._layers]
+def _left(layer: Any, tensor: int, expand: bool) -> Any:
+    """The layer whose box the tensor of this number comes from."""
+    while expand and (inner := _framed(layer)) is not None:
+        history = getattr(inner, "_output_coordinates", None)
+        layer, _, tensor = history[tensor if tensor < len(history) else -1] if history else (_drawn(inner)[-1], 0, 0)
+    return layer
 
 
-def _entry(nested: dict[str, Any], key: str) -> str:
-    return str(id(_ends(nested[key])[0])) if key in nested else key
+def _entered(layer: Any, place: int, expand: bool) -> Any:
+    """The layer whose box takes the tensor at this place; a wrapper has one itself."""
+    while expand and is_model(layer) and _framed(layer) is not None:
+        inputs = _inputs(layer)
+        layer, place = inputs[place if place < len(inputs) else -1], 0
+    return layer
 
 
-def _exit(nested: dict[str, Any], key: str) -> str:
-    return str(id(_ends(nested[key])[-1])) if key in nested else key
-
-
-def _ends(model: Any) -> list[Any]:
-    layers = _drawn(model)
-    first, last = layers[0], layers[-1]
-    return [_ends(first)[0] if is_model(first) else first, _ends(last)[-1] if is_model(last) else last]
-
-
-def _label(layer: Any, show_shapes: bool, show_layer_names: bool) -> str:
-    kind, name = type(layer).__name__, layer.name
-    if isinstance(layer, Wrapper):
-        inner = layer.layer
-        kind = f"{kind}({type(inner).__name__})"
-        name = f"{name}({inner.name})"
-    label = f"{name}: {kind}" if show_layer_names else kind
+def _label(layer: Any, show_shapes: bool, show_layer_names: bool, with_inner: bool) -> str:
+    kind, name = class_name(layer), layer.name
+    if isinstance(layer, Wrapper) and with_inner:
+        kind, name = f"{kind}({class_name(layer.layer)})", f"{name}({layer.layer.name})"
+    label = record(f"{name}: {kind}" if show_layer_names else kind)
     if not show_shapes:
         return label
     return f"{label}\n|{{input:|output:}}|{{{{{_shape(layer, 'input_shape')}}}|{{{_shape(layer, 'output_shape')}}}}}"
@@ -198,15 +149,26 @@ def plot_model(
     rankdir: str = "TB",
     expand_nested: bool = False,
     dpi: int = 96,
-) -> None:
+) -> Any:
     """Draw a model into a file; see :func:`model_to_dot`.
 
-    The ending of the name is the format: ``.dot`` and ``.gv`` are text and need nothing, others need Graphviz.
+    The ending of the name is the format, png where there is none: ``.png``, ``.svg``, ``.jpg``; ``.pdf`` and others
+    with Graphviz itself. ``.dot`` and ``.gv`` are text and need nothing.
+
+    Returns:
+        In IPython the image, which a notebook shows; else None.
 
     Raises:
-        ImportError: Graphviz is needed and not installed.
+        ImportError: neither Graphviz nor the extra ``plot`` is installed.
+        OSError: the program can not make this format, or the file can not be written.
     """
-    model_to_dot(model, show_shapes, show_layer_names, rankdir, expand_nested, dpi).write(to_file)
+    kind = os.path.splitext(to_file)[1].lstrip(".").lower() or "png"
+    dot = model_to_dot(model, show_shapes, show_layer_names, rankdir, expand_nested, dpi)
+    dot.write(to_file, format=kind)
+    display = sys.modules.get("IPython.display")
+    if display is None or kind not in ("png", "jpg", "jpeg", "gif", "svg"):
+        return None
+    return display.SVG(filename=to_file) if kind == "svg" else display.Image(filename=to_file)
 
 
 # Keras 1's name.

@@ -6,8 +6,24 @@ from typing import Any
 
 from keras_compat.utils.vis_utils import Dot as Dot
 from keras_compat.utils.vis_utils import model_to_dot as model_to_dot
-from keras_compat.utils.vis_utils import plot as plot
+from keras_compat.utils.vis_utils import plot_model
 from keras_compat.utils.vis_utils import pydot as pydot
+
+
+def plot(
+    model: Any,
+    to_file: str = "model.png",
+    show_shapes: bool = False,
+    show_layer_names: bool = True,
+    *,
+    recursive: bool = False,
+    show_shape: bool = False,
+) -> Any:
+    """Draw a model into a file: Keras 1's name of ``plot_model``.
+
+    ``recursive`` (draw the layers of models within the model) and ``show_shape`` are Keras 0.x's words.
+    """
+    return plot_model(model, to_file, show_shapes or show_shape, show_layer_names, expand_nested=recursive)
 
 
 def layer_typename(layer: Any) -> str:

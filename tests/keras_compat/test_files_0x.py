@@ -143,7 +143,7 @@ def test_a_file_of_another_model_changes_nothing(tmp_path: Path) -> None:
     good = [np.zeros((4, 3)), np.zeros(3)]
     with pytest.raises(ValueError, match="holds 2 arrays, the model has 4"):
         model.load_weights(write(tmp_path / "a.h5", good))
-    with pytest.raises(ValueError, match="does not fit the model in 1 layers"):
+    with pytest.raises(ValueError, match="does not fit the model in 1 places"):
         model.load_weights(write(tmp_path / "b.h5", good, [np.zeros((5, 2)), np.zeros(2)]))
     with pytest.raises(ValueError, match="hold no names"):
         model.load_weights(write(tmp_path / "c.h5", good), by_name=True)

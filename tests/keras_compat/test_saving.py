@@ -124,7 +124,7 @@ def test_saving_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def fails(*args: Any) -> None:
         raise OSError("disk full")
 
-    for where in ("write_weights", "_write_list"):
+    for where in ("write_weights", "write_list"):
         with monkeypatch.context() as patch:
             patch.setattr(h5, where, fails)
             with pytest.raises(OSError, match="disk full"):

@@ -1,0 +1,20 @@
+"""Callbacks: what is told of the course of training, and may act on it.
+
+The hooks of a callback are called only if its class defines them, so a hook that nobody uses costs nothing per batch.
+"""
+
+from keras_compat.callbacks.base import Callback as Callback
+from keras_compat.callbacks.base import CallbackList as CallbackList
+from keras_compat.callbacks.base import Logs as Logs
+from keras_compat.callbacks.base import LogValues as LogValues
+from keras_compat.callbacks.base import Params as Params
+from keras_compat.callbacks.checkpoints import BackupAndRestore as BackupAndRestore
+from keras_compat.callbacks.checkpoints import ModelCheckpoint as ModelCheckpoint
+from keras_compat.callbacks.loggers import BaseLogger as BaseLogger
+from keras_compat.callbacks.loggers import History as History
+from keras_compat.callbacks.loggers import LambdaCallback as LambdaCallback
+from keras_compat.callbacks.loggers import ProgbarLogger as ProgbarLogger
+from keras_compat.callbacks.watching import EarlyStopping as EarlyStopping
+from keras_compat.callbacks.watching import LearningRateScheduler as LearningRateScheduler
+from keras_compat.callbacks.watching import ReduceLROnPlateau as ReduceLROnPlateau
+from keras_compat.callbacks.watching import TerminateOnNaN as TerminateOnNaN

@@ -1,0 +1,1 @@
+"""A folder for ``PYTHONPATH``: Python reads the ``sitecustomize.py`` in it before a program that ``run`` starts."""

@@ -1,0 +1,192 @@
+"""Read by Python before the program that ``python -m keras_compat run`` starts, and in the processes it starts.
+
+From then on ``keras``, ``tensorflow.keras`` and their modules are keras_compat's: the same module objects under more
+names. Of ``tensorflow`` and ``theano`` there are stand-ins (`keras_compat.commands.stand_ins`). Until a program asks
+for one of them nothing but this file is read: it starts as under plain Python.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import PathFinder
+
+# No more than what Python has loaded by now: a program may have a `random.py` or `json.py` beside it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType, ModuleType
+    from typing import Any
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PACKAGE = "keras_compat"
+# The folder that holds the packages.
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+
+# Options of the program's own process, "report seed=3"; its children do not get them. The command `run` writes them.
+OPTIONS = "KERAS_COMPAT_RUN"
+
+# Where code lies that is not the program's: ours, and Python's import system.
+NOT_THE_PROGRAM = (
+    os.path.join(ROOT, PACKAGE) + os.sep,
+    os.path.join(ROOT, "autotensor") + os.sep,
+    os.path.join(os.path.dirname(os.__file__), "importlib") + os.sep,
+    "<frozen ",
+)
+STAND_INS_MODULE = f"{PACKAGE}.commands.stand_ins"
+STAND_INS = ("tensorflow", "theano")
+# Under which names programs asked for Keras; what follows is the same in all.
+PREFIXES = (
+    "keras",
+    "tensorflow.keras",
+    "tensorflow.python.keras",
+    "tensorflow.contrib.keras.api.keras",
+    "tensorflow.contrib.keras.python.keras",
+    "tensorflow.contrib.keras",
+    "tensorflow.compat.v1.keras",
+    "tensorflow.compat.v2.keras",
+)
+# Modules of Keras that are one module here.
+SAME = {f"{PACKAGE}.backend.{name}": f"{PACKAGE}.backend" for name in ("tensorflow_backend", "theano_backend")}
+SAME[f"{PACKAGE}.api.keras"] = SAME[f"{PACKAGE}.api"] = PACKAGE
+
+
+def our_name(name: str) -> str | None:
+    """The module of ours that a name of Keras stands for: 'keras_compat.layers' for 'tensorflow.keras.layers'."""
+    for prefix in PREFIXES:
+        if name == prefix or name.startswith(prefix + "."):
+            ours = PACKAGE + name[len(prefix) :]
+            return SAME.get(ours, ours)
+    return None
+
+
+def user_frame(frame: FrameType | None) -> FrameType | None:
+    """The nearest frame of the program: neither Python's import system nor ours."""
+    while frame is not None and frame.f_code.co_filename.startswith(NOT_THE_PROGRAM):
+        frame = frame.f_back
+    return frame
+
+
+def place(frame: FrameType | None) -> str:
+    """``file:line`` of the program, from a frame of ours."""
+    frame = user_frame(frame)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<unknown>"
+
+
+def load(name: str) -> Any:
+    """Import a module by its full name."""
+    __import__(name)
+    return sys.modules[name]
+
+
+class Same:
+    """A loader that gives a module which is there already; it stays what it was."""
+
+    def __init__(self, module: ModuleType):
+        self.module = module
+        self.spec = module.__spec__
+
+    def create_module(self, spec: Any) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.spec  # the import system has put that of the other name there
+
+
+class Then:
+    """The loader of a module, with something to do once it is loaded."""
+
+    def __init__(self, loader: Any, then: Callable[[Any], None]):
+        self.loader = loader
+        self.then = then
+
+    def create_module(self, spec: Any) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__.loader = module.__loader__ = self.loader
+        self.loader.exec_module(module)
+        self.then(module)
+
+
+class Finder:
+    """First in ``sys.meta_path``: the names of Keras, and of what it stood on."""
+
+    def __init__(self, seed: int | None):
+        self.seed = seed
+        # Modules with generators of random numbers, which are seeded when they are loaded.
+        self.generators = {"random", "numpy.random", "autotensor.ops.random"}
+        self.numpy_at_first: Any = None
+        if "random" in sys.modules:
+            self.is_loaded(sys.modules["random"])
+        # Names of Keras's modules -> where the program asked for them first.
+        self.asked: dict[str, str] = {}
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
+        top = name.partition(".")[0]
+        if top == "keras" or top in STAND_INS:
+            module = self.module(name)
+            return module and ModuleSpec(name, Same(module), is_package=True)  # type: ignore[arg-type]
+        spec = None
+        if name in (PACKAGE, "autotensor"):  # those that `run` belongs to, wherever the program lies
+            spec = PathFinder.find_spec(name, [ROOT])
+        if name in self.generators:
+            self.generators.discard(name)
+            spec = spec or PathFinder.find_spec(name, path)
+            if spec is not None:
+                spec.loader = Then(spec.loader, self.is_loaded)  # type: ignore[assignment]
+        return spec
+
+    def is_loaded(self, module: Any) -> None:
+        """Seed the generator of a module."""
+        if self.seed is not None and hasattr(module, "seed"):
+            module.seed(self.seed % 2**32)
+        elif module.__name__ == "numpy.random":
+            self.numpy_at_first = module.get_state()
+
+    def module(self, name: str) -> ModuleType | None:
+        """The module that stands for ``name``; None where there is none."""
+        stand_ins: Any = sys.modules.get(STAND_INS_MODULE)
+        if stand_ins is None:
+            stand_ins = load(STAND_INS_MODULE)
+            stand_ins.numpy_at_first = self.numpy_at_first
+        ours = our_name(name)
+        found = load(ours) if ours else stand_ins.module(name)
+        self.asked.setdefault(name, place(sys._getframe(1)))
+        return found
+
+
+class LastFinder:
+    """Last in ``sys.meta_path``: says what Keras has, and we have not."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: Any = None) -> None:
+        frame = sys._getframe(1)
+        if name.partition(".")[0] in (PACKAGE, "keras", *STAND_INS) and name != PACKAGE:
+            raise load(STAND_INS_MODULE).missing(name, place(frame))
+
+
+def start() -> None:
+    """Put the finders in place, and do what the options of the program say."""
+    sys.path[:] = [folder for folder in sys.path if folder != HERE]
+    options = os.environ.pop(OPTIONS, "").split()
+    seeds = [int(option.partition("=")[2]) for option in options if option.startswith("seed=")]
+    finder = Finder(seeds[0] if seeds else None)
+    sys.meta_path.insert(0, finder)
+    sys.meta_path.append(LastFinder)
+    if "report" in options:
+        process = os.getpid()
+
+        def report() -> None:
+            if os.getpid() == process and PACKAGE in sys.modules:
+                load(f"{PACKAGE}.commands.report").show(finder.asked)
+
+        atexit.register(report)
+
+
+start()
+# The one that Python would have read; where there is none this raises what Python expects then.
+del sys.modules[__name__]
+load(__name__)

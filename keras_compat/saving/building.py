@@ -1,0 +1,108 @@
+"""From a config to a model: one walk over all of it before anything is built, and one place where it is built.
+
+``load_model``, ``model_from_json``, ``model_from_yaml`` and ``model_from_config`` all come here.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from keras_compat.engine import registry
+from keras_compat.engine.byte_code import is_byte_code, written_by
+from keras_compat.engine.loading import loading
+from keras_compat.saving.errors import CorruptFileError, UnsafeModelError
+from keras_compat.saving.guard_text import check_config, classes_in
+from keras_compat.utils.generic_utils import get_custom_objects, registries, unknown_name
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+def build(
+    config: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    *,
+    allow_code: bool = False,
+    stored: int | None = None,
+) -> Any:
+    """The model or layer that a config (``{'class_name', 'config'}``) describes, with new weights.
+
+    Args:
+        custom_objects: {name: class or function} of what is not Keras's own, and {layer name: function} for functions
+            that stand in the config as byte code.
+        allow_code: let byte code of this Python in the config become functions, which can do anything. Only True does.
+        stored: how many numbers the file's arrays hold, where there is one: models much larger are not built.
+
+    Raises:
+        UnsafeModelError: it holds byte code and ``allow_code`` is not True (all such layers are named), or is larger
+            than a model can be.
+        ValueError: classes that nobody knows (all are named).
+        CorruptFileError: it is not as any Keras writes configs.
+    """
+    check_config(config)
+    known = {**get_custom_objects(), **(custom_objects or {})}
+    check_classes(config, known)
+    if allow_code is not True:
+        check_code(config, known)
+    try:
+        with loading(allow_code=allow_code, stored=stored):
+            return registry.deserialize(config, custom_objects=custom_objects)
+    except (KeyError, IndexError, AttributeError, RecursionError, AssertionError) as error:
+        if not _raised_here(error):  # the user's own code
+            raise
+        raise CorruptFileError(
+            f"[load] the config is not as Keras writes it ({type(error).__name__}: {error}). Is the file whole?"
+        ) from error
+
+
+def check_classes(config: Any, custom_objects: Mapping[str, Any]) -> None:
+    """That all classes in a config are known, by this package or among ``custom_objects``; names all that are not."""
+    ours: dict[str, Any] = {}
+    for family in registries():
+        ours.update(family)
+    unknown = {name: place for place, name, _ in classes_in(config) if name not in ours and name not in custom_objects}
+    unknown.pop("__lambda__", None)  # byte code: see check_code
+    if len(unknown) == 1:
+        raise unknown_name(next(iter(unknown)), {**registry.LAYERS, **custom_objects}, "layer")
+    if unknown:
+        listed = ", ".join(f"{name!r} (at {place or 'the top'})" for name, place in unknown.items())
+        given = ", ".join(f"{name!r}: {name if name.isidentifier() else '...'}" for name in unknown)
+        raise ValueError(
+            f"[load] expected the names of known classes; {len(unknown)} are not: {listed:.2000}. Your own go into "
+            f"custom_objects={{{given:.500}}} or a custom_object_scope."
+        )
+
+
+def check_code(config: Any, custom_objects: Mapping[str, Any]) -> None:
+    """That a config holds no byte code but of layers whose function is among ``custom_objects``; names all such."""
+    found = {name: code for name, code in code_in(config) if not callable(custom_objects.get(name))}
+    if not found:
+        return
+    listed = ", ".join(f"{name!r} ({written_by(code)})" for name, code in found.items())
+    given = ", ".join(f"{name!r}: function" for name in found)
+    raise UnsafeModelError(
+        f"[load] {len(found)} layers are Python byte code, and code from a file is not run: {listed:.2000}. Pass the "
+        f"functions: custom_objects={{{given:.500}}}. If you trust whoever made the file with all you have, "
+        "allow_code=True."
+    )
+
+
+def code_in(config: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (layer name, code) of each function that stands in a config as Python byte code; for reports, too."""
+    for _, kind, inner in classes_in(config):
+        if not isinstance(inner, Mapping):
+            continue
+        name = inner.get("name")
+        for part in ("function", "mode"):
+            value = inner.get(part)
+            if (inner.get(f"{part}_type") == "lambda" and value is not None) or is_byte_code(value):
+                yield str(name if isinstance(name, str) else kind.lower()), value
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Tell whether an error was raised by this package."""
+    last = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        last = frame
+    return last is None or str(last.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE
