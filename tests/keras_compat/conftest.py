@@ -26,3 +26,10 @@ def small_and_exact() -> Iterator[None]:
         yield
     K.set_floatx("float32")
     K.clear_session()
+
+
+@pytest.fixture
+def without_kernels() -> Iterator[None]:
+    """No generated kernels: for modules that ask what a program means, where kernels would take minutes to compile."""
+    with at.config.use(numba=False):
+        yield

@@ -18,6 +18,8 @@ from keras_compat.dialect.level import LEVELS, api_level
 from keras_compat.layers import Activation, Dense, Dropout, Input
 from keras_compat.models import Model, Sequential, model_from_json
 
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(20, 5)).astype("float32")
 LABELS = RNG.integers(3, size=20)

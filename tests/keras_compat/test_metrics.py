@@ -14,6 +14,8 @@ from keras_compat.dialect.level import api_level
 from keras_compat.models import Sequential
 from keras_compat.utils.generic_utils import custom_object_scope
 
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 rng = np.random.RandomState(0)
 LABELS = rng.randint(0, 6, 40)
 ONE_HOT = np.eye(6, dtype="float32")[LABELS]

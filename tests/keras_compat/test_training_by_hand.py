@@ -12,6 +12,8 @@ from keras_compat.layers import Dense, Dropout
 from keras_compat.models import Sequential
 from tests.work import lines_run
 
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 RNG = np.random.default_rng(5)
 X = RNG.random((8, 3)).astype("float32")
 Y = RNG.random((8, 2)).astype("float32")
