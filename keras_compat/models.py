@@ -14,10 +14,11 @@ from keras_compat.engine.layer import is_keras_tensor, shape_of
 # Some are not used here; programs take them from this module, too.
 from keras_compat.engine.network import get_source_inputs as get_source_inputs
 from keras_compat.engine.node import Node as Node
+from keras_compat.engine.own_objects import own_objects
 from keras_compat.engine.sequential import Sequential as Sequential
 from keras_compat.engine.training import Model as Model
 from keras_compat.optimizers import optimizer_from_config as optimizer_from_config
-from keras_compat.saving import guard
+from keras_compat.saving import configs, guard
 from keras_compat.saving import keras1 as keras1  # its writers enter themselves
 from keras_compat.saving.building import build
 from keras_compat.saving.errors import CorruptFileError
@@ -25,10 +26,10 @@ from keras_compat.saving.models import load_model as load_model
 from keras_compat.saving.models import save_model as save_model
 from keras_compat.saving.state import restore_state as restore_state
 from keras_compat.saving.state import save_state as save_state
+from keras_compat.utils.generic_utils import CustomObjectScope, unpack_singleton
 from keras_compat.utils.generic_utils import Progbar as Progbar
 from keras_compat.utils.generic_utils import has_arg as has_arg
 from keras_compat.utils.generic_utils import to_list as to_list
-from keras_compat.utils.generic_utils import unpack_singleton
 from keras_compat.utils.io_utils import ask_to_proceed_with_overwrite as ask_to_proceed_with_overwrite
 from keras_compat.utils.layer_utils import container_from_config as container_from_config
 from keras_compat.utils.layer_utils import model_summary as model_summary
@@ -53,7 +54,8 @@ def model_from_config(
             f"[model_from_config] expected a dictionary; got a {type(config).__name__}. Maybe you meant to use "
             "`Sequential.from_config(config)`?"
         )
-    return build(config, custom_objects, allow_code=allow_code)
+    ours = configs.to_ours(dict(config), configs.writer_of(config), custom_objects)
+    return build(ours, custom_objects, allow_code=allow_code)
 
 
 def model_from_yaml(
@@ -112,6 +114,11 @@ def clone_model(model: Any, input_tensors: Any = None) -> Any:
             f"[clone_model] Expected `model` argument to be a Sequential or functional `Model` instance; got {model!r}."
             " Make another instance of your class."
         )
+    with CustomObjectScope(own_objects(model)):
+        return _cloned(model, input_tensors)
+
+
+def _cloned(model: Any, input_tensors: Any) -> Any:
     if isinstance(model, Sequential):
         return _cloned_sequential(model, input_tensors)
     inputs = _inputs_for(model, input_tensors)

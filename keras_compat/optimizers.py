@@ -97,6 +97,10 @@ class Optimizer:
             return self.__dict__["lr"]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy keeps: settings and state, not the updates, which belong to a model."""
+        return {**self.__dict__, "updates": []}
+
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
         """Updates of one step: of the counters, of the state, and of the weights ``params``."""
         raise NotImplementedError(f"[{type(self).__name__}] an optimizer needs get_updates(loss, params). Add one.")

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import numpy.typing as npt
 
+from ..saving.guard import load_npz
 from ..utils.data_utils import cache_path, get_file
 
 Digits = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
@@ -35,8 +36,8 @@ def load_data(path: str = "mnist.npz") -> tuple[Digits, Digits]:
     """
     if path.endswith(".pkl.gz"):
         path = path[: -len(".pkl.gz")] + ".npz"
-    with np.load(_fetch(path), allow_pickle=False) as arrays:
-        return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+    arrays = load_npz(_fetch(path), objects=False)
+    return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
 
 
 def _fetch(path: str) -> str:

@@ -63,8 +63,8 @@ def function_in(value: Any, layer: str, part: str, names: Mapping[str, Any]) -> 
     if not is_code_allowed():
         raise UnsafeModelError(
             f"[Lambda] the {part} of layer {layer!r} is Python byte code ({written_by(raw)}), and code from a file is "
-            f"not run. Pass the function: custom_objects={{{layer!r}: function}}. If you trust whoever made the file "
-            "with all you have, allow_code=True."
+            f"never run unasked. Pass the function: custom_objects={{{layer!r}: function}}. If you trust whoever made "
+            "the file with all you have, allow_code=True."
         )
     if not _is_ours(raw):
         raise UnsafeModelError(
@@ -88,8 +88,12 @@ def written_by(code: Any) -> str:
         parsed = _parsed(raw, layout)
         if parsed is None:
             continue
-        if layout is _LAYOUTS[0][1]:
-            return next((_RESUME[number] for number in parsed[5][:16:2] if number in _RESUME), version)
+        if layout is not _LAYOUTS[0][1]:
+            return version
+        version = next((_RESUME[number] for number in parsed[5][:16:2] if number in _RESUME), version)
+        if THIS_PYTHON in version or version.endswith(THIS_PYTHON[-4:]):
+            others = [name for name in version.removeprefix("Python ").split(" or ") if name != THIS_PYTHON[7:]]
+            return THIS_PYTHON if _fits(parsed) or not others else f"Python {others[0]}"
         return version
     return "no Python that is known here"
 

@@ -18,6 +18,7 @@ from keras_compat import backend as K
 from keras_compat import constraints, initializers, regularizers
 from keras_compat import metrics as metrics_module
 from keras_compat.dialect.level import get_api_level, is_keras_0
+from keras_compat.engine.layer_state import restore_layer, state_of_layer
 from keras_compat.engine.loading import claim
 from keras_compat.engine.node import Node, Shape
 from keras_compat.utils.generic_utils import has_arg, to_list, to_snake_case, unpack_singleton
@@ -250,6 +251,14 @@ class Layer:
         self._initial_weights = kwargs.get("weights")
         self._initialized = True
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy keeps: settings and weights, not the place in a graph."""
+        return state_of_layer(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over what was kept."""
+        restore_layer(self, state)
+
     # -- attributes that are weights or layers ------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -359,6 +368,7 @@ class Layer:
         weight.trainable = trainable
         penalty = regularizers.get(regularizer)
         if penalty is not None:
+            weight.regularizer = penalty
             self.add_loss(penalty(weight))
         (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
         return weight

@@ -33,6 +33,9 @@ _numbers: ContextVar[_Allowance | None] = ContextVar("numbers", default=None)
 # Weights that a file need not hold, in numbers: small models are built whatever the file says.
 _SMALL = 1_000_000
 
+# Bytes that each of them takes while it is made: drawn as float64, kept as float32, and room to work with.
+_BYTES_EACH = 16
+
 
 @contextmanager
 def loading(*, allow_code: bool = False, stored: int | None = None) -> Iterator[None]:
@@ -44,11 +47,11 @@ def loading(*, allow_code: bool = False, stored: int | None = None) -> Iterator[
         stored: how many numbers the weights in the file are; weights of twice as many may be made. Where it is not
             known, as many as fit into the memory of the machine.
     """
-    allow_code = _said(allow_code)
+    allow_code = permission(allow_code)
     if stored is not None:
         most, reason = 2 * stored + _SMALL, f"the file holds {stored:,} numbers"
     else:
-        most, reason = _memory() // 4, "this machine has no memory for more"
+        most, reason = _memory() // _BYTES_EACH, "this machine has no memory for more"
     code = _code.set(allow_code)
     numbers = _numbers.set(_Allowance(most, most, reason))
     try:
@@ -58,9 +61,9 @@ def loading(*, allow_code: bool = False, stored: int | None = None) -> Iterator[
         _code.reset(code)
 
 
-def _said(allow_code: Any) -> bool:
-    """Only True allows; None is what was not said."""
-    if allow_code not in (True, False, None) or (isinstance(allow_code, int) and not isinstance(allow_code, bool)):
+def permission(allow_code: Any) -> bool:
+    """What ``allow_code`` says: only True allows; None is what was not said. Raises TypeError for what is neither."""
+    if allow_code is not None and not isinstance(allow_code, bool):
         raise TypeError(f"[load] allow_code is True or False; got {allow_code!r}. Leave it out to run no code.")
     return allow_code is True
 
@@ -71,7 +74,7 @@ def code_allowed_if(allow_code: bool) -> Iterator[None]:
 
     For ``from_config``, which calls itself for what is inside.
     """
-    token = _code.set(_said(allow_code) or _code.get())
+    token = _code.set(permission(allow_code) or _code.get())
     try:
         yield
     finally:
@@ -100,7 +103,7 @@ def claim(shape: Sequence[Any], what: str, *, weight: bool = True) -> None:
         count *= max(int(n), 0)
     most, reason = allowance.left, allowance.reason
     if not weight:
-        most, reason = _memory() // 4, "this machine has no memory for more"
+        most, reason = _memory() // _BYTES_EACH, "this machine has no memory for more"
     if count > most:
         raise UnsafeModelError(
             f"[load] {what} would have the shape {tuple(shape)}, {count:,} numbers, and {reason}. Nothing was loaded. "

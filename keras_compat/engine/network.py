@@ -31,6 +31,7 @@ from keras_compat.engine.layer import (
     tensor_key,
     unique,
 )
+from keras_compat.engine.loading import code_allowed_if
 from keras_compat.engine.node import Node
 from keras_compat.utils.generic_utils import has_arg, to_list, unpack_singleton
 from keras_compat.version import KERAS_VERSION
@@ -577,9 +578,12 @@ class Network(Layer):
         return copy.deepcopy(config)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
-        """The network that ``get_config`` described, with new weights."""
-        inputs, outputs = rebuild_graph(config, custom_objects)
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None, *, allow_code: bool = False
+    ) -> Any:
+        """The network that ``get_config`` described, with new weights; for ``allow_code`` see ``model_from_config``."""
+        with code_allowed_if(allow_code):
+            inputs, outputs = rebuild_graph(config, custom_objects)
         return cls(inputs=inputs, outputs=outputs, name=config.get("name"))
 
     def _updated_config(self) -> dict[str, Any]:

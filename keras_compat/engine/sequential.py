@@ -11,6 +11,7 @@ from keras_compat.dialect.level import get_api_level
 from keras_compat.engine import registry
 from keras_compat.engine.input_layer import Input, InputLayer
 from keras_compat.engine.layer import Layer, name_prefix, shape_of, unique
+from keras_compat.engine.loading import code_allowed_if
 from keras_compat.engine.network import Network, get_source_inputs
 from keras_compat.engine.training import Model
 from keras_compat.utils.generic_utils import to_list
@@ -256,15 +257,24 @@ class Sequential(Model):
         config: dict[str, Any] = {"name": self.name, "layers": copy.deepcopy(layers)}
         if self._build_input_shape:
             config["build_input_shape"] = self._build_input_shape
+        elif len(self._layers) > 1 and isinstance(self._layers[0], InputLayer) and not _tells_shape(self.layers[0]):
+            # Of a model that begins with an InputLayer: 2.3.1 reads this, but itself forgets to write it.
+            config["build_input_shape"] = shape_of(self._layers[0]._inbound_nodes[0].output_tensors[0])
         return config
 
     @classmethod
     def from_config(
-        cls, config: Any, custom_objects: dict[str, Any] | None = None, layer_cache: dict[str, Any] | None = None
+        cls,
+        config: Any,
+        custom_objects: dict[str, Any] | None = None,
+        layer_cache: dict[str, Any] | None = None,
+        *,
+        allow_code: bool = False,
     ) -> Any:
         """The model that ``get_config`` described, with new weights; a bare list of layers is read too.
 
         ``layer_cache`` (Keras 1): layers by name that are taken in the place of new ones; the others are entered.
+        For ``allow_code`` see ``model_from_config``.
         """
         name, shape, entries = None, None, config
         if isinstance(config, dict):
@@ -273,7 +283,9 @@ class Sequential(Model):
         for entry in entries:
             inner = entry.get("config")  # of a Sequential of Keras 1 a list
             made = (layer_cache or {}).get(str(inner.get("name"))) if isinstance(inner, dict) else None
-            made = registry.deserialize(entry, custom_objects=custom_objects) if made is None else made
+            if made is None:
+                with code_allowed_if(allow_code):
+                    made = registry.deserialize(entry, custom_objects=custom_objects)
             if layer_cache is not None:
                 layer_cache[made.name] = made
             model.add(made)
@@ -288,6 +300,11 @@ def _input_name(layer: Layer) -> str:
         prefix = f"{name_prefix(type(layer))}_input_"
         return f"{prefix}{K.get_uid(prefix)}"
     return layer.name + "_input"
+
+
+def _tells_shape(layer: Any) -> bool:
+    """Whether the config of a first layer says what goes in."""
+    return isinstance(layer, Network) or getattr(layer, "batch_input_shape", None) is not None
 
 
 def _first_layer(layer: Any) -> Any:

@@ -7,7 +7,6 @@ one graph, see :mod:`~keras_compat.engine.steps`. Here is what users call: argum
 from __future__ import annotations
 
 import inspect
-import io
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,14 +19,15 @@ from keras_compat import callbacks as cbks
 from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.dialect.level import get_api_level, is_keras_0
+from keras_compat.engine import copies, registry
 from keras_compat.engine import data as D
 from keras_compat.engine import generators as G
 from keras_compat.engine import objective as O
-from keras_compat.engine import registry
 from keras_compat.engine.generators import GeneratorEnqueuer as GeneratorEnqueuer
 from keras_compat.engine.layer import Layer as Layer
 from keras_compat.engine.layer import is_value, mask_of, shape_of
 from keras_compat.engine.network import Network
+from keras_compat.engine.own_objects import own_objects
 from keras_compat.engine.progress import Progress
 from keras_compat.engine.steps import (
     Listed,
@@ -1056,15 +1056,19 @@ class Model(Network):
         files.save_model(self, filepath, overwrite, include_optimizer, to=to)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What pickle keeps: the model's HDF5 file, as bytes."""
-        stream = io.BytesIO()
-        self.save(stream)
-        return {"h5": stream.getvalue()}
+        """What pickle keeps: the model's HDF5 file, as bytes, and the user's classes and functions in it."""
+        return {**copies.state_of_model(self), "own": copies.portable(own_objects(self))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a model read from the bytes; its own classes and functions are found in a custom_object_scope."""
+        """Take over the model that was kept."""
         # What was made knows itself as its owner (nodes, compiled steps): both are one from here on.
-        self.__dict__ = files.load_model(io.BytesIO(state["h5"])).__dict__
+        self.__dict__ = copies.model_of(state).__dict__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """A model of its own with the same weights, compile settings and optimizer state."""
+        memo[id(self)] = copy = type(self).__new__(type(self))
+        copy.__setstate__({**copies.state_of_model(self), "own": own_objects(self)})
+        return copy
 
     def save_weights(self, filepath: Any, overwrite: bool = True, *, to: str | None = None) -> None:
         """Write the weights to an HDF5 file, atomically; for the arguments see :meth:`save`.

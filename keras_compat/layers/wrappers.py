@@ -20,6 +20,7 @@ from keras_compat.engine.layer import (
     tensor_key,
     unique,
 )
+from keras_compat.engine.own_objects import own_objects
 from keras_compat.engine.registry import deserialize, register, serialize
 from keras_compat.layers.core import Lambda
 from keras_compat.layers.recurrent import call_arguments
@@ -263,10 +264,7 @@ class Bidirectional(Wrapper):
         forward: Any = copy.copy(layer)
         config = layer.get_config()
         config["go_backwards"] = not config["go_backwards"]
-        cell = getattr(layer, "cell", None)
-        parts = (layer, cell, *getattr(cell, "cells", ()))
-        kinds = {type(part).__name__: type(part) for part in parts if part is not None}
-        backward: Any = deserialize({"class_name": type(layer).__name__, "config": config}, kinds)
+        backward: Any = deserialize({"class_name": type(layer).__name__, "config": config}, own_objects(layer))
         forward.name, backward.name = "forward_" + layer.name, "backward_" + layer.name
         if weights is not None:
             half = len(weights) // 2

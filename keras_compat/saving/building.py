@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from keras_compat.engine import registry
 from keras_compat.engine.byte_code import is_byte_code, written_by
-from keras_compat.engine.loading import loading
-from keras_compat.saving.errors import CorruptFileError, UnsafeModelError
+from keras_compat.engine.loading import loading, permission
+from keras_compat.saving.errors import CorruptFileError, UnsafeModelError, raised_by
 from keras_compat.saving.guard_text import check_config, classes_in
 from keras_compat.utils.generic_utils import get_custom_objects, registries, unknown_name
 
@@ -43,13 +42,13 @@ def build(
     check_config(config)
     known = {**get_custom_objects(), **(custom_objects or {})}
     check_classes(config, known)
-    if allow_code is not True:
+    if not permission(allow_code):
         check_code(config, known)
     try:
         with loading(allow_code=allow_code, stored=stored):
             return registry.deserialize(config, custom_objects=custom_objects)
     except (KeyError, IndexError, AttributeError, RecursionError, AssertionError) as error:
-        if not _raised_here(error):  # the user's own code
+        if not raised_by(error, _PACKAGE):  # the user's own code
             raise
         raise CorruptFileError(
             f"[load] the config is not as Keras writes it ({type(error).__name__}: {error}). Is the file whole?"
@@ -82,9 +81,9 @@ def check_code(config: Any, custom_objects: Mapping[str, Any]) -> None:
     listed = ", ".join(f"{name!r} ({written_by(code)})" for name, code in found.items())
     given = ", ".join(f"{name!r}: function" for name in found)
     raise UnsafeModelError(
-        f"[load] {len(found)} layers are Python byte code, and code from a file is not run: {listed:.2000}. Pass the "
-        f"functions: custom_objects={{{given:.500}}}. If you trust whoever made the file with all you have, "
-        "allow_code=True."
+        f"[load] Python byte code as layers, {len(found)} of them, and code from a file is never run unasked: "
+        f"{listed:.2000}. Pass the functions: custom_objects={{{given:.500}}}. If you trust whoever made the file with "
+        "all you have, allow_code=True."
     )
 
 
@@ -98,11 +97,3 @@ def code_in(config: Any) -> Iterator[tuple[str, Any]]:
             value = inner.get(part)
             if (inner.get(f"{part}_type") == "lambda" and value is not None) or is_byte_code(value):
                 yield str(name if isinstance(name, str) else kind.lower()), value
-
-
-def _raised_here(error: BaseException) -> bool:
-    """Tell whether an error was raised by this package."""
-    last = None
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        last = frame
-    return last is None or str(last.f_globals.get("__name__", "")).partition(".")[0] == _PACKAGE

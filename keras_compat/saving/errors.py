@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import traceback
+
 from keras_compat.engine.loading import UnsafeModelError as UnsafeModelError
 
 
 class CorruptFileError(OSError, ValueError):
     """The file is not what it should be: cut off, damaged, or of another kind."""
+
+
+def raised_by(error: BaseException, package: str) -> bool:
+    """Tell whether it was a module of a package that raised an error."""
+    last = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        last = frame
+    return last is not None and str(last.f_globals.get("__name__", "")).partition(".")[0] == package

@@ -293,6 +293,13 @@ def _spend(dataset: h5py.Dataset, name: str, claimed: int) -> None:
         return
     if account.spent + claimed > account.most:
         raise refuse_size(shown(account.name), f"the file up to {name!r:.200}", account.spent + claimed, account.most)
+    if dataset.chunks is None and claimed > MOST_UNSTORED:
+        account.unpacked += claimed
+        if account.unpacked > account.size:
+            raise UnsafeModelError(
+                f"[load] {shown(account.name)}: the arrays up to {name!r:.200} lie on top of one another: "
+                f"{account.unpacked:,} bytes in a file of {account.size:,}. No Keras writes such a file."
+            )
     account.read.add(address)
     account.spent += claimed
 

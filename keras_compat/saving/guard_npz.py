@@ -14,18 +14,19 @@ import numpy as np
 
 from keras_compat.saving.errors import CorruptFileError, UnsafeModelError
 from keras_compat.saving.guard_zip import open_zip
-from keras_compat.saving.limits import most_bytes, refuse_size
+from keras_compat.saving.limits import MOST_UNSTORED, most_bytes, refuse_size
 
 # What NumPy calls itself in pickles: up to 1.x, and since 2.0.
 _MODULES = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core", "numpy._core")
 
 
-def load_npz(source: Any, max_bytes: int | None = None) -> dict[str, np.ndarray]:
+def load_npz(source: Any, max_bytes: int | None = None, *, objects: bool = True) -> dict[str, np.ndarray]:
     """The arrays of an ``.npz`` file; arrays of objects only of plain data (numbers, texts, lists).
 
     Args:
         source: a path, bytes or a binary stream.
         max_bytes: what all arrays may come to; by default a hundred times the size of the file.
+        objects: whether there may be arrays of objects at all.
 
     Raises:
         CorruptFileError: no such file, no archive, or damaged.
@@ -35,13 +36,12 @@ def load_npz(source: Any, max_bytes: int | None = None) -> dict[str, np.ndarray]
         found: dict[str, np.ndarray] = {}
         for name in archive.names:
             if name.endswith(".npy"):
-                found[name.removesuffix(".npy")] = load_npy(
-                    archive.read(name), f"{name!r} of {archive.name}", max_bytes
-                )
+                what = f"{name!r} of {archive.name}"
+                found[name.removesuffix(".npy")] = load_npy(archive.read(name), what, max_bytes, objects=objects)
         return found
 
 
-def load_npy(data: bytes, what: str, max_bytes: int | None = None) -> np.ndarray:
+def load_npy(data: bytes, what: str, max_bytes: int | None = None, *, objects: bool = True) -> np.ndarray:
     """The array in the bytes of an ``.npy`` file; see :func:`load_npz`."""
     stream = io.BytesIO(data)
     try:
@@ -58,6 +58,8 @@ def load_npy(data: bytes, what: str, max_bytes: int | None = None) -> np.ndarray
         count *= n
     if any(n < 0 for n in shape):
         raise CorruptFileError(f"[load_npz] {what} claims the shape {shape}. Is the file whole?")
+    if dtype.hasobject and not objects:
+        raise UnsafeModelError(f"[load_npz] {what} is a pickle of objects; expected numbers.")
     if dtype.hasobject:
         found = _unpickled(bytes(rest), what, most_bytes(len(data), max_bytes))
         if not isinstance(found, np.ndarray) or found.shape != tuple(shape):
@@ -65,9 +67,10 @@ def load_npy(data: bytes, what: str, max_bytes: int | None = None) -> np.ndarray
         return found
     if dtype.kind not in "biufcSUMm":
         raise UnsafeModelError(f"[load_npz] {what} holds {dtype}; expected numbers or texts.")
-    if count * dtype.itemsize > len(rest):
+    claimed = count * max(dtype.itemsize, 1)  # NumPy gives a byte to texts of none
+    if claimed > max(len(rest), MOST_UNSTORED if dtype.itemsize == 0 else 0):
         raise UnsafeModelError(
-            f"[load_npz] {what} claims {count * dtype.itemsize:,} bytes and holds {len(rest):,}. Is the file whole?"
+            f"[load_npz] {what} claims {claimed:,} bytes and holds {len(rest):,}. Is the file whole?"
         )
     flat = np.frombuffer(rest, dtype, count=count) if count and dtype.itemsize else np.zeros(count, dtype)
     return flat.reshape(shape, order="F" if fortran else "C").copy()
@@ -181,7 +184,9 @@ class _Stored:
             flat = np.empty(count, object)
             for i, one in enumerate(content):
                 flat[i] = one
-            self.value = flat.reshape(tuple(shape), order=order)
+            self.value = flat.reshape(tuple(shape))  # NumPy lists objects in C's order, whatever the array's
+            if fortran:
+                self.value = np.asfortranarray(self.value)
         else:
             raw = _raw(content)
             if len(raw) != count * kind.dtype.itemsize:

@@ -19,6 +19,9 @@ _PYTHON_LISTS = ("tuple", "list")
 _PYTHON_TAGS = {f"{_YAML}python/{name}" for name in (*_PYTHON_SCALARS, *_PYTHON_LISTS, "dict")}
 
 
+_END = object()
+
+
 # -- JSON -------------------------------------------------------------------------------------------------------------
 
 
@@ -112,7 +115,7 @@ def _check_events(events: Iterator[Any], what: str) -> None:
             total += sizes[anchor]
         elif kind == "ScalarEvent":
             total += 1
-            if event.value == "<<" and event.style is None:
+            if event.value == "<<" and not event.style:
                 raise UnsafeModelError(f"[load] the {what} merges tables ('<<'), which no Keras writes.")
             if anchor:
                 sizes[anchor] = 1
@@ -144,14 +147,15 @@ def check_config(config: Any, what: str = "config") -> None:
         UnsafeModelError: it is deeper, longer or has more parts than that, or holds other things than plain data.
     """
     count = 0
-    stack: list[tuple[Any, int]] = [(config, 0)]
+    stack: list[Iterator[Any]] = [iter((config,))]  # what is left of each list and dictionary around the value
     while stack:
-        value, depth = stack.pop()
+        value = next(stack[-1], _END)
+        if value is _END:
+            stack.pop()
+            continue
         count += 1
         if count > MOST_NODES:
             raise _too_many(what)
-        if depth > MOST_DEPTH:
-            raise _too_deep(what)
         if isinstance(value, dict):
             for key in value:
                 if isinstance(key, str) and len(key) > MOST_NAME:
@@ -159,9 +163,11 @@ def check_config(config: Any, what: str = "config") -> None:
             name = value.get("class_name")
             if isinstance(name, str) and len(name) > MOST_NAME:
                 raise UnsafeModelError(f"[load] the {what} names a class with {len(name):,} characters.")
-            stack += [(inner, depth + 1) for inner in value.values()]
+            stack.append(iter(value.values()))
         elif isinstance(value, (list, tuple)):
-            stack += [(inner, depth + 1) for inner in value]
+            stack.append(iter(value))
+        if len(stack) > MOST_DEPTH + 1:
+            raise _too_deep(what)
 
 
 def classes_in(config: Any) -> Iterator[tuple[str, str, Any]]:

@@ -1,4 +1,4 @@
-"""The layout of models and weights in HDF5 that Keras 1 began and Keras 3 still writes: all are read, 2.3.1's is written.
+"""The layout in HDF5 that Keras 1 began and Keras 3 still writes: every release's is read, 2.3.1's is written.
 
 Attributes ``keras_version``, ``backend``, ``model_config``, ``training_config``; groups ``model_weights`` (attribute
 ``layer_names``, a group for each layer with ``weight_names``) and ``optimizer_weights``. A file of weights has the
@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_compat import backend as K
 from keras_compat.engine.network import json_value
 from keras_compat.saving import configs, guard, layouts
 from keras_compat.saving.errors import CorruptFileError
-from keras_compat.saving.stored import StoredLayer, StoredModel, Writer
-from keras_compat.saving.weights import listed
+from keras_compat.saving.later_configs import words_of_keras_2
+from keras_compat.saving.optimizer_state import keras_2_state
+from keras_compat.saving.stored import OWN_WORDS, StoredLayer, StoredModel, Writer
+from keras_compat.saving.weights import keras_2_weights, listed
 from keras_compat.utils.generic_utils import warn
 from keras_compat.version import KERAS_VERSION
 
@@ -54,7 +55,13 @@ def read(group: Any) -> StoredModel:
         training=_parsed(group, "training_config"),
         layers=layers,
         optimizer=_optimizer(group),
+        extra=_extra(group),
     )
+
+
+def _extra(group: Any) -> dict[str, Any]:
+    own = guard.text(group, OWN_WORDS)
+    return {} if own is None else {OWN_WORDS: own}
 
 
 def _parsed(group: Any, name: str) -> dict[str, Any] | None:
@@ -73,8 +80,8 @@ def _layers(group: Any, may_be_empty: bool) -> tuple[StoredLayer, ...]:
         if may_be_empty:
             return ()
         raise CorruptFileError(
-            "[load] No model found in the file, and no weights of Keras: it has no `model_config` and no `layer_names`. "
-            "Was it written by save() or save_weights()?"
+            "[load] No model found in the file, and no weights of Keras: it has no `model_config` and no "
+            "`layer_names`. Was it written by save() or save_weights()?"
         )
     found = []
     for name in names:
@@ -111,8 +118,11 @@ def write_model(group: Any, model: Any, include_optimizer: bool) -> None:
     """Write a model with its weights and, if compiled, its compile settings and optimizer state."""
     _write_text(group, "keras_version", KERAS_VERSION)
     _write_text(group, "backend", FILE_BACKEND)
-    config = {"class_name": type(model).__name__, "config": model.get_config()}
+    own = {"class_name": type(model).__name__, "config": model.get_config()}
+    config = words_of_keras_2(_without(own, "kernel_format"))
     _write_text(group, "model_config", json.dumps(config, default=json_value))
+    if config != own:
+        _write_text(group, OWN_WORDS, json.dumps({"config": own, "version": KERAS_VERSION}, default=json_value))
     write_weights(group.create_group("model_weights"), listed(model))
     if not include_optimizer or model.optimizer is None:
         return
@@ -127,18 +137,29 @@ def write_model(group: Any, model: Any, include_optimizer: bool) -> None:
         "sample_weight_mode": model.sample_weight_mode,
         "loss_weights": model.loss_weights,
     }
+    if model._mean_of_unmasked:
+        training["mean_of_unmasked"] = True
     try:
-        _write_text(group, "training_config", json.dumps(training, default=json_value))
+        plain = words_of_keras_2(training)
+        _write_text(group, "training_config", json.dumps(plain, default=json_value))
+        if plain != training:
+            both = {"config": own, "training": training, "version": KERAS_VERSION}
+            _write_text(group, OWN_WORDS, json.dumps(both, default=json_value))
     except TypeError as error:
         warn(f"The compile settings can not be written and are left out of the file: {error}")
         return
-    values = model.optimizer.get_weights()
-    if values:
-        stored = group.create_group("optimizer_weights")
-        names = _unique([_stored_name(w, f"param_{i}") for i, w in enumerate(model.optimizer.weights)])
-        write_list(stored, "weight_names", names)
-        for name, value in zip(names, values):
-            stored.create_dataset(name, data=value)
+    state = keras_2_state(model)
+    if state:
+        _write_arrays(group.create_group("optimizer_weights"), state)
+
+
+def _without(config: Any, key: str) -> Any:
+    """A config without a key that only this package knows, at every depth."""
+    if isinstance(config, dict):
+        return {k: _without(v, key) for k, v in config.items() if k != key}
+    if isinstance(config, (list, tuple)):
+        return type(config)([_without(v, key) for v in config])
+    return config
 
 
 def write_weights(group: Any, layers: Sequence[Any]) -> None:
@@ -147,20 +168,17 @@ def write_weights(group: Any, layers: Sequence[Any]) -> None:
     _write_text(group, "backend", FILE_BACKEND)
     _write_text(group, "keras_version", KERAS_VERSION)
     for layer in layers:
-        part = group.create_group(layer.name)
-        weights = layer.weights
-        names = _unique([_stored_name(w, f"param_{i}") for i, w in enumerate(weights)])
-        write_list(part, "weight_names", names)
-        for name, value in zip(names, K.batch_get_value(weights)):
-            part.create_dataset(name, data=value)
+        _write_arrays(group.create_group(layer.name), keras_2_weights(layer))
+
+
+def _write_arrays(group: Any, arrays: Sequence[tuple[str, np.ndarray]]) -> None:
+    names = _unique([name.strip("/") or f"param_{i}" for i, (name, _) in enumerate(arrays)])
+    write_list(group, "weight_names", names)
+    for name, (_, value) in zip(names, arrays):
+        group.create_dataset(name, data=value)
 
 
 # -- names and text ---------------------------------------------------------------------------------------------------
-
-
-def _stored_name(weight: Any, default: str) -> str:
-    name = getattr(weight, "name", None) or default
-    return name.strip("/") or default
 
 
 def _unique(names: list[str]) -> list[str]:

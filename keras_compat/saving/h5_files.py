@@ -10,7 +10,7 @@ from typing import Any
 
 import h5py
 
-from keras_compat.saving.errors import CorruptFileError, UnsafeModelError
+from keras_compat.saving.errors import CorruptFileError, UnsafeModelError, raised_by
 from keras_compat.saving.limits import content_of, most_bytes, path_of, shown
 
 # What h5py raises when the library meets something that can not be.
@@ -26,6 +26,7 @@ class Opened:
     most: int
     raw: Any = None  # the bytes of the file, to look at what the library would not show
     spent: int = 0
+    unpacked: int = 0  # of that, by arrays that lie in the file as they are
     read: set[int] = field(default_factory=set)
 
 
@@ -43,7 +44,7 @@ def open_h5(source: Any, max_bytes: int | None = None) -> Iterator[h5py.Group]:
             data, objects, or claims more than ``max_bytes`` (by default a hundred times the size of the file).
     """
     if isinstance(source, h5py.Group):
-        with _known(source, _name_of(source), _size_of(source), None, max_bytes):
+        with _translated(_name_of(source)), _known(source, _name_of(source), _size_of(source), None, max_bytes):
             yield source
         return
     if hasattr(source, "read"):
@@ -59,8 +60,23 @@ def open_h5(source: Any, max_bytes: int | None = None) -> Iterator[h5py.Group]:
         with _closing_after_error(raw):
             size = raw.seek(0, io.SEEK_END)
             opened = _open(name, name, size)
-    with raw, opened, _known(opened, name, size, raw, max_bytes):
+    with _translated(name), raw, opened, _known(opened, name, size, raw, max_bytes):
         yield opened
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    """What the library itself raises, at whatever use of the file, is damage of the file."""
+    try:
+        yield
+    except (CorruptFileError, UnsafeModelError):
+        raise
+    except _LIBRARY_ERRORS as error:
+        if not raised_by(error, "h5py"):
+            raise
+        raise CorruptFileError(
+            f"[load] {shown(name)} is damaged: it can not be read ({error}). Take another copy of the file."
+        ) from error
 
 
 @contextmanager

@@ -82,7 +82,8 @@ _INITIALIZERS = {
     "Identity": "identity",
 }
 _INITIALIZER_NAMES = frozenset(
-    "uniform lecun_uniform normal identity orthogonal zero one glorot_normal glorot_uniform he_normal he_uniform".split()
+    "uniform lecun_uniform normal identity orthogonal zero one glorot_normal glorot_uniform he_normal "
+    "he_uniform".split()
 )
 _PENALTIES = {
     "L1L2": "L1L2Regularizer",
@@ -268,7 +269,7 @@ def _layer(name: str, config: dict[str, Any], problems: Problems) -> dict[str, A
     if name in ("Conv1D", "Conv2D") and rates is not None and rates not in _DEFAULTS["dilation_rate"]:
         name = {"Conv1D": "AtrousConvolution1D", "Conv2D": "AtrousConvolution2D"}[name]
     path = f"layers:{name}"
-    taken = (set(words(tables.V1_POSITIONAL[path])[0]) | _INHERITED.get(name, frozenset())) - _UNREADABLE.get(name, set())
+    taken = {*words(tables.V1_POSITIONAL[path])[0], *_INHERITED.get(name, ())} - _UNREADABLE.get(name, set())
     old_words = _old_words(path)
     kinds = tables.KINDS | tables.KINDS_OF.get(path, {})
     axes = _moved_axes(name, config)
@@ -430,7 +431,7 @@ def training_to_keras1(training: Mapping[str, Any], problems: Problems) -> dict[
     return {
         "optimizer_config": _optimizer(training["optimizer_config"], problems),
         "loss": _named(training.get("loss"), "loss", losses_module, _LOSSES, problems),
-        "metrics": _metrics(training.get("metrics"), problems),
+        "metrics": _metrics(training.get("metrics"), problems) or None,
         "sample_weight_mode": training.get("sample_weight_mode"),
         "loss_weights": training.get("loss_weights"),
     }

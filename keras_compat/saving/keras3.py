@@ -22,7 +22,7 @@ from keras_compat.saving import guard
 from keras_compat.saving.configs import line_of
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.guard import Array
-from keras_compat.saving.stored import StoredLayer, StoredModel, Writer
+from keras_compat.saving.stored import OWN_WORDS, StoredLayer, StoredModel, Writer
 
 WEIGHTS = "model.weights.h5"
 CONFIG = "config.json"
@@ -63,25 +63,21 @@ def open_archive(source: Any, max_bytes: int | None = None) -> Iterator[StoredMo
             metadata = _object(guard.parse_json(archive.read(METADATA), METADATA), METADATA)
         guard.check_config(config, CONFIG)
         data = archive.read(WEIGHTS)
-        extra = {name: archive.read(name) for name in archive.names if name.startswith(EXTRA)}
+        extra = {OWN_WORDS: archive.read(OWN_WORDS).decode("utf8", "replace")} if OWN_WORDS in archive.names else {}
     version = str(metadata.get("keras_version") or "")
     writer = Writer(line_of(version, config), version, str(metadata.get("backend") or ""))
     with guard.open_h5(data, max_bytes) as group:
         layers, optimizer, optimizer_name = _read(group)
-        training = config.get("compile_config")
+        training = _with_optimizer(config.get("compile_config"), optimizer, optimizer_name)
         yield StoredModel(
             layout="keras3",
             writer=writer,
             config=config,
-            training=_with_optimizer(training, optimizer, optimizer_name),
+            training=training,
             layers=layers,
             optimizer=optimizer,
             extra=extra,
         )
-
-
-# Members of an archive that this package adds; genuine Keras does not look at them.
-EXTRA = "keras_compat/"
 
 
 def read_weights(group: h5py.Group) -> StoredModel:

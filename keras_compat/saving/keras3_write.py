@@ -18,6 +18,7 @@ from keras_compat.engine.layer import shape_of
 from keras_compat.engine.network import json_value
 from keras_compat.saving import h5, keras3, layouts, weights
 from keras_compat.saving.later_configs import Findings, legacy_form, legacy_training, to_later, training_to_later
+from keras_compat.saving.stored import OWN_WORDS
 from keras_compat.utils.generic_utils import warn
 from keras_compat.version import KERAS_VERSION
 
@@ -25,8 +26,6 @@ from keras_compat.version import KERAS_VERSION
 VERSIONS = {"tfkeras": "2.15.0", "keras3": "3.15.1"}
 _BACKENDS = {"tfkeras": "tensorflow", "keras3": "torch"}
 
-# Members with the config and compile settings in our own words, beside those that Keras reads.
-OUR_CONFIG = keras3.EXTRA + "config.json"
 # Slots that an optimizer has for each weight; our state lists them one after the other.
 _SLOTS = {"SGD": 1, "RMSprop": 1, "Adagrad": 1, "Adadelta": 2, "Adam": 2, "Adamax": 2, "Nadam": 2}
 
@@ -57,8 +56,8 @@ def write_archive(stream: BinaryIO, model: Any, include_optimizer: bool = True, 
         archive.writestr(keras3.METADATA, json.dumps(metadata))
         archive.writestr(keras3.CONFIG, json.dumps(config, default=json_value))
         archive.writestr(keras3.WEIGHTS, content.getvalue())
-        text = json.dumps({"version": KERAS_VERSION, "config": ours, "training": training}, default=json_value)
-        archive.writestr(OUR_CONFIG, text)
+        own = {"config": ours, "training": training, "version": KERAS_VERSION}
+        archive.writestr(OWN_WORDS, json.dumps(own, default=json_value))
 
 
 def write_h5(group: h5py.Group, model: Any, include_optimizer: bool, line: str) -> None:
@@ -92,9 +91,8 @@ def write_legacy_weights(group: h5py.Group, model: Any, line: str) -> None:
 
 def _described(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Config and compile settings in our words, as plain JSON."""
-    config = json.loads(
-        json.dumps({"class_name": type(model).__name__, "config": model.get_config()}, default=json_value)
-    )
+    described = {"class_name": type(model).__name__, "config": model.get_config(), "keras_version": KERAS_VERSION}
+    config = json.loads(json.dumps(described, default=json_value))
     if not include_optimizer or model.optimizer is None:
         return config, None
     training = {
@@ -105,6 +103,7 @@ def _described(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dic
         "sample_weight_mode": model.sample_weight_mode,
         "loss_weights": model.loss_weights,
         "mean_of_unmasked": model._mean_of_unmasked,
+        "keras_version": KERAS_VERSION,
     }
     try:
         return config, json.loads(json.dumps(training, default=json_value))

@@ -16,15 +16,15 @@ from keras_compat.engine.registry import LAYERS
 # Layers of Keras 2.3.1 that tf.keras and Keras 3 have under the same name.
 _SAME = frozenset(
     """
-    Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D
-    BatchNormalization Bidirectional Concatenate Conv1D Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM2D
-    Cropping1D Cropping2D Cropping3D Dense DepthwiseConv2D Dot Dropout ELU Embedding Flatten GRU GRUCell GaussianDropout
-    GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
-    GlobalMaxPooling2D GlobalMaxPooling3D InputLayer LSTM LSTMCell Lambda LayerNormalization LeakyReLU Masking
-    MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum Multiply PReLU Permute RNN ReLU RepeatVector Rescaling
-    Reshape SeparableConv1D SeparableConv2D SimpleRNN SimpleRNNCell Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D
-    StackedRNNCells Subtract TimeDistributed UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D
-    ZeroPadding3D
+    Activation ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D
+    AveragePooling3D BatchNormalization Bidirectional Concatenate Conv1D Conv2D Conv2DTranspose Conv3D
+    Conv3DTranspose ConvLSTM2D Cropping1D Cropping2D Cropping3D Dense DepthwiseConv2D Dot Dropout ELU Embedding
+    Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D
+    GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D InputLayer LSTM LSTMCell
+    Lambda LayerNormalization LeakyReLU Masking MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum Multiply
+    PReLU Permute RNN ReLU RepeatVector Rescaling Reshape SeparableConv1D SeparableConv2D SimpleRNN
+    SimpleRNNCell Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D StackedRNNCells Subtract
+    TimeDistributed UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
     """.split()
 )
 _ONLY_TFKERAS = frozenset({"LocallyConnected1D", "LocallyConnected2D", "ThresholdedReLU"})
@@ -46,12 +46,45 @@ _MODULES: tuple[tuple[str, Any, str], ...] = (
 
 # Losses and metrics with other names.
 _FUNCTIONS = {
+    "KLD": "kl_divergence",
     "cosine": "cosine_similarity",
     "cosine_proximity": "cosine_similarity",
     "huber_loss": "huber",
+    "kld": "kl_divergence",
     "kullback_leibler_divergence": "kl_divergence",
     "logcosh": "log_cosh",
 }
+_SHORT = {
+    "mse": "mean_squared_error",
+    "MSE": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "MAE": "mean_absolute_error",
+    "mape": "mean_absolute_percentage_error",
+    "MAPE": "mean_absolute_percentage_error",
+    "msle": "mean_squared_logarithmic_error",
+    "MSLE": "mean_squared_logarithmic_error",
+}
+
+
+# Arguments that only this package has, for what later releases compute; of normalization and of optimizers.
+_OURS = frozenset({"line", "epsilon_within", "initial_accumulator_value", "clipnorm_of_each", "weight_decay"})
+
+
+def words_of_keras_2(value: Any) -> Any:
+    """A config, or compile settings, as 2.3.1 reads it: without what this package adds for models of later releases."""
+    if isinstance(value, (list, tuple)):
+        return type(value)([words_of_keras_2(v) for v in value])
+    if not isinstance(value, Mapping):
+        return value
+    name, inner = value.get("class_name"), value.get("config")
+    if name == "PerSample" and isinstance(inner, Mapping):
+        return words_of_keras_2(inner.get("regularizer"))
+    out = {k: words_of_keras_2(v) for k, v in value.items() if k != "mean_of_unmasked"}
+    for key in [k for k in out if k.endswith("activation") and out[k] == "hard_sigmoid_keras3"]:
+        out[key] = "hard_sigmoid"
+    if isinstance(inner, Mapping) and (name == "BatchNormalization" or name in optimizers._known):
+        out["config"] = {k: v for k, v in out["config"].items() if k not in _OURS}
+    return out
 
 
 @dataclass
@@ -98,6 +131,7 @@ def _sequential(config: Mapping[str, Any], line: str, found: Findings) -> dict[s
     layers = [to_later(layer, line, found) for layer in config["layers"]]
     first = config["layers"][0]["config"] if config["layers"] else {}
     shape = first.get("batch_input_shape") if isinstance(first, Mapping) else None
+    shape = shape or config.get("build_input_shape")
     if shape and config["layers"][0]["class_name"] != "InputLayer":
         dtype = first.get("dtype") or "float32"
         source = {"batch_input_shape": shape, "dtype": dtype, "name": f"{first['name']}_input"}
@@ -164,6 +198,8 @@ def _layer(name: str, config: Mapping[str, Any], line: str, found: Findings) -> 
         ours["layer"].setdefault("registered_name", None)
     if name == "Lambda":
         _lambda(ours)
+    if ours.get("interpolation") == "bilinear":
+        found.problems.append(f"{where} resizes bilinearly, which later releases do from the centres of the pixels")
     if name == "ActivityRegularization":
         found.differences.append(f"{where} divides its penalty by the number of samples")
     return object_of("keras.layers", name, ours)
@@ -319,8 +355,19 @@ def legacy_form(config: Any, of_layers: bool = True) -> Any:
     return config
 
 
+def _long_metric(value: Any) -> Any:
+    """Keras 3 reads no short names in HDF5; the object keeps the name that logs have."""
+    if not isinstance(value, str) or value not in _SHORT:
+        return value
+    name = "".join(word.capitalize() for word in _SHORT[value].split("_"))
+    return object_of("keras.metrics", name, {"name": value, "dtype": "float32"})
+
+
 def legacy_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Compile settings as HDF5 files hold them."""
-    kept = {k: v for k, v in settings.items() if k in ("loss", "loss_weights", "metrics", "weighted_metrics")}
+    kept = {k: v for k, v in settings.items() if k in ("loss", "loss_weights")}
+    kept["loss"] = _nested(kept["loss"], lambda x: _SHORT.get(x, x) if isinstance(x, str) else x)
+    for key in ("metrics", "weighted_metrics"):
+        kept[key] = _nested(settings[key], _long_metric)
     optimizer = settings["optimizer"]
     return {**kept, "optimizer_config": {"class_name": optimizer["class_name"], "config": optimizer["config"]}}

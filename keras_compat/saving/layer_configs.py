@@ -1,8 +1,8 @@
 """Configs of later releases (tf.keras 2.x and Keras 3) in the words of Keras 2.3.1.
 
 Pure functions on what JSON holds. Nothing in a config is imported or called: ``module`` and ``registered_name`` are
-read as words only. What a later release computes otherwise under the same name gets the argument or the name under which
-this package computes it so (``hard_sigmoid`` of Keras 3, ``epsilon`` within the root of RMSprop).
+read as words only. What a later release computes otherwise under the same name gets the argument or the name under
+which this package computes it so (``hard_sigmoid`` of Keras 3, ``epsilon`` within the root of RMSprop).
 
 A key that our class does not know is left out if its value is the default there; all others, and all unknown classes of
 the parts of layers, are named in one error.
@@ -19,6 +19,7 @@ from typing import Any
 from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat.engine.registry import LAYERS
 from keras_compat.saving.errors import CorruptFileError
+from keras_compat.saving.guard_text import check_config
 from keras_compat.saving.stored import Writer
 from keras_compat.utils.generic_utils import Registry, get_custom_objects, warn
 
@@ -72,11 +73,21 @@ _PARTS: tuple[tuple[str, Registry], ...] = (
 
 def is_later(config: Any) -> bool:
     """Tell whether a config, of whatever file, has the words of tf.keras or Keras 3 (which genuine 2.3.1 has not)."""
-    marks = {"registered_name", "batch_shape", "ragged", "time_major", "groups"}
+    marks = {"registered_name", "batch_shape", "ragged", "time_major"}
     return any(
         not marks.isdisjoint(part) or part.get("class_name") in ("Functional", "__keras_tensor__", "DTypePolicy")
         for part in _dictionaries(config)
     )
+
+
+def is_written_later(config: Mapping[str, Any], writer: Writer) -> bool:
+    """Whether a config, or compile settings, are in the words of later releases.
+
+    A ``keras_version`` in it says so first, then the release that wrote the file, then the words themselves.
+    """
+    version = str(config.get("keras_version") or "")
+    line = line_of(version) if version else writer.line
+    return line in LATER or (not version and not writer.version and is_later(config))
 
 
 def writer_of(config: Mapping[str, Any]) -> Writer:
@@ -95,7 +106,7 @@ def line_of(version: str, config: Any = None) -> str:
     if major >= 3:
         return "keras3"
     if major == 2:
-        return "tfkeras" if "tf" in version or minor >= 4 or is_later(config) else "keras2"
+        return "tfkeras" if "tf" in version or minor >= 4 else "keras2"
     if major == 1 or version:
         return "keras1" if major == 1 else "keras0"
     parts = list(_dictionaries(config))
@@ -126,12 +137,13 @@ def to_ours(config: dict[str, Any], writer: Writer, custom_objects: Mapping[str,
     Raises:
         ValueError: arguments that no layer here can follow; all of them, each with its layer.
     """
-    if writer.line not in LATER and not is_later(config):
+    if not is_written_later(config, writer):
         return config
+    check_config(config)
     translation = _Translation(writer.line, {**get_custom_objects(), **(custom_objects or {})})
     try:
         ours = translation.object(config)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise CorruptFileError(
             f"[load] expected the config of a model; got one that no Keras writes ({type(error).__name__}: {error}). "
             "Is the file whole?"
@@ -202,14 +214,11 @@ class _Translation:
             return ours
         for change in _CHANGES.get(name, ()):
             change(self, ours, where)
-        for cls in (LAYERS.get(name),):
-            if cls is not None:
-                self._drop_unknown(ours, arguments(cls), where)
+        if name in LAYERS:
+            self._drop_unknown(ours, arguments(LAYERS[name]) | _ALSO.get(name, frozenset()), where)
         return ours
 
-    def _drop_unknown(self, config: dict[str, Any], known: frozenset[str] | None, where: str) -> None:
-        if known is None:
-            return
+    def _drop_unknown(self, config: dict[str, Any], known: frozenset[str], where: str) -> None:
         for key in [key for key in config if key not in known]:
             value = config.pop(key)
             if key in _NO_MATTER or value is None:
@@ -370,8 +379,8 @@ def _tensors_in(value: Any) -> list[Mapping[str, Any]]:
 
 
 @cache
-def arguments(cls: Callable[..., Any]) -> frozenset[str] | None:
-    """Names that may stand in a config of a class; None where it takes anything."""
+def arguments(cls: Callable[..., Any]) -> frozenset[str]:
+    """Names that may stand in a config of a class, or be given to a function."""
     names: set[str] = set()
     if not inspect.isclass(cls):
         return frozenset(inspect.signature(cls).parameters)
@@ -455,6 +464,13 @@ def _same_backwards(translation: _Translation, config: dict[str, Any], where: st
         translation.problem(where, "backward_layer", {k: there.get(k) for k in different} or backward["class_name"])
 
 
+def _types_of_functions(translation: _Translation, config: dict[str, Any], where: str) -> None:
+    """Keras 3 writes functions as objects, which are their names by now; Keras 2 says beside it that it is a name."""
+    for part in ("function", "output_shape"):
+        if isinstance(config.get(part), str):
+            config.setdefault(f"{part}_type", "function")
+
+
 def _without(*keys: str) -> _Change:
     """Keys that later releases inherit from a wider class and do not use."""
 
@@ -470,6 +486,11 @@ def _cropped(translation: _Translation, config: dict[str, Any], where: str) -> N
 
 
 _SEPARABLE = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+# What a config may hold beside the arguments of the class.
+_ALSO = {
+    "Lambda": frozenset(f"{part}{end}" for part in ("function", "output_shape", "mask") for end in ("_type", "_module"))
+    | {"module"}
+}
 _CHANGES: dict[str, tuple[_Change, ...]] = {
     "InputLayer": (_rename("batch_shape", "batch_input_shape"),),
     "LeakyReLU": (_rename("negative_slope", "alpha"), _number("alpha")),
@@ -484,5 +505,5 @@ _CHANGES: dict[str, tuple[_Change, ...]] = {
     "DepthwiseConv2D": (_without(*_SEPARABLE, "filters", "kernel_size_"),),
     "ConvLSTM2D": (_cropped,),
     "ConvLSTM2DCell": (_cropped,),
-    "Flatten": (),
+    "Lambda": (_types_of_functions,),
 }

@@ -27,10 +27,10 @@ _TRIPLES = {"LSTM": (0, 2, 1, 3), "ConvLSTM2D": (0, 2, 1, 3), "GRU": (0, 1, 2)}
 _GATES = {"LSTM": "ifco", "ConvLSTM2D": "ifco", "GRU": "zrh"}
 # Layers whose kernels Theano's backend keeps turned.
 TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose", "ConvLSTM2D")
-_KINDS = ("CuDNNLSTM", "CuDNNGRU", "ConvLSTM2D", "LSTM", "GRU", "SeparableConv1D", "SeparableConv2D")
-_KINDS += ("DepthwiseConv2D", "Conv2DTranspose", "Conv3DTranspose", "Conv1D", "Conv2D", "Conv3D")
-_KINDS += ("BatchNormalization", "Highway")
-
+_KINDS = (
+    *("CuDNNLSTM", "CuDNNGRU", "ConvLSTM2D", "LSTM", "GRU", "SeparableConv1D", "SeparableConv2D", "DepthwiseConv2D"),
+    *("Conv2DTranspose", "Conv3DTranspose", "Conv1D", "Conv2D", "Conv3D", "BatchNormalization", "Highway"),
+)
 # Words of Keras 1 for what Keras 2 calls otherwise.
 _NEW_WORDS = {
     "W": "kernel",

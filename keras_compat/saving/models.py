@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import h5py
@@ -21,12 +22,23 @@ from keras_compat import losses as losses_module
 from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.engine.layer import shape_of
-from keras_compat.saving import configs, guard, h5, keras0, keras3, layouts, optimizer_state, weights
-from keras_compat.saving.atomic import write_h5
+from keras_compat.saving import (
+    configs,
+    guard,
+    h5,
+    keras0,
+    keras3,
+    keras3_write,
+    layouts,
+    older_files,
+    optimizer_state,
+    weights,
+)
+from keras_compat.saving.atomic import write_atomically, write_h5
 from keras_compat.saving.building import build
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.limits import content_of, path_of
-from keras_compat.saving.stored import StoredModel, Writer
+from keras_compat.saving.stored import OWN_WORDS, StoredModel, Writer
 from keras_compat.utils.generic_utils import deserialize_keras_object, get_custom_objects, warn
 
 # -- reading: what a file holds ---------------------------------------------------------------------------------------
@@ -48,8 +60,8 @@ def read(source: Any, max_bytes: int | None = None) -> Iterator[StoredModel]:
         source = content_of(source)
         if b"\0" not in source:
             raise CorruptFileError(
-                f"[load] Unable to open file: expected a binary stream of an HDF5 file or an archive; got {len(source)} "
-                "bytes of something else. Is the stream at its start?"
+                "[load] Unable to open file: expected a binary stream of an HDF5 file or an archive; got "
+                f"{len(source)} bytes of something else. Is the stream at its start?"
             )
     if not isinstance(source, h5py.Group) and keras3.is_archive(_head(source)):
         with keras3.open_archive(source, max_bytes) as stored:
@@ -110,20 +122,43 @@ def load_model(
                 "If it holds weights only, build the model and call model.load_weights()."
             )
         writer = believed(stored, original_backend)
-        config = configs.to_ours(stored.config, writer, custom_objects)
+        config, settings, words = _in_best_words(stored, writer)
+        config = configs.to_ours(older_files.without_copies(config), words, custom_objects)
         model = build(config, custom_objects, allow_code=allow_code, stored=_numbers_in(stored))
+        _give_shape(model, stored)
         pairs = _pairs(stored, model, writer)
         _warn_of_undecided(pairs, writer)
         values = weights.values_of(pairs, writer)
-        training = stored.training if compile else None
+        training = settings if compile else None
         if compile and training is None:
             warn("No training configuration found in save file: the model was *not* compiled. Compile it manually.")
         weights.assign(values)
         if training is not None:
-            _compile_from(model, training, writer, custom_objects)
+            _compile_from(model, training, words, custom_objects)
             if model.optimizer is not None:
                 optimizer_state.restore(model, stored, pairs, writer)
     return model
+
+
+def _give_shape(model: Any, stored: StoredModel) -> None:
+    """Build a Sequential model whose config does not say the shape of its input, where its weights say it."""
+    if getattr(model, "built", True) or not getattr(model, "layers", None):
+        return
+    shape = older_files.first_shape(model.layers[0], stored)
+    if shape is not None:
+        model.build(shape)
+
+
+def _in_best_words(stored: StoredModel, writer: Writer) -> tuple[dict[str, Any], dict[str, Any] | None, Writer]:
+    """Config and compile settings, and whose words they are: ours, where this package put them beside the others."""
+    own = stored.extra.get(OWN_WORDS)
+    if own is None:
+        return stored.config or {}, stored.training, writer
+    found = guard.parse_json(own, OWN_WORDS)
+    config = found.get("config") if isinstance(found, dict) else None
+    if not isinstance(config, dict):
+        raise CorruptFileError(f"[load_model] {OWN_WORDS} in the file holds no config. Is the file whole?")
+    return config, found.get("training", stored.training), Writer("keras2", str(found.get("version") or ""))
 
 
 def _numbers_in(stored: StoredModel) -> int:
@@ -259,12 +294,18 @@ def _values(
 
 # Functions that write an open, empty HDF5 group, by the release that is to read it: (group, model, include_optimizer)
 # for models, (group, model) for weights. Modules that know models enter theirs when they are imported.
-MODEL_WRITERS: dict[str, Callable[[Any, Any, bool], None]] = {"keras2": h5.write_model}
-WEIGHT_WRITERS: dict[str, Callable[[Any, Any], None]] = {
-    "keras2": lambda group, model: h5.write_weights(group, weights.listed(model))
+MODEL_WRITERS: dict[str, Callable[[Any, Any, bool], None]] = {
+    "keras2": h5.write_model,
+    "tfkeras": partial(keras3_write.write_h5, line="tfkeras"),
+    "keras3": partial(keras3_write.write_h5, line="keras3"),
 }
-# The same for whole files, where the ending of the name says that it is another kind of file: (stream, model, ...).
-TARGETS = ("keras1", "keras2", "tfkeras", "keras3")
+WEIGHT_WRITERS: dict[str, Callable[[Any, Any], None]] = {
+    "keras2": lambda group, model: h5.write_weights(group, weights.listed(model)),
+    "tfkeras": partial(keras3_write.write_legacy_weights, line="tfkeras"),
+    "keras3": partial(keras3_write.write_legacy_weights, line="keras3"),
+}
+_TARGETS = ("keras1", "keras2", "tfkeras", "keras3")
+_LATER = ("tfkeras", "keras3")
 
 
 def save_model(
@@ -273,36 +314,48 @@ def save_model(
     """Write a model with its weights and, if compiled, its compile settings and optimizer state.
 
     Args:
-        filepath: a path, an open ``h5py.File`` or Group, or a binary stream.
+        filepath: a path, an open ``h5py.File`` or Group, or a binary stream. A name that ends in ``.keras`` means
+            Keras 3's archive unless ``to`` is an older Keras.
         overwrite: ask on the terminal before replacing a file if False.
         include_optimizer: leave compile settings and optimizer state out if False.
         to: which Keras is to read it: 'keras1' (1.2.2), 'keras2' (2.3.1), 'tfkeras' (2.x), 'keras3'.
     """
-    write_model = _writer(MODEL_WRITERS, filepath, to)
+    if _has_ending(filepath, ".keras") and to in (None, *_LATER):
+        line = to or "keras3"
 
-    def write(group: Any) -> None:
-        write_model(group, model, include_optimizer)
+        def write_archive(raw: Any) -> None:
+            keras3_write.write_archive(raw, model, include_optimizer, line)
 
-    _save(filepath, overwrite, write)
+        _save(filepath, overwrite, lambda path: write_atomically(path, write_archive))
+        return
+    write_model = _writer(MODEL_WRITERS, to)
+    _save_h5(filepath, overwrite, lambda group: write_model(group, model, include_optimizer))
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, *, to: str | None = None) -> None:
-    """Write the weights of a model; for the arguments see :func:`save_model`."""
-    write_weights = _writer(WEIGHT_WRITERS, filepath, to)
-    _save(filepath, overwrite, lambda group: write_weights(group, model))
+    """Write the weights of a model; for the arguments see :func:`save_model`.
+
+    A name that ends in ``.weights.h5`` is Keras 3's layout unless ``to`` names an older Keras.
+    """
+    if _has_ending(filepath, ".weights.h5") and to in (None, *_LATER):
+        line = to or "keras3"
+        _save_h5(filepath, overwrite, lambda group: keras3_write.write_weights(group, model, line))
+        return
+    write_weights = _writer(WEIGHT_WRITERS, to)
+    _save_h5(filepath, overwrite, lambda group: write_weights(group, model))
 
 
-def _writer(known: Mapping[str, Any], filepath: Any, to: str | None) -> Any:
-    if to is None:
-        to = "keras2"
-    if to not in TARGETS:
-        raise ValueError(f"[save] `to` is one of {', '.join(TARGETS)}, or None; got {to!r}. None writes Keras 2.3.1's.")
-    if to not in known:
-        raise NotImplementedError(f"[save] writing for {to!r} is not there yet. Write to='keras2'.")
-    return known[to]
+def _has_ending(filepath: Any, ending: str) -> bool:
+    return isinstance(filepath, (str, bytes, os.PathLike)) and os.fsdecode(filepath).endswith(ending)
 
 
-def _save(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
+def _writer(known: Mapping[str, Any], to: str | None) -> Any:
+    if to not in (None, *_TARGETS):
+        raise ValueError(f"[save] `to` is one of {', '.join(_TARGETS)}, or None; got {to!r}. None is Keras 2.3.1.")
+    return known[to or "keras2"]
+
+
+def _save_h5(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
     if isinstance(filepath, h5py.Group):
         if len(filepath) or len(filepath.attrs):
             raise ValueError(
@@ -317,6 +370,11 @@ def _save(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
             write(f)
         filepath.write(stream.getvalue())
         return
+    _save(filepath, overwrite, lambda path: write_h5(path, write))
+
+
+def _save(filepath: Any, overwrite: bool, write: Callable[[str], None]) -> None:
+    """Call ``write`` with the path, unless the user wants to keep what is there."""
     if not isinstance(filepath, (str, bytes, os.PathLike)) or not os.fspath(filepath):
         raise TypeError(
             f"[save] expected a path, a binary stream or an open h5py.File; got {filepath!r}. Give the name of a file."
@@ -324,9 +382,8 @@ def _save(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> None:
     path = os.path.abspath(os.fsdecode(filepath))
     if os.path.isdir(path):
         raise IsADirectoryError(f"[save] expected the path of a file; {path} is a folder. Add a name: model.h5.")
-    if not overwrite and os.path.exists(path) and not _may_overwrite(path):
-        return
-    write_h5(path, write)
+    if overwrite or not os.path.exists(path) or _may_overwrite(path):
+        write(path)
 
 
 def _may_overwrite(path: str) -> bool:

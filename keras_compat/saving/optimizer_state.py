@@ -6,7 +6,7 @@ turned. The order of the slots is that in which the release listed the weights:
 
 - Keras 1: all of the trained weights sorted by their names, a slot at a time; the counter is missing for RMSprop,
   Adagrad and Adadelta, Nadam's schedule and Adam's third slot too;
-- Keras 2: by layers, a slot at a time; up to 2.2 with the same gaps;
+- Keras 2: up to 2.0.5 sorted by names, from 2.0.6 on by layers, a slot at a time; up to 2.2 with the same gaps;
 - tf.keras up to 2.10: as Keras 2.3;
 - tf.keras from 2.11 on and Keras 3: weight by weight, the slots of each beside each other; Keras 3 keeps the learning
   rate behind the counter.
@@ -14,7 +14,9 @@ turned. The order of the slots is that in which the release listed the weights:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from keras_compat import backend as K
 from keras_compat.saving import layouts
 from keras_compat.saving.guard import Array
 from keras_compat.saving.stored import StoredModel, Writer
-from keras_compat.saving.weights import Pair
+from keras_compat.saving.weights import Pair, in_keras_2_form
 from keras_compat.utils.generic_utils import warn
 
 # How many things each optimizer remembers of a weight.
@@ -57,17 +59,21 @@ def _state(model: Any, stored: StoredModel, pairs: Sequence[Pair], writer: Write
     """The state as the optimizer lists it."""
     arrays = list(stored.optimizer or ())
     optimizer, weights = model.optimizer, model._collected_trainable_weights
-    kind = next((cls.__name__ for cls in type(optimizer).__mro__ if cls.__name__ in _SLOTS), "")
+    kind = _kind_of(optimizer)
     if not kind or not _is_ours(optimizer, kind, len(weights)):
         return [a.read() for a in arrays]
     trained = _trained(stored, pairs, weights, writer)
+    if kind == "Nadam" and len(arrays) > 3 and arrays[-1].shape == ():
+        # Keras 3 lists the schedule last.
+        first = next((i for i, a in enumerate(arrays) if a.shape != ()), 0)
+        arrays = [arrays[0], replace(arrays[-1], name="schedule"), *arrays[first:-1]]
     scalars, slots = _taken_apart(kind, bool(getattr(optimizer, "amsgrad", False)), arrays, trained, writer)
     values = [_by_weight(slot, pairs, trained, writer) for slot in slots]
     missing = [w.name for w in weights if any(id(w) not in slot for slot in values)]
     if missing:
         raise _Unusable(f"the file has no state of {', '.join(missing[:5])}")
     steps = scalars[0].read() if scalars else np.array(0)
-    state = [np.asarray(steps).reshape(())]
+    state: list[np.ndarray] = [np.asarray(steps).reshape(())]
     if kind == "Nadam":
         state.append(scalars[1].read() if _has_schedule(scalars) else _schedule(optimizer, int(state[0])))
     state += [slot[id(w)] for slot in values for w in weights]
@@ -78,8 +84,13 @@ def _state(model: Any, stored: StoredModel, pairs: Sequence[Pair], writer: Write
     return state
 
 
+def _kind_of(optimizer: Any) -> str:
+    """Which of Keras's optimizers this is, or is made from; '' for others."""
+    return next((cls.__name__ for cls in type(optimizer).__mro__ if cls.__name__ in _SLOTS), "")
+
+
 def _is_ours(optimizer: Any, kind: str, count: int) -> bool:
-    """Whether the state is listed as the optimizer of this package lists it: not where a subclass has a state of its own."""
+    """Whether the state is that of this package's optimizer, with nothing that a subclass added."""
     lists = 3 if kind == "Adam" else _SLOTS[kind]
     return len(optimizer.weights) == 1 + (kind == "Nadam") + lists * count
 
@@ -101,7 +112,7 @@ def _schedule(optimizer: Any, steps: int) -> np.ndarray:
 def _trained(
     stored: StoredModel, pairs: Sequence[Pair], weights: Sequence[Any], writer: Writer
 ) -> list[tuple[int, int, Array]]:
-    """The arrays of the file whose weights are trained, in the writer's order: (number of the pair, of the array, it)."""
+    """The arrays of trained weights in the writer's order, each with the number of its pair and its own there."""
     mine = {id(w) for w in weights}
     place = {id(a): (i, k) for i, one in enumerate(stored.layers) for k, a in enumerate(one.arrays)}
     found: list[tuple[int, int, Array]] = []
@@ -119,9 +130,14 @@ def _trained(
             found += [(n, order[k], pair.arrays[order[k]]) for k, yes in enumerate(learns) if yes]
     if stored.layout == "keras3":
         return found  # its groups lie in the order of the alphabet
-    if writer.line == "keras1":
+    if _sorts_by_name(writer):
         return sorted(found, key=lambda item: item[2].name)
     return sorted(found, key=lambda item: place[id(item[2])])
+
+
+def _sorts_by_name(writer: Writer) -> bool:
+    numbers = [int(n) for n in re.findall(r"\d+", writer.version)[:3]]
+    return writer.line == "keras1" or (writer.line == "keras2" and [2, 0] <= numbers < [2, 0, 6])
 
 
 def _taken_apart(
@@ -184,4 +200,29 @@ def _by_weight(
         part = pair.part
         values = layouts.fitted(part.layer, part.weights, arrays, names, writer, moved_only=True)
         found.update((id(w), v) for w, v in zip(part.weights, values))
+    return found
+
+
+# -- as Keras 2.3.1 keeps it ------------------------------------------------------------------------------------------
+
+
+def keras_2_state(model: Any) -> list[tuple[str, np.ndarray]]:
+    """Names and values of an optimizer's state in the order and layout of Keras 2.3.1."""
+    optimizer, values = model.optimizer, model.optimizer.get_weights()
+    found = [(w.name or "", value) for w, value in zip(optimizer.weights, values)]
+    weights = getattr(model, "_collected_trainable_weights", ())
+    kind, count = _kind_of(optimizer), len(weights)
+    if not values or not kind or not count or not _is_ours(optimizer, kind, count):
+        return found
+    first = 1 + (kind == "Nadam")
+    plain, found = found, found[:first]
+    for start in range(first, len(values), count):
+        slot = values[start : start + count]
+        used = all(tuple(w.shape) == v.shape for w, v in zip(weights, slot))  # not Adam's third
+        moved = in_keras_2_form(model, weights, slot if used else K.batch_get_value(weights))
+        arrays = [v if used else np.zeros(1) for _, v in moved]
+        names = [name for name, _ in plain[start : start + count]]
+        if len(arrays) != count:
+            names = [f"{names[0].rpartition('_')[0]}_{i}" for i in range(len(arrays))]
+        found += zip(names, arrays)
     return found

@@ -13,7 +13,6 @@ import json
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import h5py
@@ -46,6 +45,8 @@ class Arrays:
 
     def put(self, array: np.ndarray) -> Any:
         """What stands for the array in JSON."""
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
         if array.nbytes >= _SMALL:
             self.large.append(array)
             return {"array": len(self.large) - 1}
@@ -131,32 +132,51 @@ def decode(value: Any, arrays: Callable[[str], np.ndarray]) -> Any:
 
 def write(group: h5py.Group, value: Any) -> None:
     """Write plain data into an empty group of an HDF5 file. Raises NotPlain before anything is written."""
-    arrays = Arrays()
-    group.attrs["content"] = json.dumps(encode(value, arrays), allow_nan=False)
-    for i, array in enumerate(arrays.large):
-        group.create_dataset(str(i), data=array)
-    for kind, parts in arrays.joined.items():
-        group.create_dataset(kind, data=np.concatenate(parts))
+    text, arrays = _content(value)
+    group.attrs["content"] = text
+    group.attrs["digest"] = _digest(text, arrays).hex()
+    for name, array in arrays.items():
+        group.create_dataset(name, data=array)
 
 
 def read(group: Any, what: str) -> Any:
-    """The plain data in a group that :func:`write` wrote. Raises CorruptFileError, naming ``what``."""
+    """The plain data in a group that :func:`write` wrote.
+
+    Raises:
+        CorruptFileError: it is not what was written, in whatever bit; names ``what``.
+    """
     text = guard.text(group, "content")
     if text is None:
         raise CorruptFileError(f"[load] the {what} in {group.name} is without its content. Is the file whole?")
+    arrays: dict[str, np.ndarray] = {}
 
-    @cache
     def array(name: str) -> np.ndarray:
-        return guard.array(group, name).read()
+        if name not in arrays:
+            arrays[name] = guard.array(group, name).read()
+        return arrays[name]
 
-    return decode(guard.parse_json(text, what), array)
+    value = decode(guard.parse_json(text, what), array)
+    if guard.text(group, "digest") != _digest(text, arrays).hex():
+        raise CorruptFileError(f"[load] the {what} is not what was written: its digest differs. Is the file whole?")
+    return value
 
 
 def digest(value: Any) -> bytes:
     """A short text that tells whether plain data has changed in any bit. Raises NotPlain."""
+    return _digest(*_content(value))
+
+
+def _content(value: Any) -> tuple[str, dict[str, np.ndarray]]:
+    """The JSON text of plain data, and the data sets beside it by their names."""
     arrays = Arrays()
-    found = hashlib.blake2b(json.dumps(encode(value, arrays)).encode(), digest_size=16)
-    for array in [*arrays.large, *[part for parts in arrays.joined.values() for part in parts]]:
-        found.update(f"{array.dtype.str}{array.shape}".encode())
+    text = json.dumps(encode(value, arrays), allow_nan=False)
+    joined = {kind: np.concatenate(parts) for kind, parts in arrays.joined.items()}
+    return text, {**{str(i): array for i, array in enumerate(arrays.large)}, **joined}
+
+
+def _digest(text: str, arrays: dict[str, np.ndarray]) -> bytes:
+    found = hashlib.blake2b(text.encode(), digest_size=16)
+    for name, array in sorted(arrays.items()):
+        found.update(f"{name} {array.dtype.str} {array.shape}".encode())
         found.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
     return found.digest()

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 from keras_compat.saving.guard import Array
 
+# Where this package puts a model's config and compile settings in its own words, beside those of another release.
+OWN_WORDS = "keras_compat/config.json"
+
 
 class Writer(NamedTuple):
     """Which release wrote a file, as far as the file tells.
@@ -26,7 +29,7 @@ class Writer(NamedTuple):
 class StoredLayer:
     """The arrays of one layer (of a nested model: all of its layers'), in the order of the file.
 
-    ``name`` is the layer's name; in Keras 3's layout, which holds no names, the key that its class gives it ('dense_1').
+    ``name`` is the layer's name; in Keras 3's layout, which holds no names, the key of its class there ('dense_1').
     """
 
     name: str
@@ -43,7 +46,8 @@ class StoredModel:
         training: the compile settings as they stand in the file, or None.
         layers: the layers that have arrays.
         optimizer: arrays of the optimizer's state, with their names, or None.
-        extra: what else this package stored, by name.
+        extra: what else this package stored, by name: ``OWN_WORDS``, a JSON text of ``config``, ``training`` and
+            ``version``.
     """
 
     layout: str

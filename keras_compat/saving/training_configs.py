@@ -12,7 +12,7 @@ from typing import Any
 
 from keras_compat import losses, metrics, optimizers
 from keras_compat.saving.errors import CorruptFileError
-from keras_compat.saving.layer_configs import LATER, arguments, is_later
+from keras_compat.saving.layer_configs import arguments, is_written_later
 from keras_compat.saving.stored import Writer
 from keras_compat.utils.generic_utils import Registry, get_custom_objects
 
@@ -82,7 +82,7 @@ def training_to_ours(
     """
     if not training or not (training.get("optimizer_config") or training.get("optimizer") or training.get("loss")):
         return None
-    if writer.line not in LATER and not is_later(training):
+    if not is_written_later(training, writer):
         return dict(training)
     known = {**get_custom_objects(), **(custom_objects or {})}
     problems: list[str] = []
@@ -348,7 +348,7 @@ def _made(name: str, config: dict[str, Any], registry: Registry, kind: str, prob
     if not isinstance(cls, type):
         problems.append(f"{kind} {name} is unknown")
         return {"class_name": name, "config": config}
-    known = arguments(cls) or frozenset()
+    known = arguments(cls)
     config.pop("fn", None)
     if isinstance(config.get("dtype"), Mapping):
         config["dtype"] = config["dtype"].get("config", {}).get("name")

@@ -52,7 +52,7 @@ def listed(model: Any) -> list[Any]:
 
 
 def inner_layers(layer: Any) -> list[tuple[str, Any]]:
-    """The layers in a layer, each with its place in Keras 3's files: ('layers/dense_1', ...), ('forward_layer', ...)."""
+    """The layers in a layer, each with its place in Keras 3's files: 'layers/dense_1', 'forward_layer', 'cell'."""
     if hasattr(layer, "forward_layer") and hasattr(layer, "backward_layer"):
         return [("forward_layer", layer.forward_layer), ("backward_layer", layer.backward_layer)]
     if layouts.kind_of(layer):
@@ -147,7 +147,8 @@ def pairs_by_key(stored: Sequence[StoredLayer], layers: Sequence[Any]) -> list[P
             continue
         known.add(key)
         pairs += _divided_by_key(by_name[key].arrays, layer, by_name[key].name)
-    wrong += [f"the file holds a layer {by_name[key].name!r}, the model does not" for key in by_name if key not in known]
+    left = [one.name for key, one in by_name.items() if key not in known]
+    wrong += [f"the file holds a layer {name!r}, the model does not" for name in left]
     if wrong:
         raise mismatch(wrong)
     return pairs
@@ -371,11 +372,12 @@ def _divided_by_key(arrays: Sequence[Array], layer: Any, stored: str) -> list[Pa
 
 
 def _plain(key: str) -> str:
-    """A key of Keras 3's files without the underlines that its releases put differently: 'conv_lstm2d', 'conv_lst_m2d'."""
+    """A key of Keras 3's files without the underlines, which its releases put differently: 'conv_lst_m2d'."""
     return re.sub(r"_(?!\d+(/|$))", "", key)
 
 
 # -- names ------------------------------------------------------------------------------------------------------------
+
 
 def _by_rank(theirs: Sequence[str], mine: Sequence[str]) -> list[int] | None:
     """For each of mine the place of its like in theirs: names are alike up to their numbers, whose ranks agree.
@@ -422,8 +424,7 @@ def _problems(pair: Pair, reshape: bool = False) -> list[str]:
         ]
     if len(pair.arrays) != len(weights):
         return [
-            f"layer {layer.name!r} has {[tuple(w.shape) for w in weights]}, the file "
-            f"{[a.shape for a in pair.arrays]}"
+            f"layer {layer.name!r} has {[tuple(w.shape) for w in weights]}, the file {[a.shape for a in pair.arrays]}"
         ]
     return [
         f"{w.name or layer.name} has shape {tuple(w.shape)}, the file {a.shape}"
@@ -489,3 +490,36 @@ def _size(shape: Sequence[int]) -> int:
 def assign(values: Sequence[tuple[Any, np.ndarray]]) -> None:
     """Set weights whose values were checked, all at once."""
     K.batch_set_value(list(values))
+
+
+# -- as Keras 2.3.1 keeps them ----------------------------------------------------------------------------------------
+
+
+def keras_2_weights(layer: Any) -> list[tuple[str, np.ndarray]]:
+    """Names and values of the weights of a layer, layers within it included, in the order and layout of Keras 2.3.1."""
+    weights = layer.weights
+    return in_keras_2_form(layer, weights, K.batch_get_value(weights))
+
+
+def in_keras_2_form(layer: Any, weights: Sequence[Any], values: Sequence[np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    """Names and values in the layout of Keras 2.3.1, for some weights of a layer and what they, or slots of them, hold.
+
+    A layer whose layout is another one keeps all of its weights beside each other.
+    """
+    owner = {id(w): part for part in parts_of(layer) for w in part.weights}
+    found: list[tuple[str, np.ndarray]] = []
+    i = 0
+    while i < len(weights):
+        part = owner.get(id(weights[i]))
+        own = part.weights if part is not None and layouts.kind_of(part.layer) else ()
+        together = own and [id(w) for w in own] == [id(w) for w in weights[i : i + len(own)]]
+        n = len(own) if together else 1
+        some, names = list(values[i : i + n]), [w.name or "" for w in weights[i : i + n]]
+        if part is not None and n == len(part.weights):
+            some = layouts.keras_2_form(part.layer, some)
+        if len(some) != n:  # gates were joined
+            stem = names[0].rpartition("/")[0]
+            names = [f"{stem}/{word}:0" for word in ("kernel", "recurrent_kernel", "bias")]
+        found += zip(names, some)
+        i += n
+    return found

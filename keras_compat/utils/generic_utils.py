@@ -58,7 +58,8 @@ class Registry(dict[str, Any]):
         if isinstance(identifier, str):
             found = self.deserialize(identifier)
             if not inspect.isclass(found):
-                return found(**(kwargs or {}))
+                # A factory is called; a function of the user's takes a weight, and is what is meant itself.
+                return found(**(kwargs or {})) if identifier in self or kwargs else found
             identifier = {"class_name": identifier, "config": dict(kwargs or {})}
         elif isinstance(identifier, Mapping) and not {"class_name", "name"} & set(identifier):
             # Layers of Keras 1 wrote get_config() of their penalties into their own: the arguments tell the class.

@@ -2,8 +2,9 @@
 
     python resume_cases.py PHASE FOLDER NAME...
 
-PHASE is ``whole`` (never interrupted), ``begin`` (up to where the case is interrupted) or ``go_on``. Each case leaves
-its weights, the optimizer's and the History in FOLDER.
+PHASE is ``whole`` (never interrupted), ``begin`` (up to where the case is interrupted), ``killed`` (no end but a signal
+from outside; each batch is told of in a line) or ``go_on``. Each case that comes to its end leaves its weights, the
+optimizer's and the History in FOLDER.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +87,8 @@ class _Interrupt(C.Callback):
 class Case:
     """A program: ``make()`` a compiled model, ``fit(model, epochs, callbacks)`` it.
 
-    ``way``: 'backup' (BackupAndRestore) or 'checkpoint' (ModelCheckpoint(save_state=True), load_model, restore_state).
+    ``way``: 'backup' (BackupAndRestore), 'checkpoint' (ModelCheckpoint(save_state=True), load_model, restore_state) or
+    'plain' (model.save, load_model).
     """
 
     make: Callable[[], Any]
@@ -96,7 +99,7 @@ class Case:
     freq: Any = "epoch"
     level: str = "2.3"
     kernels: bool = False
-    first: bool = field(default=False)  # BackupAndRestore stands before the other callbacks
+    first: bool = False  # BackupAndRestore stands before the other callbacks
 
 
 CASES: dict[str, Case] = {}
@@ -136,8 +139,9 @@ def quiet(optimizer: Any) -> Sequential:
 
 
 def on_arrays(x: Any, y: Any, **arguments: Any) -> Callable[[Any, int, list[Any]], Any]:
-    def fit(model: Any, epochs: int, callbacks: list[Any]) -> Any:
-        return model.fit(x, y, **{"batch_size": 8, "epochs": epochs, "callbacks": callbacks, "verbose": 0} | arguments)
+    def fit(model: Any, epochs: int, callbacks: list[Any], **more: Any) -> Any:
+        given = {"batch_size": 8, "epochs": epochs, "callbacks": callbacks, "verbose": 0} | arguments | more
+        return model.fit(x, y, **given)
 
     return fit
 
@@ -147,6 +151,14 @@ for _name, _optimizer in OPTIMIZERS.items():
     CASES[f"backup_{_name}"] = Case(lambda o=_optimizer: noisy(o()), _fit, watchers)
     CASES[f"checkpoint_{_name}"] = Case(lambda o=_optimizer: noisy(o()), _fit, watchers, "checkpoint")
     CASES[f"mid_epoch_{_name}"] = Case(lambda o=_optimizer: noisy(o()), _fit, watchers, stop=(4, 2), freq=2)
+
+for _name, _optimizer in OPTIMIZERS.items():
+    CASES[f"plain_{_name}"] = Case(
+        lambda o=_optimizer: quiet(o()),
+        on_arrays(X, Y, shuffle=False),
+        lambda: [C.LearningRateScheduler(lambda epoch, rate: rate * 0.9)],
+        "plain",
+    )
 
 # -- kinds of data ----------------------------------------------------------------------------------------------------
 
@@ -462,27 +474,36 @@ def run(name: str, phase: str, folder: Path) -> dict[str, Any]:
     at.random.seed(5 if phase == "go_on" else 6)
     with api_level(case.level), at.config.use(numba=case.kernels):
         model, callbacks, epochs = case.make(), case.callbacks(), EPOCHS
+        fit, path = case.fit, folder / f"{name}.h5"
         if case.way == "backup" and phase != "whole":
             backup = C.BackupAndRestore(folder / name, save_freq=case.freq)
             callbacks = [backup, *callbacks] if case.first else [*callbacks, backup]
             if phase == "begin":
                 callbacks.append(_Interrupt(*case.stop))
+            if phase == "killed":
+                callbacks.append(C.LambdaCallback(on_batch_end=lambda batch, logs: print(batch, flush=True)))
+        elif phase == "begin":
+            epochs = case.stop[0]
+        elif phase == "go_on":
+            model = load_model(path)
         if case.way == "checkpoint" and phase != "whole":
-            path = folder / f"{name}.h5"
             callbacks.insert(1, C.ModelCheckpoint(path, save_state=True))
-            if phase == "begin":
-                epochs = case.stop[0]
-            else:
-                model = load_model(path)
+            if phase == "go_on":
                 restore_state(model, path)
+        if case.way == "plain" and phase == "go_on":
+            fit = partial(case.fit, initial_epoch=case.stop[0])
         try:
-            history = case.fit(model, epochs, callbacks)
+            history = fit(model, epochs, callbacks)
         except Interrupted:
             return {}
         if phase == "begin" and case.way == "backup":
             raise AssertionError(f"{name} was not interrupted")
+        if phase == "begin" and case.way == "plain":
+            model.save(path)
         found = {f"w{i}": w for i, w in enumerate(model.get_weights())}
         found.update({f"o{i}": w for i, w in enumerate(K.batch_get_value(model.optimizer.weights))})
+        if case.way == "plain":
+            return found
         found["epochs"] = np.array(history.epoch)
         for key, values in history.history.items():
             found[f"h_{key}"] = np.array(values)

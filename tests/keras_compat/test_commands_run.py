@@ -190,7 +190,7 @@ def test_the_sitecustomize_of_the_machine_is_read_too(tmp_path: Path) -> None:
     ("arguments", "expected"),
     [
         (["-m", "keras_compat", "run"], []),
-        (["-u", "-W", "error", "-X", "dev", "-Wignore", "-m", "keras_compat"], ["-u", "-W", "error", "-X", "dev", "-Wignore"]),
+        (["-u", "-W", "error", "-Xdev", "-Wignore", "-m", "keras_compat"], ["-u", "-W", "error", "-Xdev", "-Wignore"]),
         (["-umkeras_compat", "run"], ["-u"]),
         (["-mkeras_compat", "run"], []),
         (["-X", "importtime", "-Ximporttime", "--check-hash-based-pycs", "never", "tool.py", "-m"],

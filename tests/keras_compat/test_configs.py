@@ -11,8 +11,6 @@ from __future__ import annotations
 import copy
 import inspect
 import json
-import pickle
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,15 +19,15 @@ import numpy as np
 import pytest
 
 import autotensor as at
-from keras_compat import backend as K
 from keras_compat import activations, constraints, initializers, losses, metrics, optimizers, regularizers
+from keras_compat import backend as K
 from keras_compat import layers as L
 from keras_compat.dialect.level import api_level
 from keras_compat.engine.network import json_value
 from keras_compat.engine.registry import LAYERS, deserialize, serialize
-from keras_compat.models import Model, Sequential, model_from_json, model_from_yaml
+from keras_compat.models import Sequential
 from keras_compat.utils.generic_utils import Registry, registries
-from tests.keras_compat.test_layer_gradients import ROWS, Row, built, inputs_of
+from tests.keras_compat.test_layer_gradients import ROWS, built, inputs_of
 
 LEVELS = ("1.2", "2.3")
 

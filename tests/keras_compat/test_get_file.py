@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import random
+import shutil
 import socket
 import struct
 import subprocess
@@ -292,7 +293,7 @@ def test_11_damaged_archives_leave_the_folder_as_it_was(tmp_path, case):
     (target / "kept").write_bytes(b"kept")
     rng = random.Random(0)
     damaged = [data[: int(len(data) * share)] for share in (0.0, 0.1, 0.3, 0.5, 0.7, 0.95, 0.999)]
-    for _ in range(60):
+    for _ in range(40):
         changed = bytearray(data)
         for _ in range(rng.choice([1, 1, 3, 20])):
             changed[rng.randrange(len(data))] = rng.randrange(256)
@@ -308,8 +309,7 @@ def test_11_damaged_archives_leave_the_folder_as_it_was(tmp_path, case):
             assert tree(target) == {"kept": b"kept"}
         for name in os.listdir(target):
             if name != "kept":
-                place = target / name
-                subprocess.run(["rm", "-rf", str(place)], check=True)
+                (shutil.rmtree if (target / name).is_dir() else os.unlink)(target / name)
         COUNTS["11, damaged archives"] += 1
 
 
@@ -478,7 +478,7 @@ def test_19_two_processes_get_the_same_archive(server, tmp_path):
     program = (
         "import sys; from keras_compat.utils import get_file\n"
         "url, folder, file_hash = sys.argv[1:]\n"
-        "for i in range(10):\n"
+        "for i in range(4):\n"
         "    get_file('data.bin', url + '/good', cache_dir=folder, file_hash=file_hash)\n"
         "    get_file('set.tgz', url + '/set.tar.gz', extract=True, cache_dir=folder)\n"
     )

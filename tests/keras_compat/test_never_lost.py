@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +86,178 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new(tmp_path: Path) -> None:
 def test_twenty_killed_writers(tmp_path: Path) -> None:
     for seed in range(20):
         kill_while_saving(tmp_path / "model.h5", seed)
+
+
+WAYS = (
+    ("model.h5", "save"),
+    ("model.keras", "save"),
+    ("model.weights.h5", "save_weights"),
+    ("model.h5", "checkpoint"),
+    ("weights.weights.h5", "checkpoint of weights"),
+)
+
+
+def kill(folder: Path, name: str, way: str, points: int) -> None:
+    """Kill copies of a process at chosen steps of its save; see ``kills.py``. Counts are printed; ``-s`` shows them."""
+    if not hasattr(os, "fork"):
+        pytest.skip("processes can not be copied here")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("kills.py")), str(folder / name), way, str(points)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=environment | {"AUTOTENSOR_NUMBA": "0"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout)
+    print(f"\n{said}")
+    assert said["points"] == points and said["old"] + said["new"] == points
+    assert said["old"] > 0 and said["new"] > 0 and said["left behind"] > 0
+
+
+@pytest.mark.parametrize("name, way", WAYS[:2])
+def test_14_killed_at_ten_points_of_a_save(name: str, way: str, tmp_path: Path) -> None:
+    kill(tmp_path, name, way, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, way", WAYS)
+def test_14_killed_at_fifty_points_of_a_save(name: str, way: str, tmp_path: Path) -> None:
+    kill(tmp_path, name, way, 50)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 300 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or os.name == "nt":
+        pytest.skip("nothing can be mounted here")
+    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("this user can not mount")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras", "model.weights.h5"])
+def test_15_a_disk_of_300_kb_keeps_the_old_model(name: str, small_disk: Path) -> None:
+    model = Sequential([Dense(150, input_dim=150), Dense(150)])
+    save = model.save_weights if name.endswith(".weights.h5") else model.save
+    path = small_disk / name
+    save(path)
+    before = path.read_bytes()
+    assert len(before) > 150_000
+    model.set_weights([w + 1 for w in model.get_weights()])
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"could not be written: No space left.*What it held before is untouched"):
+            save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(small_disk) == [name]
+    with pytest.raises(OSError, match="could not be written"):
+        save(small_disk / "another.h5")
+    assert os.listdir(small_disk) == [name]
+    path.unlink()
+    save(path)  # there is room again, and the model as good as before
+    other = Sequential([Dense(150, input_dim=150), Dense(150)])
+    other.load_weights(path)
+    for a, b in zip(model.get_weights(), other.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_16_a_disk_that_is_read_only(small_disk: Path) -> None:
+    model = make()
+    model.save(small_disk / "model.h5")
+    before = (small_disk / "model.h5").read_bytes()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for name in ("model.h5", "another.h5", "another.keras"):
+        with pytest.raises(OSError, match="could not be written: Read-only"):
+            make().save(small_disk / name)
+    assert (small_disk / "model.h5").read_bytes() == before
+    assert os.listdir(small_disk) == ["model.h5"]
+
+
+def test_16_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    model = make()
+    model.save(folder / "model.h5")
+    shutil.rmtree(folder)
+    for ending in ("h5", "keras", "weights.h5"):
+        with pytest.raises(FileNotFoundError, match="does not exist. Create it first"):
+            model.save_weights(folder / f"model.{ending}") if ending == "weights.h5" else model.save(
+                folder / f"model.{ending}"
+            )
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are texts here")
+def test_16_names_that_are_no_text(tmp_path: Path) -> None:
+    model = make()
+    for name in (b"m\xff\xfe.h5", b"m\xff.keras", "gr\u00f6\u00dfe \u4e2d.h5".encode(), b"x" * 240 + b".h5"):
+        path = os.path.join(os.fsencode(tmp_path), name)
+        for _ in range(2):
+            model.save(path)
+        assert os.listdir(os.fsencode(tmp_path)) == [name]
+        copy = load_model(path)
+        for a, b in zip(model.get_weights(), copy.get_weights()):
+            np.testing.assert_array_equal(a, b)
+        with open(path, "r+b") as f:
+            f.truncate(100)
+        with pytest.raises(OSError) as caught:
+            load_model(path)
+        str(caught.value).encode()
+        os.unlink(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink") or os.name == "nt", reason="no links here")
+def test_16_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    link, target = tmp_path / "a" / "model.h5", tmp_path / "b" / "real.h5"
+    link.symlink_to(target)
+    model = make()
+    for _ in range(2):  # where it leads to nothing, and to a file
+        model.save(link)
+        assert link.is_symlink() and target.is_file() and not target.is_symlink()
+    assert os.listdir(tmp_path / "a") == ["model.h5"] and os.listdir(tmp_path / "b") == ["real.h5"]
+    target.chmod(0o640)
+    model.save(link)
+    assert target.stat().st_mode & 0o777 == 0o640
+    load_model(link)
+
+
+def test_16_two_processes_save_to_one_path(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    program = """
+        for turn in range(10):
+            fill(float(sys.argv[2]) + turn)
+            model.save(sys.argv[1])
+        print('done')
+    """
+    writers = [python(program, str(path), number) for number in ("1000", "2000")]
+    seen = 0
+    while any(writer.poll() is None for writer in writers):
+        if path.exists():
+            assert len(values(path)) == 1
+            seen += 1
+    for writer in writers:
+        said, complaints = writer.communicate()
+        assert said == "done\n", complaints
+    assert seen and values(path) <= {1009.0, 2009.0}
+    assert os.listdir(tmp_path) == ["model.h5"]
+
+
+def test_16_leftovers_of_other_files_stay(tmp_path: Path) -> None:
+    model = make()
+    names = [".model.h5.0123456789abcdef.tmp", ".other.h5.0123456789abcdef.tmp", ".model.h5.tmp", "model.h5.tmp"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    model.save(tmp_path / "model.h5")
+    assert sorted(os.listdir(tmp_path)) == sorted(["model.h5", *names[1:]])
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limit on the size of files here")

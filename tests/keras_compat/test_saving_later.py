@@ -1,4 +1,4 @@
-"""Files and configs of tf.keras and Keras 3: read as genuine 2.15.0 and 3.15.1 compute, written so that they load there.
+"""Files of tf.keras and Keras 3: read as genuine 2.15.0 and 3.15.1 compute, written so that they load there.
 
 The oracles are the golden files of both (a part of them lies in ``golden/``, the whole where ``KERAS_GOLDEN`` says)
 and, where it is installed, genuine Keras 3 itself.
@@ -6,20 +6,24 @@ and, where it is installed, genuine Keras 3 itself.
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 import autotensor as at
 from keras_compat import activations
 from keras_compat import backend as K
-from keras_compat.models import load_model, model_from_config
+from keras_compat.models import load_model, model_from_config, model_from_json
 from keras_compat.saving import configs, models
 from keras_compat.saving.stored import Writer
 from tests.keras_compat import test_golden as golden
@@ -128,3 +132,226 @@ def test_hard_sigmoid_of_keras_3_is_another_function() -> None:
     x = np.array([-4.0, -3.0, -1.0, 0.0, 2.0, 3.0, 5.0], dtype="float32")
     y = K.eval(activations.hard_sigmoid_keras3(K.constant(x)))
     np.testing.assert_allclose(y, np.clip(x + 3, 0, 6) / 6, atol=1e-6)
+
+
+# -- written ----------------------------------------------------------------------------------------------------------
+
+# Programs of Keras 2.3.1 whose models are written and read again: each kind of nesting and of optimizer.
+ROUND = [
+    *("models/functional_two_outputs__a", "models/nested_autoencoder__b", "models/shared_lstm__a", "models/vgg__b"),
+    *("models/captions__b", "models/pipeline__b", "normalization/batchnorm__default"),
+    *("optimizers/adadelta__2", "optimizers/adagrad__1", "optimizers/adam__2", "optimizers/adamax__1"),
+    *("optimizers/nadam__1", "optimizers/rmsprop__2", "optimizers/sgd__1", "optimizers/sgd__4"),
+    *("penalties/regularizers__activity_l2", "recurrent/bidirectional__masked", "recurrent/conv_lstm__same"),
+    *("recurrent/cells__a", "recurrent/gru__default", "recurrent/lstm__sequences"),
+]
+
+
+def _of_2_3_1(names: list[str]) -> list[Path]:
+    """Those of the cases that are there."""
+    root = golden.SHARED if golden.SHARED.is_dir() else golden.HERE / "golden"
+    paths = [root / "keras-2.3.1-tensorflow" / f"{name}.json" for name in names]
+    return [path for path in paths if path.exists()]
+
+
+def _trained(case: golden._Case) -> Any:
+    """The model of a case after training as there."""
+    model = case.build()
+    model.set_weights(case.initial_weights())
+    case.run(case.data["compile"])
+    model.fit(*case.training, **{**case.fit_arguments(), "epochs": 1})
+    return model
+
+
+def _same_numbers(first: list[Any], second: list[Any]) -> None:
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("line", [None, "tfkeras"])
+@pytest.mark.parametrize("path", golden._cases(_of_2_3_1(ROUND)))
+def test_an_archive_brings_back_every_bit(path: Path, line: str | None, tmp_path: Path) -> None:
+    case = golden._Case(path)
+    file = str(tmp_path / "model.keras")
+    with _quiet():
+        model = _trained(case)
+        model.save(file, to=line)
+        again = load_model(file)
+        assert again.to_json() == model.to_json()
+        _same_numbers(again.get_weights(), model.get_weights())
+        assert again.optimizer.get_config() == model.optimizer.get_config()
+        model._make_train_function()
+        # There are no moments without momentum there, and tf.keras forgets Nadam's schedule.
+        if float(K.get_value(getattr(model.optimizer, "momentum", 1.0))) and not (line and path.stem == "nadam__1"):
+            _same_numbers(again.optimizer.get_weights(), model.optimizer.get_weights())
+        arguments = case.fit_arguments()
+        more = [m.fit(*case.training, **arguments).history for m in (model, again)]
+        assert more[0] == more[1]
+        _same_numbers(again.get_weights(), model.get_weights())
+
+
+@pytest.mark.parametrize("path", golden._cases(_of_2_3_1(ROUND)))
+@pytest.mark.parametrize("line", ["tfkeras", "keras3"])
+def test_weights_and_older_files_come_back(path: Path, line: str, tmp_path: Path) -> None:
+    case = golden._Case(path)
+    with _quiet():
+        model = case.build()
+        model.set_weights(case.initial_weights())
+        wanted = model.get_weights()
+        for name in ("model.weights.h5", "weights.h5"):
+            model.save_weights(str(tmp_path / name), to=line)
+            model.set_weights([np.zeros_like(w) for w in wanted])
+            model.load_weights(str(tmp_path / name))
+            _same_numbers(model.get_weights(), wanted)
+        case.run(case.data["compile"])
+        model.save(str(tmp_path / "model.h5"), to=line)
+        again = load_model(str(tmp_path / "model.h5"))
+        _same_numbers(again.get_weights(), wanted)
+        if case.data["name"] not in ("lstm__sequences", "conv_lstm__same") or line == "tfkeras":
+            golden._check_predictions(again, case, "pred", tight=True)
+
+
+@pytest.mark.parametrize("path", golden._cases(CASES))
+def test_the_text_of_a_config_is_read(path: Path) -> None:
+    """``to_json`` of tf.keras and Keras 3, which do not all say who wrote them."""
+    case = golden._Case(path)
+    with _quiet():
+        model = model_from_json(json.dumps(case.data["config"]))
+    assert [list(w.shape) for w in model.get_weights()] == [shape for _, shape in case.data["weights"]]
+
+
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+def test_a_model_of_keras_3_goes_on_the_same_from_our_files(ending: str, tmp_path: Path) -> None:
+    """What 2.3.1 has no words for (masked means, frozen statistics, epsilon within the root) is kept beside them."""
+    config = {
+        "module": "keras",
+        "class_name": "Sequential",
+        "registered_name": None,
+        "config": {
+            "name": "net",
+            "layers": [
+                _later("InputLayer", batch_shape=[None, 3, 4], name="x"),
+                _later("Masking", name="mask", mask_value=0.0),
+                _later("BatchNormalization", name="norm", axis=-1),
+                _later("Dense", name="dense", units=2, activation="hard_sigmoid", activity_regularizer=_l2(0.1)),
+            ],
+        },
+    }
+    optimizer = {"class_name": "RMSprop", "config": {"learning_rate": 0.01, "clipnorm": 0.5, "weight_decay": 0.004}}
+    settings = {"optimizer": {"module": "keras.optimizers", **optimizer}, "loss": "mse", "metrics": ["mae"]}
+    random = np.random.RandomState(0)
+    x, y = random.normal(size=(8, 3, 4)).astype("float32"), random.normal(size=(8, 3, 2)).astype("float32")
+    x[::2, 2] = 0.0
+    file = str(tmp_path / f"model.{ending}")
+    with _quiet():
+        model = model_from_config(config)
+        models._compile_from(model, settings, Writer("keras3", "3.15.1"), None)
+        model.fit(x, y, batch_size=4, verbose=0)
+        model.save(file)
+        again = load_model(file)
+        assert again.optimizer.get_config() == model.optimizer.get_config()
+        more = [m.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history for m in (model, again)]
+        assert more[0] == more[1]
+        _same_numbers(again.get_weights(), model.get_weights())
+    assert {"epsilon_within", "clipnorm_of_each", "weight_decay"} <= set(model.optimizer.get_config())
+    if ending == "h5":
+        with h5py.File(file, "r") as f:
+            plain = f.attrs["model_config"] + f.attrs["training_config"]
+        assert not re.search("line|keras3|PerSample|within|clipnorm|decay_|unmasked", plain)
+
+
+def _later(kind: str, **config: Any) -> dict[str, Any]:
+    return {"module": "keras.layers", "class_name": kind, "config": config, "registered_name": None}
+
+
+def _l2(factor: float) -> dict[str, Any]:
+    return {"module": "keras.regularizers", "class_name": "L2", "config": {"l2": factor}, "registered_name": None}
+
+
+# -- genuine Keras 3 --------------------------------------------------------------------------------------------------
+
+PEERS = Path(os.environ.get("KERAS_3_PYTHON", golden.HERE.parents[2] / "peers" / "bin" / "python"))
+# Run by genuine Keras 3, for each file given: predictions, the optimizer's state, and a step of training.
+READER = """
+import json, os, sys, warnings
+os.environ["KERAS_BACKEND"] = "torch"
+import keras, numpy as np
+folder = sys.argv[1]
+for name in json.load(open(folder + "/cases.json")):
+    with np.load(f"{folder}/{name}.npz") as data:
+        x = [data[f"x{i}"] for i in range(data["inputs"])]
+        y = [data[f"y{i}"] for i in range(data["outputs"])]
+    x, y = (x[0] if len(x) == 1 else x), (y[0] if len(y) == 1 else y)
+    found = {}
+    for ending in ("keras", "h5"):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model = keras.models.load_model(f"{folder}/{name}.{ending}")
+        bad = [str(w.message) for w in said if "optimizer" in str(w.message)]
+        assert not bad, (name, ending, bad)
+        p = model.predict(x, batch_size=4, verbose=0)
+        for i, one in enumerate(p if isinstance(p, list) else [p]):
+            found[f"{ending}_p{i}"] = one
+        for i, v in enumerate(model.optimizer.variables):
+            found[f"{ending}_s{i}"] = np.asarray(v)
+        h = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history
+        found[f"{ending}_loss"] = np.asarray(h["loss"])
+    model.load_weights(f"{folder}/{name}.weights.h5")
+    p = model.predict(x, batch_size=4, verbose=0)
+    for i, one in enumerate(p if isinstance(p, list) else [p]):
+        found[f"weights_p{i}"] = one
+    np.savez(f"{folder}/{name}.out.npz", **found)
+"""
+# Cases that train there as here; in the others epsilon stands elsewhere, or masked steps count.
+GENUINE = {
+    "models/functional_two_outputs__a": False,
+    "models/nested_autoencoder__b": False,
+    "models/shared_lstm__a": True,
+    "models/vgg__b": True,
+    "normalization/batchnorm__default": True,
+    "optimizers/adam__2": True,
+    "optimizers/adamax__1": True,
+    "optimizers/adadelta__2": True,
+    "optimizers/sgd__1": True,
+    "optimizers/sgd__4": True,
+    "recurrent/bidirectional__masked": True,
+    "recurrent/cells__a": True,
+    "recurrent/gru__default": True,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.peers
+@pytest.mark.skipif(not PEERS.exists(), reason=f"no genuine Keras 3 at {PEERS}; KERAS_3_PYTHON may name it")
+def test_genuine_keras_3_reads_our_files_and_goes_on(tmp_path: Path) -> None:
+    """Predictions within 1e-6, the same state of the optimizer, and, where it computes the same, the same training."""
+    paths = _of_2_3_1(list(GENUINE))
+    histories: dict[str, Any] = {}
+    wanted: dict[str, list[np.ndarray]] = {}
+    with _quiet():
+        for path in paths:
+            K.clear_session()
+            case = golden._Case(path)
+            model = _trained(case)
+            for ending in ("keras", "h5"):
+                model.save(str(tmp_path / f"{path.stem}.{ending}"), to="keras3")
+            model.save_weights(str(tmp_path / f"{path.stem}.weights.h5"))
+            x, y = case.many("x"), case.many("y")
+            data = {**{f"x{i}": a for i, a in enumerate(x)}, **{f"y{i}": a for i, a in enumerate(y)}}
+            np.savez(tmp_path / f"{path.stem}.npz", inputs=len(x), outputs=len(y), **data)
+            p = model.predict(case.one_or_list("x"), batch_size=4)
+            wanted[path.stem] = p if isinstance(p, list) else [p]
+            history = model.fit(*case.training, batch_size=4, epochs=2, shuffle=False, verbose=0).history
+            histories[path.stem] = history["loss"] if GENUINE[f"{path.parts[-2]}/{path.stem}"] else None
+    (tmp_path / "cases.json").write_text(json.dumps([path.stem for path in paths]))
+    run = subprocess.run([PEERS, "-c", READER, tmp_path], capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr[-3000:]
+    for path in paths:
+        with np.load(tmp_path / f"{path.stem}.out.npz") as out:
+            for kind in ("keras", "h5", "weights"):
+                for i, want in enumerate(wanted[path.stem]):
+                    close = 1e-6 if kind != "weights" else 1e-6
+                    np.testing.assert_allclose(out[f"{kind}_p{i}"], want, rtol=close, atol=close, err_msg=path.stem)
+            for kind in ("keras", "h5"):
+                if histories[path.stem] is not None:
+                    np.testing.assert_allclose(out[f"{kind}_loss"], histories[path.stem], rtol=1e-3, atol=2e-4)

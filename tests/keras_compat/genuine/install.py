@@ -2,9 +2,9 @@
 
     python tests/keras_compat/genuine/install.py
 
-It wants a Python 3.7 (``python3.7`` on the path, pyenv's, or the one in ``KERAS_GENUINE_PYTHON``) and a package index, and
-takes 1 GB in the folder ``KERAS_GENUINE`` (by default ``~/.cache/keras_genuine``): one environment with TensorFlow 1.15.5,
-Theano 1.0.5 and h5py 2.10, and a folder for each release of Keras, which ``PYTHONPATH`` chooses.
+It wants a Python 3.7 (pyenv's, ``python3.7`` on the path, or the one in ``KERAS_GENUINE_PYTHON``) and a package index,
+and takes 1 GB in the folder ``KERAS_GENUINE`` (by default ``~/.cache/keras_genuine``): one environment with TensorFlow
+1.15.5, Theano 1.0.5 and h5py 2.10, and a folder for each release of Keras, which ``PYTHONPATH`` chooses.
 """
 
 from __future__ import annotations

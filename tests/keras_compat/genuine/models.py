@@ -1,7 +1,7 @@
 """Networks that are written here and read in genuine Keras: one of every kind that both lines have.
 
-Each function builds and compiles one and returns it with its inputs, as ``(model, [inputs])``. The words are Keras 2's but
-where a network is one of Keras 1; weights are random, so that no two layers could be taken for each other.
+Each function builds and compiles one and returns it with its inputs, as ``(model, [inputs])``. The words are Keras 2's
+but where a network is one of Keras 1. A layer before BatchNormalization has no bias: its gradient is nothing but noise.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from keras_compat.models import Model, Sequential
 
 Built = tuple[Any, list[np.ndarray]]
 BOTH: dict[str, Callable[[], Built]] = {}
+KERAS_1: dict[str, Callable[[], Built]] = {}
 KERAS_2: dict[str, Callable[[], Built]] = {}
 
 
@@ -77,7 +78,7 @@ def of_optimizer(optimizer: Any) -> Callable[[], Built]:
     """More than nine layers: 1.2.2 sorts their weights by name for the optimizer's state."""
 
     def build() -> Built:
-        parts = [Dense(4, activation="elu", input_shape=(5,))] + [Dense(4, activation="elu") for _ in range(10)]
+        parts = [Dense(5, input_shape=(5,))] + [Dense(5) for _ in range(10)]
         return chain(*parts, Dense(3), optimizer=optimizer()), [real(5)]
 
     return build
@@ -131,7 +132,9 @@ def _pictures(order: str) -> Built:
     return chain(
         layers.ZeroPadding2D(((1, 0), (2, 1)), data_format=order, input_shape=shape),
         Conv2D(3, (3, 2), data_format=order, activation="relu", kernel_regularizer="l2", kernel_constraint=last),
-        Conv2D(4, (2, 2), strides=(2, 1), data_format=order, use_bias=False),  # before BatchNormalization a bias is noise
+        Conv2D(
+            4, (2, 2), strides=(2, 1), data_format=order, use_bias=False
+        ),  # before BatchNormalization a bias is noise
         BatchNormalization(axis=-1 if order == "channels_last" else 1),
         MaxPooling2D((2, 2), strides=(1, 2), data_format=order),
         layers.AveragePooling2D((2, 1), data_format=order),
@@ -512,6 +515,9 @@ def deferred() -> Built:
     model.compile("adam", "mse")
     model.build((None, 5))
     return model, [real(5)]
+
+
+KERAS_1 |= {name: BOTH.pop(name) for name in ("begins_with_branches", "keras_1_layers")}
 
 
 @keras_2

@@ -1,11 +1,11 @@
-"""Runs inside a genuine Keras 1 or 2 (Python 3.7): reads files, predicts, trains on, and writes down what came out.
+"""Runs inside a genuine Keras (Python 3.7): reads files, predicts, trains on, and writes down what came out.
 
     python oracle.py jobs.json
 
 ``jobs.json`` is a list of {"name", "file", "data", "out"} with, at choice, "fit" (arguments), "code" (what builds the
-network, for a file of weights), "by_name". ``data`` is an .npz with ``x0...`` and ``y0...``. Into ``out``, an .npz, go the
-predictions ``pred0...``, and with "fit" ``loss`` and ``predf0...`` and, if that is not where it ends, what ``save`` writes
-is put beside it (``.again.h5``). An error goes into the file ``out + '.error'``.
+network, for a file of weights), "functions" (code of custom objects) and "custom_objects" (their names). ``data`` is an
+.npz with ``x0...`` and ``y0...``. Into ``out``, an .npz, go the predictions ``pred0...``, and with "fit" the history
+and ``predf0...``; ``out + '.again.h5'`` is what ``save`` writes then. An error goes into the file ``out + '.error'``.
 """
 
 import json
@@ -17,9 +17,10 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras  # noqa: E402
-from keras import backend as K  # noqa: E402
-from keras.models import load_model  # noqa: E402
+import keras
+from keras import backend as K
+from keras import optimizers
+from keras.models import load_model
 
 
 def listed(value):
@@ -39,9 +40,22 @@ def values_before_updates():
     """TensorFlow 1 may assign a variable while something still reads it: all new values first, then all assignments."""
     import tensorflow as tf
 
-    K.update = lambda x, new_x: (x, new_x)
-    K.update_add = lambda x, increment: (x, x + increment)
-    K.update_sub = lambda x, decrement: (x, x - decrement)
+    def in_pairs(get_updates):
+        def with_pairs(*args, **kwargs):
+            before = K.update, K.update_add, K.update_sub
+            K.update = lambda x, new_x: (x, new_x)
+            K.update_add = lambda x, increment: (x, x + increment)
+            K.update_sub = lambda x, decrement: (x, x - decrement)
+            try:
+                return get_updates(*args, **kwargs)
+            finally:
+                K.update, K.update_add, K.update_sub = before
+
+        return with_pairs
+
+    for thing in list(vars(optimizers).values()):
+        if isinstance(thing, type) and "get_updates" in vars(thing):
+            thing.get_updates = in_pairs(thing.get_updates)
     plain = K.function
 
     def function(inputs, outputs, updates=None, **kwargs):
@@ -75,7 +89,7 @@ def run(job):
         if getattr(model, "stateful", False):
             model.reset_states()
         for i, value in enumerate(listed(model.predict(single(x), batch_size=size))):
-            out["%s%d" % (prefix, i)] = value
+            out[f"{prefix}{i}"] = value
 
     predict("pred")
     if "fit" in job:

@@ -1,0 +1,58 @@
+"""Where the genuine releases of Keras are, and a program run in one of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.keras_compat.genuine.install import FOLDER
+
+HERE = Path(__file__).parent
+
+
+def missing(release: str) -> str:
+    """Return why a release can not be asked, or an empty text."""
+    if (FOLDER / "python" / "bin" / "python").exists() and (FOLDER / f"keras-{release}").is_dir():
+        return ""
+    return f"no Keras {release} in {FOLDER}; tests/keras_compat/genuine/install.py puts it there"
+
+
+def run(release: str, backend: str, program: str, *arguments: str, home: Path) -> str:
+    """Run a Python file of this folder in a release of Keras; return what it printed.
+
+    Args:
+        backend: 'tensorflow' or 'theano'.
+        home: a folder for what Keras and Theano write for themselves.
+    """
+    environment = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    environment |= {
+        "HOME": str(home),
+        "PYTHONPATH": str(FOLDER / f"keras-{release}"),
+        "KERAS_BACKEND": backend,
+        "THEANO_FLAGS": "cxx=,floatX=float32",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    python = FOLDER / "python" / "bin" / "python"
+    done = subprocess.run(
+        [str(python), "-W", "ignore", str(HERE / program), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def ask(release: str, backend: str, jobs: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Let ``oracle.py`` do jobs; their results are in their files then."""
+    home = folder / f"home-{release}-{backend}"
+    home.mkdir(exist_ok=True)
+    path = folder / f"jobs-{release}-{backend}.json"
+    path.write_text(json.dumps(list(jobs)))
+    printed = run(release, backend, "oracle.py", str(path), home=home)
+    assert f"keras {release} {backend} {len(jobs)}" in printed
