@@ -121,6 +121,8 @@ def clone_model(model: Any, input_tensors: Any = None) -> Any:
 def _cloned(model: Any, input_tensors: Any) -> Any:
     if isinstance(model, Sequential):
         return _cloned_sequential(model, input_tensors)
+    if input_tensors is None and "from_config" in vars(type(model)):  # a Graph of Keras 0.x is not made from tensors
+        return type(model).from_config(model.get_config())
     inputs = _inputs_for(model, input_tensors)
     copies = {id(layer): _copy(layer) for layer in model._layers if not isinstance(layer, InputLayer)}
     made: dict[int, Any] = {id(old): new for old, new in zip(model.inputs, inputs)}
@@ -138,6 +140,8 @@ def _copy(layer: Any) -> Any:
 
 
 def _cloned_sequential(model: Sequential, input_tensors: Any) -> Sequential:
+    if input_tensors is None and model._begins_with_branches():  # they are part of its first layer
+        return type(model).from_config(model.get_config())
     layers = [_copy(layer) for layer in model.layers]
     if input_tensors is None:
         copy = type(model)(layers=layers, name=model.name)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
+from keras_compat import backend as K
 from keras_compat.commands import files
 from keras_compat.commands.diff import largest_difference
 from keras_compat.engine.layer import shape_of
@@ -87,6 +88,7 @@ def convert(
         raise ValueError(f"[convert] {source} holds a config and no weights. Configs need no conversion.")
     if not whole and config is None:
         raise ValueError(f"[convert] {source} holds weights only. Give the model's config: --model config.json.")
+    K.reset_uids()  # models without a name are named as in a new process
     original = _model(source, None if whole else config, original_backend)
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, os.path.basename(target))

@@ -156,6 +156,9 @@ def _arrays(where: str, a: Sequence[Array], b: Sequence[Array]) -> Iterator[dict
     if len(a) != len(b):
         yield _row(f"{where}: number of arrays", len(a), len(b))
         return
+    places = {array.name: i for i, array in enumerate(b)}
+    if len(places) == len(b) and places.keys() == {array.name for array in a}:
+        b = [b[places[array.name]] for array in a]
     for one, other in zip(a, b):
         name = one.name if one.name.startswith(where) else f"{where}/{one.name}"
         if (one.shape, str(one.dtype)) != (other.shape, str(other.dtype)):

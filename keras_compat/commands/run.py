@@ -18,8 +18,9 @@ from typing import Any
 from keras_compat.commands import start
 from keras_compat.dialect.level import DEFAULT_LEVEL, ENVIRONMENT, checked_level
 
-# Where sitecustomize.py looks for the options of the program's own process.
+# Where sitecustomize.py looks for the options of the program's own process, and for which Python they are.
 OPTIONS = "KERAS_COMPAT_RUN"
+PREFIX = "KERAS_COMPAT_RUN_IN"
 
 _DESCRIPTION = f"""
 Run a Keras program unchanged: keras, tensorflow.keras and all their modules are keras_compat's, in the program and in
@@ -79,6 +80,7 @@ def command(
     folder = os.path.dirname(os.path.abspath(str(start.__file__)))
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, environment.get("PYTHONPATH")]))
     env[OPTIONS] = " ".join(["report"] * report + [f"seed={seed}"] * (seed is not None))
+    env[PREFIX] = sys.prefix
     if level is not None:
         env[ENVIRONMENT] = level
     if deterministic:

@@ -15,6 +15,7 @@ from keras_compat.dialect.legacy_layers import Merge
 from keras_compat.engine import registry
 from keras_compat.engine.input_layer import Input
 from keras_compat.engine.layer import Layer, unique
+from keras_compat.engine.loading import code_allowed_if
 from keras_compat.engine.training import Model
 from keras_compat.utils.generic_utils import to_list
 
@@ -507,15 +508,18 @@ class Graph(Model):
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-        """The graph that ``get_config`` described, with new weights."""
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, *, allow_code: bool = False
+    ) -> Any:
+        """The graph that ``get_config`` described, with new weights; for ``allow_code`` see ``model_from_config``."""
         graph = cls(name=config.get("name"))
         for one in config["input_config"]:
             graph.add_input(**one)
         made: set[str] = set()
         for one in config["node_config"]:
             arguments = dict(one)
-            layer = registry.deserialize(config["nodes"][one["name"]], custom_objects=custom_objects)
+            with code_allowed_if(allow_code):
+                layer = registry.deserialize(config["nodes"][one["name"]], custom_objects=custom_objects)
             shared = arguments.pop("shared", False)
             (graph.add_shared_node if shared else graph.add_node)(layer, **arguments)
             if one.get("create_output"):

@@ -18,9 +18,19 @@ from keras_compat.engine.node import Node
 _OURS = (__name__.partition(".")[0], at.__name__)
 
 
-def own_objects(root: Any) -> dict[str, Any]:
-    """The classes and functions of the user's that a model or layer consists of, by their names in configs."""
+def own_objects(root: Any, by_name: bool = False) -> dict[str, Any]:
+    """The classes and functions of the user's that a model or layer consists of, by their names in configs.
+
+    Args:
+        root: a model or layer.
+        by_name: whether its layers are made from the names of their classes too, not of the classes themselves.
+
+    Raises:
+        ValueError: a function (with ``by_name`` a class) has the name of one of Keras's that is there as well: by their
+            names they can not be told apart.
+    """
     found: dict[str, Any] = {}
+    others: set[str] = set()
     seen: set[int] = set()
     stack = [root]
     while stack:
@@ -33,13 +43,21 @@ def own_objects(root: Any) -> dict[str, Any]:
         elif isinstance(item, (list, tuple, set)):
             stack.extend(item)
         elif inspect.isclass(item) or inspect.isfunction(item):
-            if _is_own(item):
-                found[item.__name__] = item
-                if inspect.isfunction(item):
-                    found[text_of(item)] = item
+            if not _is_own(item):
+                others.add(item.__name__)
+                continue
+            found[item.__name__] = item
+            if inspect.isfunction(item):
+                found[text_of(item)] = item
         elif hasattr(item, "get_config"):
             stack.append(type(item))
             stack.extend(vars(item).values())
+    same = sorted(name for name in others & set(found) if by_name or not inspect.isclass(found[name]))
+    if same:
+        raise ValueError(
+            f"[copy] a config has names only; {', '.join(map(repr, same))} is the name of something of yours and of "
+            "Keras's, both in this model. Rename yours."
+        )
     return found
 
 

@@ -1057,7 +1057,7 @@ class Model(Network):
 
     def __getstate__(self) -> dict[str, Any]:
         """What pickle keeps: the model's HDF5 file, as bytes, and the user's classes and functions in it."""
-        return {**copies.state_of_model(self), "own": copies.portable(own_objects(self))}
+        return {**copies.state_of_model(self), "own": copies.portable(own_objects(self, by_name=True))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over the model that was kept."""
@@ -1067,7 +1067,7 @@ class Model(Network):
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """A model of its own with the same weights, compile settings and optimizer state."""
         memo[id(self)] = copy = type(self).__new__(type(self))
-        copy.__setstate__({**copies.state_of_model(self), "own": own_objects(self)})
+        copy.__setstate__({**copies.state_of_model(self), "own": own_objects(self, by_name=True)})
         return copy
 
     def save_weights(self, filepath: Any, overwrite: bool = True, *, to: str | None = None) -> None:

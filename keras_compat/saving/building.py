@@ -13,7 +13,7 @@ from keras_compat.engine.byte_code import is_byte_code, written_by
 from keras_compat.engine.loading import loading, permission
 from keras_compat.saving.errors import CorruptFileError, UnsafeModelError, raised_by
 from keras_compat.saving.guard_text import check_config, classes_in
-from keras_compat.utils.generic_utils import get_custom_objects, registries, unknown_name
+from keras_compat.utils.generic_utils import get_custom_objects, registries
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -62,9 +62,7 @@ def check_classes(config: Any, custom_objects: Mapping[str, Any]) -> None:
         ours.update(family)
     unknown = {name: place for place, name, _ in classes_in(config) if name not in ours and name not in custom_objects}
     unknown.pop("__lambda__", None)  # byte code: see check_code
-    if len(unknown) == 1:
-        raise unknown_name(next(iter(unknown)), {**registry.LAYERS, **custom_objects}, "layer")
-    if unknown:
+    if len(unknown) > 1:  # of one, what makes it says more: which family it should be of, and the nearest names
         listed = ", ".join(f"{name!r} (at {place or 'the top'})" for name, place in unknown.items())
         given = ", ".join(f"{name!r}: {name if name.isidentifier() else '...'}" for name in unknown)
         raise ValueError(

@@ -383,12 +383,20 @@ def _attribute(group: h5py.Group, name: str) -> Any:
 
 
 def _check_lengths(group: h5py.Group, name: str, count: int) -> None:
-    """That texts of variable length come to no more than the file may hold: many may point to one place."""
+    """That texts of variable length come to no more than the file may hold.
+
+    The library makes room for whatever length one claims, and for each text anew, though many may lie at one place.
+    """
     account = account_of(group)
-    most = min(MOST_TEXT, account.most)
-    if count * account.size <= most or account.raw is None:
+    if account.raw is None:  # opened by the caller
         return
+    most = min(MOST_TEXT, account.most)
     lengths = text_lengths(account.raw, address_of(group), name, count)
+    if lengths is None:
+        raise CorruptFileError(
+            f"[load] {shown(account.name)} is damaged: the texts of the attribute {name!r} are not where they should "
+            "be. Take another copy of the file."
+        )
     if sum(lengths) > most:
         raise refuse_size(shown(account.name), f"the attribute {name!r}", sum(lengths), most)
 

@@ -46,7 +46,8 @@ def read(group: Any) -> StoredModel:
     layers = _layers(weights, config is not None)
     version = guard.text(group, "keras_version") or guard.text(weights, "keras_version") or ""
     names = [array.name for layer in layers for array in layer.arrays]
-    line = configs.line_of(version, config) if version or config else _line_by_names(names)
+    told = version or (config is not None and configs.is_later(config))
+    line = configs.line_of(version, config) if told else _line_by_names(names)
     backend = guard.text(group, "backend") or guard.text(weights, "backend") or _backend_by_names(line, names)
     return StoredModel(
         layout="h5",

@@ -1,9 +1,10 @@
-"""How long the texts of an HDF5 attribute are, found without reading them.
+"""Whether the library can read the texts of an HDF5 attribute: how long they are, and that their heap is sound.
 
-Texts of variable length lie in a heap, and an attribute holds their places. Thousands of places may name one text, and
-the library would make a copy for each: a file of two megabytes could ask for sixty gigabytes. The library tells the
-lengths only by reading, so the attribute's message is looked up here, in the object header as the HDF5 File Format
-Specification (sections IV.A and VIII.B) lays it out.
+Texts of variable length lie in heaps, and an attribute holds their places. The library makes room for whatever length
+a place claims; thousands of places may name one text, and it would make a copy for each: a file of two megabytes could
+ask for sixty gigabytes. In a heap with an entry of no size it looks for the next one for ever (HDF5 2.0). So before it
+reads, the attribute's message and the heaps are looked at here, as the HDF5 File Format Specification (III.E, IV.A)
+lays them out.
 """
 
 from __future__ import annotations
@@ -12,31 +13,63 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from keras_compat.saving.errors import UnsafeModelError
-
 _ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
 _MOST_BLOCKS = 10_000
 _PLACE = struct.Struct("<IQI")  # length, address of the heap, number in it
+_ENTRY = struct.Struct("<H6xQ")  # number, size
+_NOWHERE = (1 << 64) - 1
 
 
-def text_lengths(file: BinaryIO, address: int, name: str, count: int) -> list[int]:
+def text_lengths(file: BinaryIO, address: int, name: str, count: int) -> list[int] | None:
     """Lengths in bytes of the ``count`` texts in the attribute ``name`` of the object at ``address``.
 
-    Raises:
-        UnsafeModelError: they can not be found, as in layouts that no Keras wrote.
+    None where they are not there as they should be: the file is damaged, or laid out as no Keras does it.
     """
     wanted = name.encode() + b"\0"
     try:
         for kind, data in _messages(file, address):
             found = _attribute_data(data, wanted) if kind == _ATTRIBUTE else None
             if found is not None and len(found) >= count * _PLACE.size:
-                return [_PLACE.unpack_from(found, i * _PLACE.size)[0] for i in range(count)]
+                places = [_PLACE.unpack_from(found, i * _PLACE.size) for i in range(count)]
+                return [length for length, _, _ in places] if _are_sound(file, places) else None
     except (struct.error, IndexError):
         pass
-    raise UnsafeModelError(
-        f"[load] the texts of the attribute {name!r} could take any memory: their lengths can not be told beforehand. "
-        "If you trust the file and have the memory, pass max_bytes=."
-    )
+    return None
+
+
+def _are_sound(file: BinaryIO, places: list[tuple[int, int, int]]) -> bool:
+    """Tell whether each place (length, heap, number) names a text of that length in a heap that can be walked."""
+    heaps: dict[int, dict[int, int]] = {}
+    for length, heap, number in places:
+        if length == 0 and heap in (0, _NOWHERE):
+            continue
+        if heap not in heaps:
+            heaps[heap] = _sizes_in(file, heap)
+        if heaps[heap].get(number) != length:
+            return False
+    return True
+
+
+def _sizes_in(file: BinaryIO, heap: int) -> dict[int, int]:
+    """Sizes of the entries of a global heap collection by their numbers. Raises struct.error for a damaged one."""
+    head = _bytes(file, heap, 16)
+    if head[:5] != b"GCOL\1":
+        raise struct.error
+    (size,) = struct.unpack_from("<Q", head, 8)
+    block = _bytes(file, heap, size)
+    if len(block) != size:
+        raise struct.error
+    found: dict[int, int] = {}
+    at = 16
+    while at + _ENTRY.size <= size:
+        number, length = _ENTRY.unpack_from(block, at)
+        step = _ENTRY.size + -(-length // 8) * 8 if number else length  # what is free counts its own head
+        if step < _ENTRY.size or at + step > size or number in found:
+            raise struct.error
+        if number:
+            found[number] = length
+        at += step
+    return found
 
 
 def _messages(file: BinaryIO, address: int) -> Iterator[tuple[int, bytes]]:

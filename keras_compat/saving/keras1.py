@@ -28,6 +28,8 @@ from keras_compat.saving.models import MODEL_WRITERS, WEIGHT_WRITERS
 from keras_compat.utils.generic_utils import warn
 
 VERSION = "1.2.2"
+# HDF5 keeps lists in attributes in the object header, which is limited.
+_ATTRIBUTE_LIMIT = 60_000
 
 # Triples (W, U, b) of Keras 1 in its order, by the order of the gates in Keras 2's arrays.
 _TRIPLES = {"LSTM": "icfo", "ConvLSTM2D": "icfo", "GRU": "zrh"}
@@ -300,7 +302,13 @@ def _write_text(group: h5py.Group, name: str, text: str) -> None:
 
 
 def _write_list(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
-    group.attrs[name] = np.asarray([t.encode("utf8") for t in texts]) if texts else np.asarray([], dtype="S1")
+    data = np.asarray([t.encode("utf8") for t in texts]) if texts else np.asarray([], dtype="S1")
+    if data.nbytes > _ATTRIBUTE_LIMIT:
+        raise ValueError(
+            f"[save to='keras1'] the {len(texts)} names in {name} of {group.name} are more than an attribute holds, "
+            "and Keras 1.2.2 reads one only. Give shorter names, or save for a later line (to='keras2')."
+        )
+    group.attrs[name] = data
 
 
 def _write_arrays(group: h5py.Group, arrays: Sequence[tuple[str, np.ndarray]]) -> None:

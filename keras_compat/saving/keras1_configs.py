@@ -257,7 +257,7 @@ def _of_user(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _base(name: str, config: dict[str, Any]) -> dict[str, Any]:
-    base = {word: config[word] for word in ("name", "trainable", "batch_input_shape") if word in config}
+    base: dict[str, Any] = {w: config[w] for w in ("name", "trainable", "batch_input_shape") if w in config}
     if "batch_input_shape" in base:
         base["input_dtype"] = "int32" if name == "Embedding" else config.get("dtype") or "float32"
     return base

@@ -138,7 +138,7 @@ def write_weights(group: h5py.Group, model: Any, line: str = "keras3") -> None:
 
 def _write_layers(group: h5py.Group, model: Any, line: str) -> None:
     layers = weights.listed(model)
-    for key, layer in zip(keys(layers, line), layers):
+    for key, layer in zip(keys(layers), layers):
         _write_layer(group.create_group(key), layer, line)
 
 
@@ -161,12 +161,9 @@ def _write_layer(group: h5py.Group, layer: Any, line: str) -> None:
         _write_layer(group.create_group(place), one, line)
 
 
-def keys(layers: Sequence[Any], line: str) -> list[str]:
-    """The keys of layers by their classes, as that line spells them: 'conv_lstm2d' in Keras 3."""
-    found = weights.keys(layers)
-    if line != "keras3":
-        return found
-    return [re.sub(r"^conv_lst_m2d", "conv_lstm2d", key) for key in found]
+def keys(layers: Sequence[Any]) -> list[str]:
+    """The keys of layers by their classes: as :func:`weights.keys`, but with later releases' underlines."""
+    return [re.sub(r"^conv_lst_m2d", "conv_lstm2d", key) for key in weights.keys(layers)]
 
 
 def _vars(group: h5py.Group, name: str, arrays: Sequence[np.ndarray], line: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_compat import activations, constraints, initializers, losses, metrics, optimizers, regularizers
+from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine.registry import LAYERS
 
 # Layers of Keras 2.3.1 that tf.keras and Keras 3 have under the same name.
@@ -84,7 +85,21 @@ def words_of_keras_2(value: Any) -> Any:
         out[key] = "hard_sigmoid"
     if isinstance(inner, Mapping) and (name == "BatchNormalization" or name in optimizers._known):
         out["config"] = {k: v for k, v in out["config"].items() if k not in _OURS}
+    if isinstance(inner, Mapping) and name in ("VarianceScaling", "Embedding", "LSTM", "GRU"):
+        out["config"] = _as_level_2(name, out["config"])
     return out
+
+
+def _as_level_2(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """What API level 1.2 writes of its own: kinds of first weights, the type of words, what penalizes U."""
+    if name == "VarianceScaling":
+        config = {k: v for k, v in config.items() if k != "legacy_fans"}
+        return config | {"distribution": "uniform" if config["distribution"] == "uniform" else "normal"}
+    if name == "Embedding":
+        return config | {"dtype": "float32"} if str(config.get("dtype")).startswith("int") else config
+    gates = get_api_level() == "1.2" and not is_keras_0() and config.get("implementation") != 2
+    same = {f"recurrent_{rule}": config.get(f"kernel_{rule}") for rule in ("regularizer", "constraint")}
+    return config | same if gates else config
 
 
 @dataclass
@@ -130,8 +145,7 @@ def _model(name: str, config: Mapping[str, Any], line: str, found: Findings) -> 
 def _sequential(config: Mapping[str, Any], line: str, found: Findings) -> dict[str, Any]:
     layers = [to_later(layer, line, found) for layer in config["layers"]]
     first = config["layers"][0]["config"] if config["layers"] else {}
-    shape = first.get("batch_input_shape") if isinstance(first, Mapping) else None
-    shape = shape or config.get("build_input_shape")
+    shape = _shape_told(config)
     if shape and config["layers"][0]["class_name"] != "InputLayer":
         dtype = first.get("dtype") or "float32"
         source = {"batch_input_shape": shape, "dtype": dtype, "name": f"{first['name']}_input"}
@@ -143,6 +157,17 @@ def _sequential(config: Mapping[str, Any], line: str, found: Findings) -> dict[s
     if inner.get("build_input_shape"):
         out["build_config"] = {"input_shape": inner["build_input_shape"]}
     return out
+
+
+def _shape_told(config: Any) -> Any:
+    """The shape of what goes into a Sequential, as it, its first layer, or the first within that says."""
+    while isinstance(config, Mapping):
+        if config.get("batch_input_shape") or config.get("build_input_shape"):
+            return config.get("batch_input_shape") or config["build_input_shape"]
+        if "input_layers" in config or not config.get("layers"):
+            return None
+        config = config["layers"][0]["config"]
+    return None
 
 
 def _single(ends: Sequence[Any]) -> Any:
@@ -358,15 +383,20 @@ def legacy_form(config: Any, of_layers: bool = True) -> Any:
 def _long_metric(value: Any) -> Any:
     """Keras 3 reads no short names in HDF5; the object keeps the name that logs have."""
     if not isinstance(value, str) or value not in _SHORT:
-        return value
+        return _plain_name(value)
     name = "".join(word.capitalize() for word in _SHORT[value].split("_"))
     return object_of("keras.metrics", name, {"name": value, "dtype": "float32"})
+
+
+def _plain_name(value: Any) -> Any:
+    """A function of the user is its name in HDF5."""
+    return value["config"] if isinstance(value, Mapping) and value.get("class_name") == "function" else value
 
 
 def legacy_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Compile settings as HDF5 files hold them."""
     kept = {k: v for k, v in settings.items() if k in ("loss", "loss_weights")}
-    kept["loss"] = _nested(kept["loss"], lambda x: _SHORT.get(x, x) if isinstance(x, str) else x)
+    kept["loss"] = _nested(kept["loss"], lambda x: _SHORT.get(x, x) if isinstance(x, str) else _plain_name(x))
     for key in ("metrics", "weighted_metrics"):
         kept[key] = _nested(settings[key], _long_metric)
     optimizer = settings["optimizer"]

@@ -20,6 +20,7 @@ from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat.engine.registry import LAYERS
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.guard_text import check_config
+from keras_compat.saving.keras0_configs import is_keras_0, to_keras_1
 from keras_compat.saving.stored import Writer
 from keras_compat.utils.generic_utils import Registry, get_custom_objects, warn
 
@@ -132,24 +133,31 @@ def _dictionaries(config: Any) -> Iterator[Mapping[str, Any]]:
 def to_ours(config: dict[str, Any], writer: Writer, custom_objects: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A config ``{'class_name', 'config'}`` of a model or layer as ``engine.registry.deserialize`` reads it.
 
-    Configs of Keras 0.x to 2.3.1 come back as they are: layers read them themselves.
+    Configs of Keras 1 to 2.3.1 come back as they are: layers read them themselves.
 
     Raises:
         ValueError: arguments that no layer here can follow; all of them, each with its layer.
     """
+    check_config(config)
+    if is_keras_0(config):
+        return _checked(to_keras_1, config)
     if not is_written_later(config, writer):
         return config
-    check_config(config)
     translation = _Translation(writer.line, {**get_custom_objects(), **(custom_objects or {})})
+    ours = _checked(translation.object, config)
+    translation.finish("load")
+    return ours
+
+
+def _checked(translate: Callable[[Mapping[str, Any]], dict[str, Any]], config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config translated, with an error in the reader's terms where it has not the form of one."""
     try:
-        ours = translation.object(config)
+        return translate(config)
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise CorruptFileError(
             f"[load] expected the config of a model; got one that no Keras writes ({type(error).__name__}: {error}). "
             "Is the file whole?"
         ) from error
-    translation.finish("load")
-    return ours
 
 
 class _Translation:

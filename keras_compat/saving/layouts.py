@@ -174,8 +174,9 @@ def keras_2_form(layer: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """
     kind, arrays = kind_of(layer), list(arrays)
     if kind in _GATES:
-        writer = Writer("keras1" if _keeps_old_kernels(layer) else "keras2")
-        return _fused(layer, kind, arrays, writer)
+        if _keeps_old_kernels(layer):
+            arrays = [np.transpose(a, (2, 3, 1, 0)) if a.ndim == 4 else a for a in arrays]
+        return _fused(layer, kind, arrays, Writer("keras2"))
     if "Conv" in kind:
         return [_kernel_from_here(layer, kind, a) for a in arrays]
     return arrays
@@ -258,6 +259,8 @@ def _gates_as_here(
         if gates == "ConvLSTM2D" and _keeps_old_kernels(layer):
             found = [np.transpose(a, (3, 2, 0, 1)) if a.ndim == 4 else a for a in found]
         return found
+    if gates == "ConvLSTM2D" and _keeps_old_kernels(layer):
+        return [np.transpose(a, (3, 2, 0, 1)) if a.ndim == 4 else a for a in arrays]
     if not kind.startswith("CuDNN") or len(arrays) != 3 or arrays[1].ndim != 2:
         return arrays
     units = arrays[1].shape[0]

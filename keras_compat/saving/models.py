@@ -147,6 +147,11 @@ def _give_shape(model: Any, stored: StoredModel) -> None:
     shape = older_files.first_shape(model.layers[0], stored)
     if shape is not None:
         model.build(shape)
+    elif any(one.arrays for one in stored.layers):
+        raise ValueError(
+            f"[load_model] expected a config that says the shape of the input; {model.name!r} has weights in the file and "
+            "no such shape. Build the model with input_shape=(...) and call load_weights()."
+        )
 
 
 def _in_best_words(stored: StoredModel, writer: Writer) -> tuple[dict[str, Any], dict[str, Any] | None, Writer]:

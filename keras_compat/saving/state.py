@@ -25,7 +25,7 @@ from keras_compat.saving.errors import CorruptFileError
 
 GROUP = "training_state"
 _FORMAT = 1
-_PARTS = {"format", "whole", "variables", "generators", "random", "fit", "extra"}
+_PARTS = {"format", "whole", "optimizer", "variables", "generators", "random", "fit", "extra"}
 
 
 class TrainingState(NamedTuple):
@@ -120,15 +120,16 @@ def write_state(model: Any, path: Any, whole: bool, fit: Any = None, extra: Any 
     variables, generators = model._require_compiled("state").sources()
 
     def write(f: h5py.File) -> None:
-        kept = variables
+        kept, listed = variables, list(getattr(model.optimizer, "weights", ()))
+        beside = False
         if whole:
             model.save(f)
-            kept = _without(kept, model.weights)
-            if "optimizer_weights" in f:
-                kept = _without(kept, model.optimizer.weights)
+            beside = _holds(f, listed)
+            kept = _without(kept, [*model.weights, *(listed if beside else ())])
         state = {
             "format": _FORMAT,
             "whole": whole,
+            "optimizer": beside,
             "variables": [np.asarray(K.get_value(v)) for v in kept],
             "generators": [g.get_state() for g in generators],
             "random": random_state(),
@@ -138,6 +139,16 @@ def write_state(model: Any, path: Any, whole: bool, fit: Any = None, extra: Any 
         plain.write(f.create_group(GROUP), state)
 
     write_h5(path, write)
+
+
+def _holds(f: h5py.File, variables: list[at.Variable]) -> bool:
+    """Whether a model file has the optimizer's state as it is: older levels list it in another way than Keras 2.3.1."""
+    group = f.get("optimizer_weights")
+    names = [] if group is None else list(group.attrs.get("weight_names", ()))
+    return len(names) == len(variables) and all(
+        np.array_equal(np.asarray(group[name], v.dtype), K.get_value(v), equal_nan=True)
+        for name, v in zip(names, variables)
+    )
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
@@ -169,9 +180,11 @@ def read_state(path: Any) -> TrainingState:
             )
         if set(state) != _PARTS or not all(isinstance(v, np.ndarray) for v in state["variables"]):
             raise _damaged(path)
-        stored = guard.child(f, "optimizer_weights") if state["whole"] else None
         optimizer = None
-        if stored is not None:
+        if state["optimizer"]:
+            stored = guard.child(f, "optimizer_weights")
+            if not isinstance(stored, h5py.Group):
+                raise _damaged(path)
             optimizer = [guard.array(stored, name).read() for name in guard.texts(stored, "weight_names") or ()]
     parts = {name: state[name] for name in ("whole", "variables", "generators", "random", "fit", "extra")}
     return TrainingState(path=path, optimizer=optimizer, **parts)
@@ -185,6 +198,8 @@ def check_state(model: Any, state: TrainingState) -> None:
     """Raise ValueError, with all differences, where a state is none of this model."""
     variables, generators = _targets(model, state)
     wrong = []
+    if state.optimizer is not None and len(state.optimizer) != len(model.optimizer.weights):
+        wrong.append("the optimizer's state")
     if len(variables) != len(state.variables):
         wrong.append(f"{len(variables)} variables in the program, {len(state.variables)} in the file")
     if len(generators) != len(state.generators):

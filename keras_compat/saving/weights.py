@@ -200,7 +200,7 @@ def _ways(stored: Sequence[StoredLayer], layers: Sequence[Any]) -> Iterator[list
         yield paired([theirs.index(name) for name in mine])
     in_order = paired(range(len(stored)))
     if _fits(in_order):
-        moved = [n for i, n in enumerate(theirs) if n in mine and mine.index(n) != i and n not in mine[i : i + 1]]
+        moved = [n for i, n in enumerate(theirs) if n in mine and mine.index(n) != i]
         ranked = _by_rank(theirs, mine)
         if moved and ranked != list(range(len(stored))):
             warn(

@@ -174,10 +174,42 @@ def one_text_many_times(path: Path) -> None:
         f.flush()
     raw = path.read_bytes()
     # (length, heap, number) of the long text, put in the place of each name's.
-    at = raw.index(struct.pack("<I", 4 << 20))
+    at = raw.index(struct.pack("<I", 4 << 20), raw.index(b"long\0"))
     long = raw[at : at + 16]
     names = raw.index(struct.pack("<I", 4), raw.index(b"layer_names\0"))
     path.write_bytes(raw[:names] + long * 4000 + raw[names + 16 * 4000 :])
+
+
+def text_model(path: Path) -> bytearray:
+    model().save(path)
+    with h5py.File(path, "r+") as f:
+        config = f.attrs["model_config"]
+        del f.attrs["model_config"]
+        f.attrs.create("model_config", config, dtype=h5py.string_dtype())
+    return bytearray(path.read_bytes())
+
+
+def endless_heap(path: Path) -> None:
+    """The heap of the config begins with an entry of no size: the library looks for the next one for ever."""
+    raw = text_model(path)
+    at = raw.index(b'{"class_name"') - 16
+    raw[at : at + 16] = bytes(16)
+    path.write_bytes(raw)
+
+
+def long_claim(path: Path) -> None:
+    """The config claims four gigabytes."""
+    raw = text_model(path)
+    at = raw.index(b"model_config\0")
+    size = struct.pack("<I", json_size(raw))
+    at = raw.index(size, at)
+    raw[at : at + 4] = struct.pack("<I", (1 << 32) - 1)
+    path.write_bytes(raw)
+
+
+def json_size(raw: bytearray) -> int:
+    at = raw.index(b'{"class_name"')
+    return int.from_bytes(raw[at - 8 : at], "little")
 
 
 def large_model(units: int, path: Path, *, stateful: bool = False) -> None:
@@ -348,6 +380,10 @@ def cases(folder: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
                 change(f, inside + "one/one/kernel:0")
             read = load_model if inside else target.load_weights
             yield f"h5 {change.__name__}, {kind}", lambda path=path, read=read: read(path)
+    for write in (endless_heap, long_claim):
+        path = folder / f"{write.__name__}.h5"
+        write(path)
+        yield f"h5 {write.__name__}", lambda path=path: load_model(path)
     for write in (same_place, one_text_many_times):
         path = folder / f"{write.__name__}.h5"
         write(path)

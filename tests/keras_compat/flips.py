@@ -65,6 +65,7 @@ def main(folder: str, seed: int, count: int, names: list[str]) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if os.path.exists("/proc/self/statm"):
         limit_memory()
+    most = before
     found: Counter[str] = Counter()
     unclean: list[str] = []
     for i in range(count):
@@ -95,6 +96,10 @@ def main(folder: str, seed: int, count: int, names: list[str]) -> None:
         except Exception as error:
             unclean.append(f"{seed} {i} {path.name}: {type(error).__name__}: {error}"[:400])
         K.clear_session()
+        high = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if high > most + 100 * 1024:
+            unclean.append(f"{seed} {i} {path.name}: took {(high - most) // 1024} MB")
+        most = max(high, most)
     faulthandler.cancel_dump_traceback_later()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     new = sorted(name for name in set(sys.modules) - modules if not name.startswith(("keras_compat", "numpy", "h5py")))

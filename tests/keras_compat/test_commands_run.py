@@ -186,6 +186,15 @@ def test_the_sitecustomize_of_the_machine_is_read_too(tmp_path: Path) -> None:
     assert "MARK" in launch(["-c", "MARK"], tmp_path).stderr  # a NameError: there is none
 
 
+def test_another_python_is_left_alone(tmp_path: Path) -> None:
+    """A program may start a tool that has a Keras of its own."""
+    line, env = run.command(
+        ["-c", "import sys; print([f for f in sys.meta_path if hasattr(f, 'asked')])"], environment()
+    )
+    assert "Finder" in good(process(line, tmp_path, env))
+    assert good(process(line, tmp_path, {**env, run.PREFIX: "/elsewhere"})) == "[]\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -381,15 +390,6 @@ def test_what_stood_around_keras_is_served_and_all_else_explained(tmp_path: Path
     assert re.search(r"program\.py:6 +tensorflow\.ConfigProto +settings", done.stderr)
 
 
-def test_an_error_ends_at_the_line_of_the_program(tmp_path: Path) -> None:
-    script(tmp_path, "import tensorflow as tf\n\nx = tf.constant(3)\n")
-    done = launch(["program.py"], tmp_path, report=True)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f'Traceback (most recent call last):\n  File "{tmp_path / "program.py"}", line 3')
-    assert "\nAttributeError: [run] tensorflow.constant was used at" in done.stderr
-    assert done.stderr.endswith("[run] no old spellings: nothing was translated.\n")
-
-
 # --- options ---------------------------------------------------------------------------------------------------------
 
 DRAWS = """
@@ -426,16 +426,20 @@ REPORTED = """
     for _ in range(3):
         model.add(Dense(output_dim=2, input_dim=2, init='uniform'))
     model.add(Dropout(p=0.5))
-    print('the end')
-    import sys; sys.exit(5)
+    import tensorflow as tf
+    x = tf.constant(3)
 """
 
 
-def test_report(tmp_path: Path) -> None:
+def test_report_after_an_error(tmp_path: Path) -> None:
     script(tmp_path, REPORTED)
     done = launch(["program.py"], tmp_path, report=True, level="1.2")
-    assert (done.returncode, done.stdout) == (5, "the end\n")
-    lines = [re.split(r"  +", line.strip()) for line in done.stderr.strip().split("\n")]
+    assert done.returncode == 1
+    # The traceback begins in the program, the report comes last.
+    assert done.stderr.startswith(f'Traceback (most recent call last):\n  File "{tmp_path / "program.py"}", line 10')
+    assert "\nAttributeError: [run] tensorflow.constant was used at" in done.stderr
+    reported = done.stderr[done.stderr.index("[run] translated") :]
+    lines = [re.split(r"  +", line.strip()) for line in reported.strip().split("\n")]
     assert lines[0] == ["[run] translated: 4 old spellings, each where it came first"]
     assert ["program.py:7", "Dense", "output_dim= -> units=", "3 times"] in lines
     assert ["program.py:7", "Dense", "init= -> kernel_initializer=", "3 times"] in lines
@@ -467,5 +471,6 @@ def test_the_hook_and_the_command_agree() -> None:
         t.id: n.value for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
     }
     assert ast.literal_eval(values["OPTIONS"]) == run.OPTIONS
+    assert ast.literal_eval(values["PREFIX"]) == run.PREFIX
     top = {n.names[0].name for n in tree.body if isinstance(n, ast.Import)}
     assert top == {"atexit", "os", "sys"}

@@ -25,6 +25,7 @@ from keras_compat import constraints, initializers, optimizers, regularizers
 from keras_compat import layers as L
 from keras_compat.dialect.level import api_level
 from keras_compat.models import (
+    Graph,
     Model,
     Sequential,
     clone_model,
@@ -294,6 +295,55 @@ def test_a_model_with_its_own_call_says_what_to_do():
     for make in (copy.deepcopy, pickle.dumps, clone_model):
         with pytest.raises((NotImplementedError, ValueError), match="(?i)make another instance of your class"):
             make(model)
+
+
+@pytest.mark.parametrize("how", ["pickle", "deepcopy", "clone_model"])
+def test_models_of_keras_0_and_1(how):
+    """A Graph, and a Sequential that begins with a Merge of others."""
+    with api_level("0.3"):
+        graph = Graph()
+        graph.add_input(name="a", input_shape=(3,))
+        graph.add_node(L.Dense(2), name="d", input="a")
+        graph.add_output(name="o", input="d")
+        graph.compile("sgd", {"o": "mse"})
+        made = COPIES[how](graph)
+        assert type(made) is Graph
+        np.testing.assert_array_equal(graph.predict({"a": X})["o"], made.predict({"a": X})["o"])
+    with api_level("1.2"):
+        left, right = (Sequential([L.Dense(4, input_dim=3)]) for _ in range(2))
+        model = Sequential()
+        model.add(L.Merge([left, right], mode="concat"))
+        model.add(L.Dense(2))
+        made = COPIES[how](model)
+        np.testing.assert_array_equal(model.predict([X, X]), made.predict([X, X]))
+
+
+def test_a_class_that_has_the_name_of_another():
+    """A clone of a layer is of its very class, not of another that is called the same."""
+
+    class Dense(L.Dense):
+        def call(self, inputs):
+            return super().call(inputs) * 2
+
+    model = Sequential([Dense(2, input_shape=(3,)), L.Dense(2)])
+    made = clone_model(model)
+    assert [type(layer) for layer in made.layers] == [Dense, L.Dense]
+    for make in (copy.deepcopy, pickle.dumps):  # these go by the names
+        with pytest.raises(ValueError, match="'Dense' is the name of something of yours and of Keras's"):
+            make(model)
+
+
+def test_a_function_that_has_the_name_of_another():
+    def relu(x):
+        return x * 5
+
+    alone = Sequential([L.Dense(2, activation=relu, input_shape=(3,)), L.Dense(2)])
+    for how in ("deepcopy", "clone_model"):
+        check_equal(alone, COPIES[how](alone), X)
+    both = Sequential([L.Dense(2, activation=relu, input_shape=(3,)), L.Dense(2, activation="relu")])
+    for make in (copy.deepcopy, pickle.dumps, clone_model):
+        with pytest.raises(ValueError, match="'relu' is the name of something of yours and of Keras's"):
+            make(both)
 
 
 def test_shared_layers_are_shared_once_in_a_copy():

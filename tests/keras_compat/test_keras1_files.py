@@ -252,3 +252,9 @@ def test_texts_are_bytes_and_weights_of_a_layer_in_a_group() -> None:
     with h5py.File(stream, "r") as f:
         assert [n.decode() for n in f.attrs["layer_names"]] == ["a", "b"]
         assert np.array_equal(f["a/a_W:0"][()], model.get_weights()[0])
+
+
+def test_names_that_an_attribute_can_not_hold_are_refused() -> None:
+    """1.2.2 does not look for the rest of a list in other attributes."""
+    with pytest.raises(ValueError, match="more than an attribute holds"):
+        written(Sequential([Dense(1, input_dim=2, name="n" * 61_000)]))

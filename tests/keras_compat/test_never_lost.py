@@ -82,12 +82,6 @@ def test_a_killed_writer_leaves_the_old_file_or_the_new(tmp_path: Path) -> None:
         kill_while_saving(tmp_path / "model.h5", seed)
 
 
-@pytest.mark.slow
-def test_twenty_killed_writers(tmp_path: Path) -> None:
-    for seed in range(20):
-        kill_while_saving(tmp_path / "model.h5", seed)
-
-
 WAYS = (
     ("model.h5", "save"),
     ("model.keras", "save"),

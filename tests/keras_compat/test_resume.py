@@ -40,9 +40,19 @@ QUICK_WAYS = {
     "mid_epoch_sgd",
     "mid_epoch_adam_plain",
 }
+# Of these a harder twin is among the quick ones.
+TWINS = {
+    "augmentation_by_a_generator",
+    "sequence",
+    "sequence_mid_epoch",
+    "stateful_recurrent",
+    "several_outputs_checkpoint",
+    "own_callback",
+    "keras_1_backup",
+}
 KERNELS = {name for name, case in CASES.items() if case.kernels}
-QUICK = [name for name in CASES if name not in ALL_WAYS - QUICK_WAYS and name not in KERNELS]
-SLOW = sorted((ALL_WAYS - QUICK_WAYS) | KERNELS)
+SLOW = sorted((ALL_WAYS - QUICK_WAYS) | TWINS | KERNELS)
+QUICK = [name for name in CASES if name not in SLOW]
 
 
 @pytest.fixture(autouse=True)

@@ -294,8 +294,9 @@ for name in json.load(open(folder + "/cases.json")):
             found[f"{ending}_p{i}"] = one
         for i, v in enumerate(model.optimizer.variables):
             found[f"{ending}_s{i}"] = np.asarray(v)
-        h = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history
-        found[f"{ending}_loss"] = np.asarray(h["loss"])
+        if ending == "keras":  # Keras 3 can not always train what it read from h5, its own files neither
+            h = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history
+            found["loss"] = np.asarray(h["loss"])
     model.load_weights(f"{folder}/{name}.weights.h5")
     p = model.predict(x, batch_size=4, verbose=0)
     for i, one in enumerate(p if isinstance(p, list) else [p]):
@@ -350,8 +351,7 @@ def test_genuine_keras_3_reads_our_files_and_goes_on(tmp_path: Path) -> None:
         with np.load(tmp_path / f"{path.stem}.out.npz") as out:
             for kind in ("keras", "h5", "weights"):
                 for i, want in enumerate(wanted[path.stem]):
-                    close = 1e-6 if kind != "weights" else 1e-6
-                    np.testing.assert_allclose(out[f"{kind}_p{i}"], want, rtol=close, atol=close, err_msg=path.stem)
-            for kind in ("keras", "h5"):
-                if histories[path.stem] is not None:
-                    np.testing.assert_allclose(out[f"{kind}_loss"], histories[path.stem], rtol=1e-3, atol=2e-4)
+                    got = out[f"{kind}_p{i}"]
+                    np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6, err_msg=f"{path.stem} {kind}")
+            if histories[path.stem] is not None:
+                np.testing.assert_allclose(out["loss"], histories[path.stem], rtol=1e-5, err_msg=path.stem)

@@ -27,6 +27,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 
 # Options of the program's own process, "report seed=3"; its children do not get them. The command `run` writes them.
 OPTIONS = "KERAS_COMPAT_RUN"
+# Where the Python lies that all this is for: a program may start another, with packages of its own.
+PREFIX = "KERAS_COMPAT_RUN_IN"
 
 # Where code lies that is not the program's: ours, and Python's import system.
 NOT_THE_PROGRAM = (
@@ -172,6 +174,8 @@ def start() -> None:
     """Put the finders in place, and do what the options of the program say."""
     sys.path[:] = [folder for folder in sys.path if folder != HERE]
     options = os.environ.pop(OPTIONS, "").split()
+    if os.environ.get(PREFIX, sys.prefix) != sys.prefix:
+        return
     seeds = [int(option.partition("=")[2]) for option in options if option.startswith("seed=")]
     finder = Finder(seeds[0] if seeds else None)
     sys.meta_path.insert(0, finder)

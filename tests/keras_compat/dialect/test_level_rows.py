@@ -78,12 +78,13 @@ READS: dict[str, tuple[str, ...]] = {
         "moving averages of a frozen layer or model",
         "updates of a frozen layer",
     ),
-    "engine/layer.py:automatic_name": ("automatic names of layers",),
+    "engine/layer.py:name_prefix": ("automatic names of layers",),
     "engine/network.py:_wrong_end": ("`Model` of tensors that no layer made",),
     "engine/objective.py:_base_name": (NAMES,),
     "engine/objective.py:make_slots": (BATCH_LOGS,),
     "engine/objective.py:weighted_loss": (DIVIDED,),
     "engine/sequential.py:Sequential._add_first": (FIRST_LAYER, LIST),
+    "engine/sequential.py:_input_name": ("automatic names of layers",),
     "engine/sequential.py:Sequential.layers": (LIST,),
     "engine/training.py:Model._build_metrics": (BATCH_LOGS,),
     "engine/training.py:Model._build_objective": ("the loss in tests",),
@@ -112,8 +113,7 @@ READS: dict[str, tuple[str, ...]] = {
     "optimizers.py:RMSprop.__init__": (ZERO_EPSILON,),
     "optimizers.py:_Decayed.get_config": ("name of the rate in optimizer configs",),
     "optimizers.py:_default_epsilon": (EPSILON,),
-    # Arrays in the order of the layer as it is at that level.
-    "saving/keras0.py:_as_ours": (ZERO_HIGHWAY, ZERO_NORM),
+    "utils/layer_utils.py:class_name": (SUMMARY,),
     "utils/layer_utils.py:print_summary": (SUMMARY,),
 }
 

@@ -344,10 +344,10 @@ def batch_norm() -> Built:
 
 @both
 def frozen() -> Built:
-    middle = Dense(5, trainable=False)
+    middle = Dense(5, trainable=False, activation="tanh")
     inner = Sequential([Dense(4, input_dim=5), BatchNormalization(), Dense(4)])
     inner.trainable = False
-    return chain(Dense(5, input_dim=4), middle, inner, Dense(2), optimizer="adam"), [real(4)]
+    return chain(Dense(5, input_dim=4, activation="tanh"), middle, inner, Dense(2), optimizer="adam"), [real(4)]
 
 
 @both

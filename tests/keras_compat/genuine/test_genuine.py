@@ -27,8 +27,10 @@ pytestmark = pytest.mark.slow
 LEVELS = ("1.2", "2.3")
 # Not what a level builds, or what a release reads.
 NOT_AT = {("1.2", "deferred")}
-# The schedule of Nadam is not in 1.2.2's files: it begins anew there.
-NOT_RESUMED = {("1.2.2", "optimizer_nadam")}
+# The schedule of Nadam is not in 1.2.2's files: it begins anew there. Nor has 2.3.1 a word for a model's `trainable`.
+NOT_RESUMED = {("1.2.2", "optimizer_nadam"), ("2.3.1", "frozen")}
+# Nor does it keep moving averages within TimeDistributed going.
+NOT_PREDICTED = {("1.2.2", "time_distributed")}
 # Moving variances of the two lines differ, so what they predict after further training does; the losses agree.
 NORMALIZED = {"cnn_last", "cnn_first", "time_distributed", "batch_norm", "frozen", "nested", "nested_first"}
 # What Theano computes of kernels it would have turned; its ParametricSoftplus is off by 1e-3.
@@ -153,7 +155,7 @@ def test_a_file_of_ours_in_genuine_keras(asked: Asked, release: str, backend: st
     if (release, name) not in NOT_RESUMED:
         assert _off(theirs["history_loss"], ours.losses) < 5e-6
         alike = level == "1.2" if release == "1.2.2" else level == "2.3"
-        if name not in NORMALIZED or alike:
+        if (name not in NORMALIZED or alike) and (release, name) not in NOT_PREDICTED:
             for i, value in enumerate(ours.after):
                 assert _off(theirs[f"predf{i}"], value) < 1e-5
     if release == "1.2.2" and name in FORGOTTEN:
