@@ -67,8 +67,8 @@ class Params(dict[str, Any]):
 class Callback:
     """Base class. ``self.model`` and ``self.params`` are set before training.
 
-    ``params`` holds verbose, epochs, steps, samples, batch_size, do_validation, metrics (names in the logs), and goes_on:
-    whether the run continues an earlier one from a saved state.
+    ``params`` holds verbose, epochs, steps, samples, batch_size, do_validation, metrics (names in the logs), and
+    goes_on: whether the run continues an earlier one from a saved state.
     ``logs`` holds ``batch`` and ``size`` at a batch's start, also the loss and metrics at its end, and the averages
     with ``val_`` twins at an epoch's end.
     """

@@ -15,6 +15,7 @@ import autotensor as at
 from keras_compat.engine.functions import text_of
 from keras_compat.engine.node import Node
 
+_GIVEN = ("optimizer", "loss", "_compile_metrics", "_compile_weighted_metrics")
 _OURS = (__name__.partition(".")[0], at.__name__)
 
 
@@ -51,7 +52,12 @@ def own_objects(root: Any, by_name: bool = False) -> dict[str, Any]:
                 found[text_of(item)] = item
         elif hasattr(item, "get_config"):
             stack.append(type(item))
-            stack.extend(vars(item).values())
+            if hasattr(item, "_is_graph_network"):
+                # What compile made of losses and metrics is no part of a model's file; what it was given is.
+                stack.append(item._layers)
+                stack.extend([getattr(item, name, None) for name in _GIVEN if by_name])
+            else:
+                stack.extend(vars(item).values())
     same = sorted(name for name in others & set(found) if by_name or not inspect.isclass(found[name]))
     if same:
         raise ValueError(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from keras_compat.engine import registry
@@ -44,14 +45,20 @@ def build(
     check_classes(config, known)
     if not permission(allow_code):
         check_code(config, known)
+    with as_keras_writes("config"), loading(allow_code=allow_code, stored=stored):
+        return registry.deserialize(config, custom_objects=custom_objects)
+
+
+@contextmanager
+def as_keras_writes(what: str) -> Iterator[None]:
+    """Within the block something of a config is read: what it lacks makes a CorruptFileError."""
     try:
-        with loading(allow_code=allow_code, stored=stored):
-            return registry.deserialize(config, custom_objects=custom_objects)
+        yield
     except (KeyError, IndexError, AttributeError, RecursionError, AssertionError) as error:
         if not raised_by(error, _PACKAGE):  # the user's own code
             raise
         raise CorruptFileError(
-            f"[load] the config is not as Keras writes it ({type(error).__name__}: {error}). Is the file whole?"
+            f"[load] the {what} is not as Keras writes it ({type(error).__name__}: {error}). Is the file whole?"
         ) from error
 
 

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from keras_compat.saving.errors import CorruptFileError, UnsafeModelError
-from keras_compat.saving.h5_files import account_of, address_of, reading, where
+from keras_compat.saving.h5_files import account_of, address_of, check_sound, reading, where
 from keras_compat.saving.h5_texts import text_lengths
 from keras_compat.saving.limits import (
     MOST_ATTRIBUTE,
@@ -89,13 +89,15 @@ def child(group: h5py.Group, name: str) -> Any:
             raw = part.encode("utf-8", "surrogateescape")
             if b"\0" in raw or not here.id.links.exists(raw):
                 return None
-            kind = here.id.links.get_info(raw).type
+            link = here.id.links.get_info(raw)
+            kind = link.type
             if kind != h5py.h5l.TYPE_HARD:
                 how = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
                 raise UnsafeModelError(
                     f"[load] {where(group)}: {name!r:.200} is {how.get(kind, 'a link of a foreign kind')}; models are "
                     "stored whole. Copy what it points to into the file, if you trust it."
                 )
+            check_sound(group, link.u)
             here = here[part]
         return here if isinstance(here, (h5py.Group, h5py.Dataset)) else None
 

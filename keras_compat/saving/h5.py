@@ -19,8 +19,8 @@ from keras_compat.saving import configs, guard, layouts
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.later_configs import words_of_keras_2
 from keras_compat.saving.optimizer_state import keras_2_state
+from keras_compat.saving.parts import keras_2_weights, listed
 from keras_compat.saving.stored import OWN_WORDS, StoredLayer, StoredModel, Writer
-from keras_compat.saving.weights import keras_2_weights, listed
 from keras_compat.utils.generic_utils import warn
 from keras_compat.version import KERAS_VERSION
 

@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 
 from keras_compat.saving.errors import CorruptFileError, UnsafeModelError, raised_by
+from keras_compat.saving.h5_structure import SIGNATURE, is_sound, root_of
 from keras_compat.saving.limits import content_of, most_bytes, path_of, shown
 
 # What h5py raises when the library meets something that can not be.
@@ -27,6 +28,7 @@ class Opened:
     raw: Any = None  # the bytes of the file, to look at what the library would not show
     spent: int = 0
     unpacked: int = 0  # of that, by arrays that lie in the file as they are
+    sound: set[int] = field(default_factory=set)  # addresses of objects whose trees were looked through
     read: set[int] = field(default_factory=set)
 
 
@@ -53,12 +55,14 @@ def open_h5(source: Any, max_bytes: int | None = None) -> Iterator[h5py.Group]:
     if isinstance(source, (bytes, bytearray)) and (not source or b"\0" in source or source.startswith(b"\x89HDF")):
         name, size = "the stream", len(source)
         raw: Any = io.BytesIO(source)
+        _check_root(raw, name)
         opened = _open(raw, name, size)
     else:
         name = path_of(source)
         raw = open(name, "rb")  # noqa: SIM115 (closed below, with the file)
         with _closing_after_error(raw):
             size = raw.seek(0, io.SEEK_END)
+            _check_root(raw, name)
             opened = _open(name, name, size)
     with _translated(name), raw, opened, _known(opened, name, size, raw, max_bytes):
         yield opened
@@ -77,6 +81,50 @@ def _translated(name: str) -> Iterator[None]:
         raise CorruptFileError(
             f"[load] {shown(name)} is damaged: it can not be read ({error}). Take another copy of the file."
         ) from error
+
+
+def _check_root(raw: Any, name: str) -> None:
+    root = root_of(raw)
+    raw.seek(0)
+    if root is None and raw.read(8) != SIGNATURE and not _is_hdf5_further_on(raw):
+        return  # no HDF5 at all: the library says so
+    if root is None or not is_sound(raw, root):
+        raise _unsound(name)
+    raw.seek(0)
+
+
+def _is_hdf5_further_on(raw: Any) -> bool:
+    """Tell whether something foreign stands before the file proper, whose addresses then count from elsewhere."""
+    place = 512
+    while True:
+        raw.seek(place)
+        start = raw.read(8)
+        if start == SIGNATURE:
+            return True
+        if len(start) < 8:
+            return False
+        place *= 2
+
+
+def check_sound(thing: Any, address: int) -> None:
+    """That the library can walk the object at an address, before it does.
+
+    Raises:
+        CorruptFileError: it has trees without end, or none.
+    """
+    account = account_of(thing)
+    if account.raw is None or address in account.sound:  # a file that the caller opened is the caller's
+        return
+    if not is_sound(account.raw, address):
+        raise _unsound(account.name)
+    account.sound.add(address)
+
+
+def _unsound(name: str) -> CorruptFileError:
+    return CorruptFileError(
+        f"[load] {shown(name)} is damaged: it is no HDF5 file, or not all of one, as any Keras writes them. Take "
+        "another copy of the file. Was it written by save()?"
+    )
 
 
 @contextmanager

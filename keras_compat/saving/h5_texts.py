@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 _ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
-_MOST_BLOCKS = 10_000
+_MOST_BLOCKS = 1000
 _PLACE = struct.Struct("<IQI")  # length, address of the heap, number in it
 _ENTRY = struct.Struct("<H6xQ")  # number, size
-_NOWHERE = (1 << 64) - 1
+NOWHERE = (1 << 64) - 1
 
 
 def text_lengths(file: BinaryIO, address: int, name: str, count: int) -> list[int] | None:
@@ -27,7 +27,7 @@ def text_lengths(file: BinaryIO, address: int, name: str, count: int) -> list[in
     """
     wanted = name.encode() + b"\0"
     try:
-        for kind, data in _messages(file, address):
+        for kind, data in messages(file, address):
             found = _attribute_data(data, wanted) if kind == _ATTRIBUTE else None
             if found is not None and len(found) >= count * _PLACE.size:
                 places = [_PLACE.unpack_from(found, i * _PLACE.size) for i in range(count)]
@@ -41,7 +41,7 @@ def _are_sound(file: BinaryIO, places: list[tuple[int, int, int]]) -> bool:
     """Tell whether each place (length, heap, number) names a text of that length in a heap that can be walked."""
     heaps: dict[int, dict[int, int]] = {}
     for length, heap, number in places:
-        if length == 0 and heap in (0, _NOWHERE):
+        if length == 0 and heap in (0, NOWHERE):
             continue
         if heap not in heaps:
             heaps[heap] = _sizes_in(file, heap)
@@ -52,11 +52,11 @@ def _are_sound(file: BinaryIO, places: list[tuple[int, int, int]]) -> bool:
 
 def _sizes_in(file: BinaryIO, heap: int) -> dict[int, int]:
     """Sizes of the entries of a global heap collection by their numbers. Raises struct.error for a damaged one."""
-    head = _bytes(file, heap, 16)
+    head = bytes_at(file, heap, 16)
     if head[:5] != b"GCOL\1":
         raise struct.error
     (size,) = struct.unpack_from("<Q", head, 8)
-    block = _bytes(file, heap, size)
+    block = bytes_at(file, heap, size)
     if len(block) != size:
         raise struct.error
     found: dict[int, int] = {}
@@ -72,9 +72,9 @@ def _sizes_in(file: BinaryIO, heap: int) -> dict[int, int]:
     return found
 
 
-def _messages(file: BinaryIO, address: int) -> Iterator[tuple[int, bytes]]:
+def messages(file: BinaryIO, address: int) -> Iterator[tuple[int, bytes]]:
     """Yield (type, content) of the messages in an object header, of version 1 or 2."""
-    start = _bytes(file, address, 64)
+    start = bytes_at(file, address, 64)
     if start[:4] == b"OHDR":
         flags = start[5]
         at = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
@@ -85,9 +85,9 @@ def _messages(file: BinaryIO, address: int) -> Iterator[tuple[int, bytes]]:
         blocks = [(address + 16, struct.unpack_from("<I", start, 8)[0])]
         head = struct.Struct("<HHB3x")
     for done, (place, length) in enumerate(blocks):  # continuations are appended meanwhile
-        if done > _MOST_BLOCKS:
-            return
-        block = _bytes(file, place, length)
+        if done > _MOST_BLOCKS or blocks.index((place, length)) < done:
+            raise struct.error
+        block = bytes_at(file, place, length)
         at = 0
         if block[:4] == b"OCHK":
             at, block = 4, block[:-4]
@@ -109,7 +109,7 @@ def _attribute_data(message: bytes, wanted: bytes) -> bytes | None:
     return message[at + sum(-(-size // unit) * unit for size in sizes) :]
 
 
-def _bytes(file: BinaryIO, place: int, length: int) -> bytes:
+def bytes_at(file: BinaryIO, place: int, length: int) -> bytes:
     if length > 1 << 26:
         raise struct.error
     try:

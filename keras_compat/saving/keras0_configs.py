@@ -46,6 +46,9 @@ def to_keras_1(config: Mapping[str, Any]) -> dict[str, Any]:
     name = config.get("custom_name")
     if name and name != kind.lower():  # else the automatic one, which many layers had
         ours["name"] = name
+    if kind == "Merge":  # its branches are told apart by their names
+        for i, branch in enumerate(ours.get("layers") or ()):
+            branch["config"].setdefault("name", f"{branch['class_name'].lower()}_{i + 1}")
     if kind == "AutoEncoder":
         for part in ("encoder", "decoder"):
             ours[part] = to_keras_1(config[f"{part}_config"])

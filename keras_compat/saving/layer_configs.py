@@ -58,6 +58,11 @@ _NO_MATTER = {
     *("lora_alpha", "registered_name", "rng_type", "seed", "seed_generator", "shared_object_id", "use_cudnn"),
 }
 
+# What stands beside the class and the config of an object, and is left behind with the words of its release.
+_NOT_OF_OBJECTS = {
+    *("module", "registered_name", "shared_object_id", "build_config", "compile_config", "keras_version", "backend"),
+}
+
 # The same class under another name.
 _CLASSES = {"Functional": "Model"}
 # Operations of Keras 3 between layers that are our layers of that name.
@@ -187,9 +192,7 @@ class _Translation:
             name, inner = "Activation", _penalising(inner)
         if isinstance(inner, list):  # a Sequential before Keras 2.2.3
             inner = {"layers": inner}
-        ours = {k: v for k, v in config.items() if k not in ("module", "registered_name", "shared_object_id")}
-        ours.pop("build_config", None)
-        ours.pop("compile_config", None)
+        ours = {k: v for k, v in config.items() if k not in _NOT_OF_OBJECTS}
         ours["class_name"] = name
         if isinstance(inner, Mapping):
             ours["config"] = self._config(name, inner, config)

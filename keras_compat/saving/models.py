@@ -149,8 +149,8 @@ def _give_shape(model: Any, stored: StoredModel) -> None:
         model.build(shape)
     elif any(one.arrays for one in stored.layers):
         raise ValueError(
-            f"[load_model] expected a config that says the shape of the input; {model.name!r} has weights in the file and "
-            "no such shape. Build the model with input_shape=(...) and call load_weights()."
+            f"[load_model] expected a config that says the shape of the input; that of {model.name!r} does not, though it "
+            "has weights. Build the model with input_shape=(...) and call load_weights()."
         )
 
 

@@ -24,8 +24,9 @@ import numpy as np
 from keras_compat import backend as K
 from keras_compat.saving import layouts
 from keras_compat.saving.guard import Array
+from keras_compat.saving.parts import in_keras_2_form
 from keras_compat.saving.stored import StoredModel, Writer
-from keras_compat.saving.weights import Pair, in_keras_2_form
+from keras_compat.saving.weights import Pair
 from keras_compat.utils.generic_utils import warn
 
 # How many things each optimizer remembers of a weight.

@@ -207,6 +207,31 @@ def long_claim(path: Path) -> None:
     path.write_bytes(raw)
 
 
+def tree_in_itself(path: Path, group: int) -> None:
+    """A tree whose node is its own child: the library runs out of stack, and the process ends."""
+    raw, at = tree(path, group)
+    raw[at + 5] = 1
+    raw[at + 32 : at + 40] = struct.pack("<Q", at)
+    path.write_bytes(raw)
+
+
+def tree_beside_itself(path: Path, group: int) -> None:
+    """A tree whose node is its own neighbour: the library goes on for ever."""
+    raw, at = tree(path, group)
+    raw[at + 8 : at + 24] = struct.pack("<QQ", at, at)
+    path.write_bytes(raw)
+
+
+def tree(path: Path, group: int) -> tuple[bytearray, int]:
+    """A file, and where the n-th tree of its groups is."""
+    model().save(path)
+    raw = bytearray(path.read_bytes())
+    at = -1
+    for _ in range(group + 1):
+        at = raw.index(b"TREE", at + 1)
+    return raw, at
+
+
 def json_size(raw: bytearray) -> int:
     at = raw.index(b'{"class_name"')
     return int.from_bytes(raw[at - 8 : at], "little")
@@ -384,6 +409,11 @@ def cases(folder: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
         path = folder / f"{write.__name__}.h5"
         write(path)
         yield f"h5 {write.__name__}", lambda path=path: load_model(path)
+    for damage in (tree_in_itself, tree_beside_itself):
+        for group in range(3):
+            path = folder / f"{damage.__name__}{group}.h5"
+            damage(path, group)
+            yield f"h5 {damage.__name__} {group}", lambda path=path: load_model(path)
     for write in (same_place, one_text_many_times):
         path = folder / f"{write.__name__}.h5"
         write(path)

@@ -202,7 +202,7 @@ def _from_generator(model: Any, epochs: int, callbacks: list[Any]) -> Any:
 
 CASES["augmentation_by_a_generator"] = Case(lambda: noisy("adam"), _from_generator, watchers)
 CASES["augmentation_by_a_generator_mid_epoch"] = Case(
-    lambda: noisy("sgd"), _from_generator, watchers, stop=(4, 3), freq=1
+    lambda: noisy("sgd"), _from_generator, watchers, stop=(4, 3), freq=2
 )
 
 
@@ -243,7 +243,7 @@ def _from_sequence(**arguments: Any) -> Callable[[Any, int, list[Any]], Any]:
 CASES["sequence"] = Case(lambda: noisy("adam"), _from_sequence(), watchers)
 CASES["sequence_mid_epoch"] = Case(lambda: noisy("adamax"), _from_sequence(), watchers, stop=(3, 3), freq=2)
 CASES["sequence_with_epochs_of_another_length"] = Case(
-    lambda: noisy("nadam"), _from_sequence(steps_per_epoch=3, validation_steps=2), watchers, stop=(5, 1), freq=1
+    lambda: noisy("nadam"), _from_sequence(steps_per_epoch=3, validation_steps=2), watchers, stop=(5, 1), freq=2
 )
 
 # -- kinds of models --------------------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def stateful() -> Sequential:
 
 CASES["stateful_recurrent"] = Case(stateful, on_arrays(STEPS, SUMS, shuffle=False))
 CASES["stateful_recurrent_mid_epoch"] = Case(
-    stateful, on_arrays(STEPS, SUMS, shuffle=False, validation_data=(STEPS[:16], SUMS[:16])), stop=(4, 1), freq=1
+    stateful, on_arrays(STEPS, SUMS, shuffle=False, validation_data=(STEPS[:16], SUMS[:16])), stop=(4, 1), freq=2
 )
 CASES["stateful_recurrent_checkpoint"] = Case(stateful, on_arrays(STEPS, SUMS, shuffle=False), way="checkpoint")
 

@@ -83,6 +83,10 @@ WITH_KERNELS = {
     "keras-2.3.1-tensorflow/optimizers/nadam__1",
     "keras-2.3.1-tensorflow/optimizers/sgd__4",
 }
+# Not at the last level: a row of docs/keras.md.
+PADDED_OTHERWISE = {
+    "convolution__convolution2d_1": "Keras 0.x puts the odd zero of 'same' in front, at its level alone"
+}
 # Functions of modules that hold no models.
 LEFT_OUT_FUNCTIONS = "preprocessing__"
 
@@ -575,7 +579,9 @@ def _check_at_the_last_level(case: _Case) -> None:
         if case.file("model") is not None:
             model = load_model(str(case.file("model")), compile=False)
             _check_predictions(model, case, "predf", tight=True)
-        if case.file("weights") is not None and case.data.get("config_loadable", True) and not case.is_0x:
+        if case.data["name"] in PADDED_OTHERWISE:
+            _SKIPPED[PADDED_OTHERWISE[case.data["name"]]] += 1
+        elif case.file("weights") is not None and (case.is_0x or case.data.get("config_loadable", True)):
             model = model_from_config(case.data["config"])
             model.load_weights(str(case.file("weights")))
             _check_predictions(model, case, "pred", tight=True)

@@ -49,6 +49,10 @@ TWINS = {
     "several_outputs_checkpoint",
     "own_callback",
     "keras_1_backup",
+    "plain_adam",
+    "plain_rmsprop",
+    "plain_adagrad",
+    "plain_adamax",
 }
 KERNELS = {name for name, case in CASES.items() if case.kernels}
 SLOW = sorted((ALL_WAYS - QUICK_WAYS) | TWINS | KERNELS)

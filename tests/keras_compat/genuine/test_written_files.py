@@ -18,7 +18,7 @@ import pytest
 import autotensor as at
 from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
-from keras_compat.models import load_model
+from keras_compat.models import load_model, model_from_json
 from tests.keras_compat.genuine import environments
 
 pytestmark = pytest.mark.slow
@@ -115,3 +115,39 @@ def test_files_of_genuine_keras(release: str, backend: str, tmp_path: Path) -> N
     print(f"\nKeras {release} on {backend}: {len(index['done'])} files, {len(wrong)} wrong; {index['failed']}")
     assert not wrong, "\n".join(f"{name}: {problem}" for name, problem in wrong.items())
     assert len(index["done"]) >= 35
+
+
+def _wrong_with_0x(path: Path, entry: dict[str, Any]) -> str:
+    """Read a config and weights of Keras 0.x and compare; return what is wrong, or an empty text."""
+    K.clear_session()
+    with np.load(path.with_suffix(".npz")) as stored:
+        arrays = dict(stored)
+    x = _numbered(arrays, "x")
+    with api_level("0.3"), at.config.use(numba=False), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            model = model_from_json(path.with_suffix(".json").read_text())
+            model.load_weights(str(path))
+            if entry["outputs"]:
+                named = model.predict(dict(zip(entry["inputs"], x)))
+                made = [named[name] for name in entry["outputs"]]
+            else:
+                made = [model.predict(_single(x))]
+        except Exception as error:
+            return f"{type(error).__name__}: {str(error)[:300]}"
+    wrong = [np.abs(a - b).max() for a, b in zip(made, _numbered(arrays, "pred")) if _far(a, b, tight=True)]
+    return f"predictions are off by {max(wrong):.3g}" if wrong else ""
+
+
+def test_configs_and_weights_of_keras_0x(tmp_path: Path) -> None:
+    if environments.missing("0.3.3"):
+        pytest.skip(environments.missing("0.3.3"))
+    home = tmp_path / "home"
+    home.mkdir()
+    environments.run("0.3.3", "theano", "write_files_0x.py", str(tmp_path), home=home)
+    index = json.loads((tmp_path / "index.json").read_text())
+    found = {entry["name"]: _wrong_with_0x(tmp_path / f"{entry['name']}.h5", entry) for entry in index["done"]}
+    wrong = {name: problem for name, problem in found.items() if problem}
+    print(f"\nKeras 0.3.3: {len(found)} networks, {len(wrong)} wrong; {index['failed']}")
+    assert not wrong, "\n".join(f"{name}: {problem}" for name, problem in wrong.items())
+    assert len(found) >= 18

@@ -17,6 +17,9 @@ import keras
 import numpy as np
 from keras import backend as K
 
+if K.backend() == "theano":
+    import theano.ifelse  # Keras takes it for granted  # noqa: F401
+
 OLD = keras.__version__ < "2"
 ACTIVATIONS = ["relu", "tanh", "sigmoid", "hard_sigmoid", "softplus", "elu", "linear", "softsign"]
 SAMPLES, BATCH = 8, 4

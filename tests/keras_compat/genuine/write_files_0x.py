@@ -76,10 +76,6 @@ CHAINS = {
         "RepeatVector(2)",
         "GRU(2)",
     ],
-    "autoencoder": [
-        (6,),
-        "AutoEncoder(Sequential([Dense(3, input_dim=6)]), Sequential([Dense(6, input_dim=3)]), input_shape=(6,))",
-    ],
     "nested": [(5,), "Sequential([Dense(4, input_dim=5), Activation('tanh'), Dense(3)])", "Dense(2, input_dim=3)"],
 }
 GRAPHS = {
@@ -123,7 +119,7 @@ def write(folder, number, name, shapes, code, outputs):
     exec(IMPORTS + code, space)
     model = space["model"]
     config = model.to_json()
-    model.compile("sgd", {o: "mse" for o in outputs} if outputs else "mse")
+    model.compile("sgd", dict.fromkeys(outputs, "mse") if outputs else "mse")
     # Those of a Graph are in its groups; positive where all were: deviations and scales.
     for layer in model.nodes.values() if outputs else model.layers:
         weights = layer.get_weights()
