@@ -19,7 +19,7 @@ from keras_compat import constraints, initializers, regularizers
 from keras_compat import metrics as metrics_module
 from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine.layer_state import restore_layer, state_of_layer
-from keras_compat.engine.loading import claim
+from keras_compat.engine.loading import claim, values_follow
 from keras_compat.engine.node import Node, Shape
 from keras_compat.utils.generic_utils import has_arg, to_list, to_snake_case, unpack_singleton
 
@@ -360,9 +360,12 @@ class Layer:
         make = initializers.get(initializer if initializer is not None else "glorot_uniform")
         rule = constraints.get(constraint)
         full = "/".join([*(_calls.scopes or [self.name]), name or "variable"])
-        # Keras 1's initializers are functions of a shape and a name.
-        offered = {"dtype": dtype, "name": full}
-        value = make(shape, **{word: given for word, given in offered.items() if has_arg(make, word)})
+        if values_follow():
+            value: Any = np.zeros(shape, dtype)
+        else:
+            # Keras 1's initializers are functions of a shape and a name.
+            offered = {"dtype": dtype, "name": full}
+            value = make(shape, **{word: given for word, given in offered.items() if has_arg(make, word)})
         weight = K.variable(value, dtype=dtype, name=full, constraint=rule)
         weight.name = full if full.endswith(":0") else full + ":0"
         weight.trainable = trainable

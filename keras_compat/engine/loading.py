@@ -23,8 +23,8 @@ class _Allowance:
     """Numbers (elements of arrays) that may still be made, and how many there were."""
 
     left: int
-    whole: int
     reason: str
+    values_follow: bool = False
 
 
 _code: ContextVar[bool] = ContextVar("code", default=False)
@@ -53,7 +53,7 @@ def loading(*, allow_code: bool = False, stored: int | None = None) -> Iterator[
     else:
         most, reason = _memory() // _BYTES_EACH, "this machine has no memory for more"
     code = _code.set(allow_code)
-    numbers = _numbers.set(_Allowance(most, most, reason))
+    numbers = _numbers.set(_Allowance(most, reason, values_follow=stored is not None))
     try:
         yield
     finally:
@@ -111,6 +111,12 @@ def claim(shape: Sequence[Any], what: str, *, weight: bool = True) -> None:
         )
     if weight:
         allowance.left -= count
+
+
+def values_follow() -> bool:
+    """Whether all weights made here get the values of a file next: then none are drawn, which takes long."""
+    allowance = _numbers.get()
+    return allowance is not None and allowance.values_follow
 
 
 def _memory() -> int:

@@ -274,3 +274,26 @@ def test_a_loss_whose_class_has_the_name_of_a_metric(tmp_path: Path) -> None:
     x, y = np.random.default_rng(2).random((6, 2)), np.ones((6, 1))
     assert isinstance(again.loss, losses.BinaryCrossentropy)
     np.testing.assert_allclose(again.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-6)
+
+
+def test_no_weights_are_drawn_that_a_file_holds(tmp_path: Path) -> None:
+    """Drawing them takes longer than reading, and would move the random numbers of the program."""
+    model = Sequential([Dense(4, input_dim=3), Scaled(), Dense(2, kernel_initializer="orthogonal")])
+    model.save(tmp_path / "model.h5")
+    before = np.random.get_state()[2], np.random.get_state()[1].copy()
+    again = load_model(tmp_path / "model.h5", custom_objects={"Scaled": Scaled})
+    assert before[0] == np.random.get_state()[2]
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])
+    for a, b in zip(model.get_weights(), again.get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+class Scaled(Layer):
+    """A layer whose initializer may not be called while its values come from a file."""
+
+    def build(self, input_shape: Any) -> None:
+        self.w = self.add_weight("w", (input_shape[-1],), initializer=np.random.standard_normal)
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.w
