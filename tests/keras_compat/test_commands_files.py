@@ -379,6 +379,18 @@ def test_a_copy_that_predicts_otherwise_is_not_kept(
     assert [p.name for p in sorted(file.parent.iterdir())] == ["model.h5", "out.h5"]
 
 
+@pytest.mark.filterwarnings("ignore")  # of what the other Keras has not
+def test_what_means_something_else_to_the_other_keras_is_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Keras 3's hard_sigmoid is another function; what this package adds to a file for itself must not hide that."""
+    source, out = tmp_path / "in.h5", tmp_path / "out.h5"
+    Sequential([LSTM(3, recurrent_activation="hard_sigmoid", input_shape=(4, 2))]).save(source)
+    status, _ = called(capsys, "convert", source, out, "--to", "keras3")
+    assert status == 1 and not out.exists()
+    assert called(capsys, "convert", source, out, "--to", "tfkeras")[0] == 0
+
+
 def test_nan_is_no_proof(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = small_model()
     model.set_weights([w * np.nan for w in model.get_weights()])

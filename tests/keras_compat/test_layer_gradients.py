@@ -299,6 +299,12 @@ ROWS: dict[str, list[Row]] = {
         row(lambda: L.Dot(axes=1, normalize=True), *PAIR, label="normalize"),
         row(lambda: L.Dot(axes=(2, 1)), (2, 3, 4), (2, 4, 5), label="axes (2, 1)"),
     ],
+    # tf.keras and Keras 3
+    "LayerNormalization": [
+        row(lambda: L.LayerNormalization(), (3, 4)),
+        row(lambda: L.LayerNormalization(axis=[1, 2]), (2, 3, 4), label="two axes"),
+    ],
+    "Rescaling": [row(lambda: L.Rescaling([0.5, 2.0], offset=-1.0), (3, 2))],
     # Keras 0.x and 1.x
     "Merge": [
         row(lambda m=m, k=k: L.Merge(mode=m, **k), *PAIR, label=m)

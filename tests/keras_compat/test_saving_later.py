@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -23,8 +24,9 @@ import autotensor as at
 from keras_compat import activations
 from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
-from keras_compat.models import load_model, model_from_json
-from keras_compat.saving import models
+from keras_compat.engine.registry import deserialize
+from keras_compat.models import load_model, model_from_config, model_from_json
+from keras_compat.saving import configs, models
 from keras_compat.saving.stored import Writer
 from tests.keras_compat import test_golden as golden
 
@@ -217,6 +219,126 @@ def test_weights_and_older_files_come_back(path: Path, line: str, tmp_path: Path
         _same_numbers(again.get_weights(), wanted)
         if case.data["name"] not in ("lstm__sequences", "conv_lstm__same") or line == "tfkeras":
             golden._check_predictions(again, case, "pred", tight=True)
+
+
+def _later(kind: str, **config: Any) -> dict[str, Any]:
+    return {"module": "keras.layers", "class_name": kind, "config": config, "registered_name": None}
+
+
+def _l2(factor: float) -> dict[str, Any]:
+    return {"module": "keras.regularizers", "class_name": "L2", "config": {"l2": factor}, "registered_name": None}
+
+
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+def test_a_model_of_keras_3_goes_on_the_same_from_our_files(ending: str, tmp_path: Path) -> None:
+    """What 2.3.1 has no words for (masked means, frozen statistics, epsilon within the root) is kept beside them."""
+    layers = [
+        _later("InputLayer", batch_shape=[None, 3, 4], name="x"),
+        _later("Masking", name="mask", mask_value=0.0),
+        _later("BatchNormalization", name="norm", axis=-1),
+        _later("Dense", name="dense", units=2, activation="hard_sigmoid", activity_regularizer=_l2(0.1)),
+    ]
+    config = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}, "registered_name": None}
+    optimizer = {"class_name": "RMSprop", "config": {"learning_rate": 0.01, "clipnorm": 0.5, "weight_decay": 0.004}}
+    settings = {"optimizer": optimizer, "loss": "mse", "metrics": ["mae"]}
+    random = np.random.RandomState(0)
+    x, y = random.normal(size=(8, 3, 4)).astype("float32"), random.normal(size=(8, 3, 2)).astype("float32")
+    x[::2, 2] = 0.0
+    file = str(tmp_path / f"model.{ending}")
+    with _quiet():
+        model = model_from_config(config)
+        models._compile_from(model, settings, Writer("keras3", "3.15.1"), None)
+        model.fit(x, y, batch_size=4, verbose=0)
+        model.save(file)
+        again = load_model(file)
+        assert again.optimizer.get_config() == model.optimizer.get_config()
+        more = [m.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history for m in (model, again)]
+        assert more[0] == more[1]
+        _same_numbers(again.get_weights(), model.get_weights())
+    assert {"epsilon_within", "clipnorm_of_each", "weight_decay"} <= set(model.optimizer.get_config())
+    if ending == "h5":
+        with h5py.File(file, "r") as f:
+            plain = str(f.attrs["model_config"]) + str(f.attrs["training_config"])
+        assert not re.search("line|keras3|PerSample|within|clipnorm|weight_decay|unmasked", plain.replace("linear", ""))
+
+
+# -- what single layers and settings say ------------------------------------------------------------------------------
+
+
+def _read_layer(kind: str, line: str = "keras3", **config: Any) -> dict[str, Any]:
+    return configs.to_ours(_later(kind, **config), Writer(line))["config"]
+
+
+@pytest.mark.parametrize("order", ["channels_last", "channels_first"])
+def test_bilinear_upsampling_goes_from_centre_to_centre(order: str) -> None:
+    x = np.random.RandomState(0).normal(size=(2, 3, 4, 5)).astype("float32")
+    last = order == "channels_last"
+    wanted = x if last else np.moveaxis(x, 1, -1)
+    for axis, k in ((1, 2), (2, 3)):
+        n = wanted.shape[axis]
+        at_ = np.clip((np.arange(n * k) + 0.5) / k - 0.5, 0, n - 1)
+        low = np.floor(at_).astype(int)
+        part = (at_ - low).reshape([-1 if i == axis else 1 for i in range(4)])
+        high = np.minimum(low + 1, n - 1)
+        wanted = np.take(wanted, low, axis) * (1 - part) + np.take(wanted, high, axis) * part
+    config = _read_layer("UpSampling2D", name="up", size=[2, 3], data_format=order, interpolation="bilinear")
+    with _quiet():
+        y = K.eval(deserialize({"class_name": "UpSampling2D", "config": config})(K.constant(x)))
+    np.testing.assert_allclose(y if last else np.moveaxis(y, 1, -1), wanted, atol=1e-5)
+
+
+def test_everything_that_can_not_be_followed_is_named_at_once() -> None:
+    layers = [
+        _later("Conv2D", name="one", filters=4, kernel_size=[3, 3], groups=2),
+        _later("GRU", name="two", units=3, time_major=True, dtype="float32"),
+        _later("Dense", name="three", units=3, kernel_initializer={"class_name": "FromTheMoon", "config": {}}),
+        _later("Dense", name="fine", units=3, lora_rank=None, quantization_config=None, seed=3),
+    ]
+    with pytest.raises(ValueError, match=r"3 places.*'one' has groups=2.*'two' has time_major=true.*FromTheMoon"):
+        configs.to_ours({"class_name": "Sequential", "config": {"layers": layers}}, Writer("keras3"))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rate", "decay"),
+    [
+        ({"class_name": "ExponentialDecay", "config": {"initial_learning_rate": 0.1, "decay_rate": 1.0}}, 0.1, None),
+        (
+            {
+                "class_name": "InverseTimeDecay",
+                "config": {"initial_learning_rate": 0.1, "decay_rate": 0.5, "decay_steps": 10, "staircase": False},
+            },
+            0.1,
+            0.05,
+        ),
+    ],
+)
+def test_schedules_that_there_is_a_word_for(schedule: dict[str, Any], rate: float, decay: float | None) -> None:
+    settings = {"optimizer": {"class_name": "SGD", "config": {"learning_rate": schedule}}, "loss": "mse"}
+    ours = configs.training_to_ours(settings, Writer("keras3"))
+    assert ours is not None
+    assert ours["optimizer_config"]["config"].get("learning_rate") == rate
+    assert ours["optimizer_config"]["config"].get("decay") == decay
+
+
+def test_settings_that_can_not_be_followed_are_named_at_once() -> None:
+    schedule = {"class_name": "CosineDecay", "config": {"initial_learning_rate": 0.1, "decay_steps": 10}}
+    settings = {
+        "optimizer": {
+            "class_name": "RMSprop",
+            "config": {"learning_rate": schedule, "centered": True, "use_ema": True},
+        },
+        "loss": {"class_name": "Dice", "config": {}},
+        "metrics": [{"class_name": "F1Score", "config": {}}],
+    }
+    with pytest.raises(ValueError, match=r"5 places.*Dice.*CosineDecay.*centered.*use_ema.*F1Score.*compile=False"):
+        configs.training_to_ours(settings, Writer("keras3"))
+
+
+def test_accuracy_with_several_units_compares_rows_there() -> None:
+    settings = {"optimizer": "adam", "loss": "binary_crossentropy", "metrics": ["accuracy"]}
+    ours = [configs.training_to_ours(settings, Writer("keras3"), {"y": size}) for size in (1, 3)]
+    assert ours[0] is not None and ours[0]["metrics"] == ["accuracy"]
+    assert ours[1] is not None and ours[1]["metrics"][0]["class_name"] == "CategoricalAccuracy"
 
 
 # -- Keras 0.3 --------------------------------------------------------------------------------------------------------

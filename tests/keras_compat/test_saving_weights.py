@@ -502,6 +502,33 @@ def test_a_state_that_is_no_use_is_warned_of(arrays: list[np.ndarray], tmp_path:
     assert all((a == b).all() for a, b in zip(again.get_weights(), model.get_weights()))
 
 
+@pytest.mark.parametrize("steps", [np.inf, np.nan, -1.0, 1e17])
+def test_a_count_of_steps_that_can_not_be(steps: float, tmp_path: Path) -> None:
+    """An infinite count is refused; a very large one takes no memory for Nadam's schedule, which has come to 0."""
+    model = Sequential([Dense(2, input_dim=2)])
+    model.compile("nadam", "mse")
+    model.fit(numbers(2, 2), numbers(2, 2), verbose=0)
+    model.save(tmp_path / "m.h5")
+    arrays = [np.array(steps), *[np.ones(s) for s in ((2, 2), (2,), (2, 2), (2,))]]
+    with_state(tmp_path / "m.h5", "2.2.4", [f"p{i}" for i in range(5)], arrays)
+    if steps == 1e17:
+        assert [float(a.max()) for a in state_of(load_model(tmp_path / "m.h5"))[:3]] == [1e17, 0, 1]
+        return
+    with pytest.warns(UserWarning, match="Error in loading the saved optimizer state.*counts .* steps"):
+        load_model(tmp_path / "m.h5")
+
+
+def test_compile_settings_without_an_optimizer(tmp_path: Path) -> None:
+    model = Sequential([Dense(2, input_dim=2)])
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5", "a") as f:
+        f.attrs["training_config"] = json.dumps({"loss": "mse", "metrics": []})
+    with pytest.raises(OSError, match="expected an optimizer_config.*compile=False"):
+        load_model(tmp_path / "m.h5")
+    assert load_model(tmp_path / "m.h5", compile=False).optimizer is None
+
+
 def test_states_do_not_go_through_sums(tmp_path: Path) -> None:
     """cuDNN's two biases become one; the slots of two can not."""
     model = Sequential([LSTM(2, recurrent_activation="sigmoid", input_shape=(3, 2), name="l")])

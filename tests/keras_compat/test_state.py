@@ -243,6 +243,7 @@ def test_nested_models_share_weights_and_are_saved(tmp_path: Any) -> None:
     np.testing.assert_array_equal(load_model(tmp_path / "m.h5").predict(X), model.predict(X))
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_penalties_count_once_however_often_a_layer_is_used() -> None:
     inner = Sequential(
         [Dense(4, input_dim=5, kernel_regularizer="l2", activity_regularizer=regularizers.l1(0.003))], name="inner"
@@ -270,6 +271,7 @@ def two_by_two(**kwargs: Any) -> Model:
     return model
 
 
+@pytest.mark.usefixtures("without_kernels")
 @pytest.mark.parametrize("level", LEVELS)
 def test_data_by_name_is_data_in_order(level: str) -> None:
     with api_level(level):
@@ -289,6 +291,7 @@ def test_data_by_name_is_data_in_order(level: str) -> None:
         assert all(len(values) == 2 for values in history.values())
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_weights_of_samples_by_output() -> None:
     model = two_by_two(loss="mse")
     s = RNG.random(22)
@@ -301,6 +304,7 @@ def test_weights_of_samples_by_output() -> None:
         model.test_on_batch([X, Z], [Y, V], sample_weight=[s])
 
 
+@pytest.mark.usefixtures("without_kernels")
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("kind", ["one-hot", "sparse", "sparse column"])
 def test_class_weights_for_one_hot_and_sparse_labels(level: str, kind: str) -> None:
@@ -320,6 +324,7 @@ def test_class_weights_for_one_hot_and_sparse_labels(level: str, kind: str) -> N
 # -- evaluation -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("without_kernels")
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("batch_size", [1, 8, 22, 100, None])
 def test_evaluate_with_an_incomplete_last_batch(level: str, batch_size: int | None) -> None:
@@ -338,6 +343,7 @@ def test_evaluate_with_an_incomplete_last_batch(level: str, batch_size: int | No
         )
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_metrics_run_on_over_batches_until_they_are_reset() -> None:
     model = make(SGD(0.0), metrics=["mae"])
     error = np.abs(outputs(model.get_weights()) - Y).mean(axis=1)
