@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import h5py
@@ -94,19 +94,14 @@ def convert(
         copy = os.path.join(folder, os.path.basename(target))
         if whole and not target.endswith(".weights.h5"):
             models.save_model(original, copy, to=to)
-            again = [_model(copy, None)]
+            difference = _checked(original, lambda: _model(copy, None), f"[convert] the copy for {to}")
             bare = os.path.join(folder, f"bare-{os.path.basename(target)}")
             if _without_own_words(copy, bare):
-                again.append(_model(bare, None))
+                what = f"[convert] the copy for {to}, as readers other than this package see it,"
+                difference = max(difference, _checked(original, lambda: _model(bare, None), what))
         else:
             models.save_weights(original, copy, to=to)
-            again = [_from_config(original, copy)]
-        difference = max(compare(original, one) for one in again)
-        if not difference <= TOLERANCE:
-            raise ValueError(
-                f"[convert] the copy for {to} predicts other numbers, by {difference:.3g} at most; at most {TOLERANCE} "
-                f"is taken for the same. {target} was not written."
-            )
+            difference = _checked(original, lambda: _from_config(original, copy), f"[convert] the copy for {to}")
         with open(copy, "rb") as stream:
             data = stream.read()
 
@@ -114,6 +109,20 @@ def convert(
         raw.write(data)
 
     write_atomically(target, write)
+    return difference
+
+
+def _checked(original: Any, load: Callable[[], Any], what: str) -> float:
+    """The largest difference of predictions of a copy. Raises ValueError where it is too large, or the copy fails."""
+    try:
+        difference = compare(original, load())
+    except (OSError, ValueError, TypeError, NotImplementedError) as error:
+        raise ValueError(f"{what} can not be checked: {error} Nothing was written.") from error
+    if not difference <= TOLERANCE:
+        raise ValueError(
+            f"{what} predicts other numbers, by {difference:.3g} at most; at most {TOLERANCE} is taken for the same. "
+            "Nothing was written: some layer means something else there."
+        )
     return difference
 
 

@@ -14,6 +14,7 @@ from . import convolutional_recurrent as convolutional_recurrent
 from . import core as core
 from . import cudnn_recurrent as cudnn_recurrent
 from . import embeddings as embeddings
+from . import later as later
 from . import local as local
 from . import merge as merge
 from . import noise as noise
@@ -64,6 +65,8 @@ from .core import SpatialDropout3D as SpatialDropout3D
 from .cudnn_recurrent import CuDNNGRU as CuDNNGRU
 from .cudnn_recurrent import CuDNNLSTM as CuDNNLSTM
 from .embeddings import Embedding as Embedding
+from .later import LayerNormalization as LayerNormalization
+from .later import Rescaling as Rescaling
 from .local import LocallyConnected1D as LocallyConnected1D
 from .local import LocallyConnected2D as LocallyConnected2D
 from .merge import Add as Add

@@ -1010,13 +1010,21 @@ class UpSampling1D(_UpSampling):
 class UpSampling2D(_UpSampling):
     """Images larger by whole factors ``size`` (rows, cols).
 
-    ``interpolation`` is 'nearest' (each element repeated) or 'bilinear'.
+    ``interpolation`` is 'nearest' (each element repeated) or 'bilinear'. ``line`` is 'tfkeras' or 'keras3' for a layer
+    out of their files: they interpolate between the centres of the pixels.
     """
 
     def __init__(
-        self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
+        self,
+        size: Any = (2, 2),
+        data_format: str | None = None,
+        interpolation: str = "nearest",
+        *,
+        line: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(2, size, data_format, **kwargs)
+        self.line = line
         if interpolation not in ("nearest", "bilinear"):
             raise ValueError(
                 f'[{self.name}] interpolation should be one of "nearest" or "bilinear"; got {interpolation!r}. '
@@ -1026,10 +1034,24 @@ class UpSampling2D(_UpSampling):
 
     def call(self, inputs: Any) -> Any:
         rows, cols = self.size
+        if self.line and self.interpolation == "bilinear":
+            return self._between_centres(inputs)
         return K.resize_images(inputs, rows, cols, self.data_format, self.interpolation)
 
+    def _between_centres(self, x: Any) -> Any:
+        """Of an image with its border repeated and twice as large as wanted, every second pixel lies right."""
+        axes = (1, 2) if self.data_format == "channels_last" else (2, 3)
+        for axis in axes:
+            before = (slice(None),) * axis
+            x = K.concatenate([x[(*before, slice(0, 1))], x, x[(*before, slice(-1, None))]], axis=axis)
+        rows, cols = self.size
+        x = K.resize_images(x, 2 * rows, 2 * cols, self.data_format, "bilinear")
+        places = [slice(k + 1, -3 * k, 2) for k in self.size]
+        return x[(*(slice(None),) * axes[0], *places)]
+
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"interpolation": self.interpolation}
+        line = {"line": self.line} if self.line else {}
+        return super().get_config() | {"interpolation": self.interpolation} | line
 
 
 @register

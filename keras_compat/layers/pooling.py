@@ -141,38 +141,53 @@ class AveragePooling3D(_Pooling3D):
 
 
 class _GlobalPooling(Layer):
-    """One number for each channel: (n, *spatial, channels) -> (n, channels)."""
+    """One number for each channel: (n, *spatial, channels) -> (n, channels).
 
-    def __init__(self, rank: int, data_format: str | None, **kwargs: Any):
+    With ``keepdims``, of tf.keras and Keras 3, the spatial axes stay, with length 1.
+    """
+
+    def __init__(self, rank: int, data_format: str | None, keepdims: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
+        self.keepdims = keepdims
         self.rank = rank
         self.data_format = K.normalize_data_format(data_format)
         self.input_spec = InputSpec(ndim=rank + 2)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return (input_shape[0], input_shape[1 if self.data_format == "channels_first" else -1])
+        channels = input_shape[1 if self.data_format == "channels_first" else -1]
+        if not self.keepdims:
+            return (input_shape[0], channels)
+        kept = (channels, *(1,) * self.rank)
+        return (input_shape[0], *(kept if self.data_format == "channels_first" else kept[::-1]))
 
     def _spatial_axes(self) -> list[int]:
         first = 2 if self.data_format == "channels_first" else 1
         return list(range(first, first + self.rank))
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"data_format": self.data_format}
+        kept = {"keepdims": True} if self.keepdims else {}  # 2.3.1 does not know the word
+        return super().get_config() | {"data_format": self.data_format} | kept
+
+    def _kept(self, y: Any) -> Any:
+        """The result with spatial axes of length 1, where these are to stay."""
+        for axis in self._spatial_axes() if self.keepdims else ():
+            y = K.expand_dims(y, axis)
+        return y
 
 
 class _GlobalPooling1D(_GlobalPooling):
-    def __init__(self, data_format: str | None = "channels_last", **kwargs: Any):
-        super().__init__(1, data_format, **kwargs)
+    def __init__(self, data_format: str | None = "channels_last", *, keepdims: bool = False, **kwargs: Any):
+        super().__init__(1, data_format, keepdims, **kwargs)
 
 
 class _GlobalPooling2D(_GlobalPooling):
-    def __init__(self, data_format: str | None = None, **kwargs: Any):
-        super().__init__(2, data_format, **kwargs)
+    def __init__(self, data_format: str | None = None, *, keepdims: bool = False, **kwargs: Any):
+        super().__init__(2, data_format, keepdims, **kwargs)
 
 
 class _GlobalPooling3D(_GlobalPooling):
-    def __init__(self, data_format: str | None = None, **kwargs: Any):
-        super().__init__(3, data_format, **kwargs)
+    def __init__(self, data_format: str | None = None, *, keepdims: bool = False, **kwargs: Any):
+        super().__init__(3, data_format, keepdims, **kwargs)
 
 
 @register
@@ -182,16 +197,16 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
     A sample all of whose steps are masked gives NaN, as in Keras 2.3.
     """
 
-    def __init__(self, data_format: str | None = "channels_last", **kwargs: Any):
-        super().__init__(data_format, **kwargs)
+    def __init__(self, data_format: str | None = "channels_last", *, keepdims: bool = False, **kwargs: Any):
+        super().__init__(data_format, keepdims=keepdims, **kwargs)
         self.supports_masking = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         axis = self._spatial_axes()[0]
         if mask is None:
-            return K.mean(inputs, axis=axis)
+            return self._kept(K.mean(inputs, axis=axis))
         kept = K.expand_dims(K.cast(mask, inputs.dtype), -1 if axis == 1 else 1)
-        return K.sum(inputs * kept, axis=axis) / K.sum(kept, axis=axis)
+        return self._kept(K.sum(inputs * kept, axis=axis) / K.sum(kept, axis=axis))
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None
@@ -202,7 +217,7 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
     """The largest of all steps: (n, steps, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return K.max(inputs, axis=self._spatial_axes())
+        return self._kept(K.max(inputs, axis=self._spatial_axes()))
 
 
 @register
@@ -210,7 +225,7 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
     """The mean of each channel of an image: (n, rows, cols, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return K.mean(inputs, axis=self._spatial_axes())
+        return self._kept(K.mean(inputs, axis=self._spatial_axes()))
 
 
 @register
@@ -218,7 +233,7 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
     """The largest element of each channel of an image: (n, rows, cols, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return K.max(inputs, axis=self._spatial_axes())
+        return self._kept(K.max(inputs, axis=self._spatial_axes()))
 
 
 @register
@@ -226,7 +241,7 @@ class GlobalAveragePooling3D(_GlobalPooling3D):
     """The mean of each channel of a volume: (n, d, h, w, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return K.mean(inputs, axis=self._spatial_axes())
+        return self._kept(K.mean(inputs, axis=self._spatial_axes()))
 
 
 @register
@@ -234,4 +249,4 @@ class GlobalMaxPooling3D(_GlobalPooling3D):
     """The largest element of each channel of a volume: (n, d, h, w, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return K.max(inputs, axis=self._spatial_axes())
+        return self._kept(K.max(inputs, axis=self._spatial_axes()))

@@ -24,6 +24,9 @@ except ImportError:  # Windows: a file that is open can not be removed there, wh
 # Names of files are limited to 255 bytes in most places.
 _LONGEST_STEM = 100
 
+# Temporary files that this process is writing: locks hold between processes only.
+_being_written: set[str] = set()
+
 
 def write_atomically(path: Any, write: Callable[[BinaryIO], None]) -> None:
     """Call ``write`` with a binary file, and give that file the name ``path`` once all of it is on disk.
@@ -100,16 +103,19 @@ def _temporary(path: str, target: str) -> Iterator[tuple[str, _Patient]]:
     _remove_leftovers(folder, stem)
     while True:
         name = os.path.join(folder, f"{stem}{secrets.token_hex(8)}.tmp")
+        _being_written.add(name)
         try:
             handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         except FileExistsError:
             continue
         except OSError as error:
+            _being_written.discard(name)
             raise _not_written(path, error) from error
         raw = _Patient(handle, "rb+")
         _lock(handle)
         if os.path.exists(name):
             break
+        _being_written.discard(name)
         raw.close()  # another process took it for a leftover before it was locked
     try:
         with raw:
@@ -117,6 +123,7 @@ def _temporary(path: str, target: str) -> Iterator[tuple[str, _Patient]]:
     finally:
         with contextlib.suppress(OSError):
             os.unlink(name)
+        _being_written.discard(name)
 
 
 def _stem(target: str) -> str:
@@ -137,8 +144,10 @@ def _remove_leftovers(folder: str, stem: str) -> None:
         middle = name.removeprefix(stem).removesuffix(".tmp")
         if not (name.startswith(stem) and name.endswith(".tmp") and len(middle) == 16):
             continue
+        left = os.path.join(folder, name)
+        if left in _being_written:
+            continue
         with contextlib.suppress(OSError):
-            left = os.path.join(folder, name)
             handle = os.open(left, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
             try:
                 if not _lock(handle):
@@ -152,11 +161,14 @@ def _remove_leftovers(folder: str, stem: str) -> None:
 
 
 def _lock(handle: int) -> bool:
-    """Take the lock of an open file; False where another process has it, or there are no locks."""
+    """Take the lock of an open file; False where another process has it, or there are no locks.
+
+    It is not the kind of lock that HDF5 asks for: whoever opens the file right after it was renamed must not wait.
+    """
     if fcntl is None:
         return True
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -83,7 +83,7 @@ def words_of_keras_2(value: Any) -> Any:
     out = {k: words_of_keras_2(v) for k, v in value.items() if k != "mean_of_unmasked"}
     for key in [k for k in out if k.endswith("activation") and out[k] == "hard_sigmoid_keras3"]:
         out[key] = "hard_sigmoid"
-    if isinstance(inner, Mapping) and (name == "BatchNormalization" or name in optimizers._known):
+    if isinstance(inner, Mapping) and (name in ("BatchNormalization", "UpSampling2D") or name in optimizers._known):
         out["config"] = {k: v for k, v in out["config"].items() if k not in _OURS}
     if isinstance(inner, Mapping) and name in ("VarianceScaling", "Embedding", "LSTM", "GRU"):
         out["config"] = _as_level_2(name, out["config"])
@@ -223,7 +223,7 @@ def _layer(name: str, config: Mapping[str, Any], line: str, found: Findings) -> 
         ours["layer"].setdefault("registered_name", None)
     if name == "Lambda":
         _lambda(ours)
-    if ours.get("interpolation") == "bilinear":
+    if ours.get("interpolation") == "bilinear" and not config.get("line"):
         found.problems.append(f"{where} resizes bilinearly, which later releases do from the centres of the pixels")
     if name == "ActivityRegularization":
         found.differences.append(f"{where} divides its penalty by the number of samples")

@@ -20,6 +20,7 @@ from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat.engine.registry import LAYERS
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.guard_text import check_config
+from keras_compat.saving.image_orders import with_image_orders
 from keras_compat.saving.keras0_configs import is_keras_0, to_keras_1
 from keras_compat.saving.stored import Writer
 from keras_compat.utils.generic_utils import Registry, get_custom_objects, warn
@@ -49,6 +50,7 @@ _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "sparse": (False,),
     "synchronized": (False,),
     "time_major": (False,),
+    "rms_scaling": (False,),
     "virtual_batch_size": (None,),
     "zero_output_for_mask": (False,),
 }
@@ -138,16 +140,16 @@ def _dictionaries(config: Any) -> Iterator[Mapping[str, Any]]:
 def to_ours(config: dict[str, Any], writer: Writer, custom_objects: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A config ``{'class_name', 'config'}`` of a model or layer as ``engine.registry.deserialize`` reads it.
 
-    Configs of Keras 1 to 2.3.1 come back as they are: layers read them themselves.
+    Configs of Keras 1 to 2.3.1 come back as they are, but for what they forgot: layers read them themselves.
 
     Raises:
         ValueError: arguments that no layer here can follow; all of them, each with its layer.
     """
     check_config(config)
     if is_keras_0(config):
-        return _checked(to_keras_1, config)
+        return with_image_orders(_checked(to_keras_1, config))
     if not is_written_later(config, writer):
-        return config
+        return with_image_orders(config)
     translation = _Translation(writer.line, {**get_custom_objects(), **(custom_objects or {})})
     ours = _checked(translation.object, config)
     translation.finish("load")
@@ -456,6 +458,13 @@ def _with_line(translation: _Translation, config: dict[str, Any], where: str) ->
     config["line"] = translation.line
 
 
+def _with_line_if_bilinear(translation: _Translation, config: dict[str, Any], where: str) -> None:
+    if config.get("interpolation", "nearest") == "bilinear":
+        config["line"] = translation.line
+    elif config.get("interpolation", "nearest") != "nearest":
+        translation.problem(where, "interpolation", config["interpolation"])
+
+
 def _reset_after(translation: _Translation, config: dict[str, Any], where: str) -> None:
     config.setdefault("reset_after", True)
 
@@ -517,4 +526,5 @@ _CHANGES: dict[str, tuple[_Change, ...]] = {
     "ConvLSTM2D": (_cropped,),
     "ConvLSTM2DCell": (_cropped,),
     "Lambda": (_types_of_functions,),
+    "UpSampling2D": (_with_line_if_bilinear,),
 }

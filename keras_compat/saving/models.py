@@ -22,6 +22,7 @@ from keras_compat import losses as losses_module
 from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.engine.layer import shape_of
+from keras_compat.engine.loading import loading
 from keras_compat.saving import (
     configs,
     guard,
@@ -35,7 +36,7 @@ from keras_compat.saving import (
     weights,
 )
 from keras_compat.saving.atomic import write_atomically, write_h5
-from keras_compat.saving.building import build
+from keras_compat.saving.building import as_keras_writes, build
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.limits import content_of, path_of
 from keras_compat.saving.stored import OWN_WORDS, StoredModel, Writer
@@ -123,9 +124,11 @@ def load_model(
             )
         writer = believed(stored, original_backend)
         config, settings, words = _in_best_words(stored, writer)
-        config = configs.to_ours(older_files.without_copies(config), words, custom_objects)
+        with as_keras_writes("model_config"):
+            config = configs.to_ours(older_files.without_copies(config), words, custom_objects)
         model = build(config, custom_objects, allow_code=allow_code, stored=_numbers_in(stored))
-        _give_shape(model, stored)
+        with loading(stored=_numbers_in(stored)):
+            _give_shape(model, stored)
         pairs = _pairs(stored, model, writer)
         _warn_of_undecided(pairs, writer)
         values = weights.values_of(pairs, writer)
@@ -134,7 +137,8 @@ def load_model(
             warn("No training configuration found in save file: the model was *not* compiled. Compile it manually.")
         weights.assign(values)
         if training is not None:
-            _compile_from(model, training, words, custom_objects)
+            with as_keras_writes("training_config"):
+                _compile_from(model, training, words, custom_objects)
             if model.optimizer is not None:
                 optimizer_state.restore(model, stored, pairs, writer)
     return model
@@ -149,8 +153,8 @@ def _give_shape(model: Any, stored: StoredModel) -> None:
         model.build(shape)
     elif any(one.arrays for one in stored.layers):
         raise ValueError(
-            f"[load_model] expected a config that says the shape of the input; that of {model.name!r} does not, though it "
-            "has weights. Build the model with input_shape=(...) and call load_weights()."
+            f"[load_model] expected a config that says the shape of the input; that of {model.name!r} does not, "
+            "and it has weights. Build the model with input_shape=(...) and call load_weights()."
         )
 
 
@@ -223,6 +227,11 @@ def _compile_from(
     if ours is None:
         warn("No training configuration found in save file: the model was *not* compiled. Compile it manually.")
         return
+    if not isinstance(ours.get("optimizer_config"), (dict, str)):
+        raise CorruptFileError(
+            "[load_model] expected an optimizer_config in the compile settings of the file; got "
+            f"{ours.get('optimizer_config')!r:.80}. Is the file whole? compile=False loads the model without them."
+        )
     model._mean_of_unmasked = bool(ours.get("mean_of_unmasked"))
     model.compile(
         optimizer=optimizers.deserialize(ours["optimizer_config"], custom_objects=custom_objects),

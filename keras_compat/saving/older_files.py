@@ -31,7 +31,7 @@ def without_copies(config: dict[str, Any]) -> dict[str, Any]:
     shares = [entry for entry in entries if entry.get("class_name") == "Lambda" and _takes_a_share(entry)]
     if not isinstance(calls, list) or len(calls) < 2 or len(shares) < len(calls):
         return config
-    return {"class_name": models[0]["class_name"], "config": models[0]["config"]}
+    return {"class_name": models[0]["class_name"], "config": models[0].get("config")}
 
 
 def _takes_a_share(entry: Mapping[str, Any]) -> bool:

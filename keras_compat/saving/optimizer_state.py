@@ -32,6 +32,9 @@ from keras_compat.utils.generic_utils import warn
 # How many things each optimizer remembers of a weight.
 _SLOTS = {"SGD": 1, "RMSprop": 1, "Adagrad": 1, "Adadelta": 2, "Adam": 2, "Adamax": 2, "Nadam": 2}
 
+# Nadam's schedule is a product of numbers below beta_1: 0 long before so many.
+_LONG_SCHEDULE = 1_000_000
+
 
 class _Unusable(ValueError):
     """The state is not that of this optimizer and model."""
@@ -75,6 +78,8 @@ def _state(model: Any, stored: StoredModel, pairs: Sequence[Pair], writer: Write
         raise _Unusable(f"the file has no state of {', '.join(missing[:5])}")
     steps = scalars[0].read() if scalars else np.array(0)
     state: list[np.ndarray] = [np.asarray(steps).reshape(())]
+    if not (np.isfinite(state[0]) and 0 <= state[0] < 2**62):
+        raise _Unusable(f"the file counts {state[0]} steps")
     if kind == "Nadam":
         state.append(scalars[1].read() if _has_schedule(scalars) else _schedule(optimizer, int(state[0])))
     state += [slot[id(w)] for slot in values for w in weights]
@@ -103,7 +108,7 @@ def _has_schedule(scalars: Sequence[Array]) -> bool:
 def _schedule(optimizer: Any, steps: int) -> np.ndarray:
     """Nadam's schedule, which was not stored: what the steps so far have made of it."""
     beta_1 = float(K.get_value(optimizer.beta_1))
-    passed = np.arange(1, steps + 1)
+    passed = np.arange(1, min(steps, _LONG_SCHEDULE) + 1)
     return np.asarray(np.prod(beta_1 * (1.0 - 0.5 * 0.96 ** (passed * optimizer.schedule_decay))), dtype=K.floatx())
 
 

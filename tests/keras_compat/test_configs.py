@@ -73,6 +73,7 @@ NO_CONFIG = {
 
 # A value for each word, other than any default.
 VALUES: dict[str, Any] = {
+    "keepdims": True,
     **dict.fromkeys(("activation", "recurrent_activation"), "softplus"),
     **dict.fromkeys(("kernel_regularizer", "recurrent_regularizer", "bias_regularizer"), regularizers.l1_l2(0.1, 0.2)),
     **dict.fromkeys(("activity_regularizer", "beta_regularizer", "gamma_regularizer"), regularizers.l1(0.3)),
@@ -185,7 +186,9 @@ OWN: dict[tuple[str, str], Any] = {
     ("VarianceScaling", "scale"): 3.0,
     ("VarianceScaling", "mode"): "fan_out",
     ("BatchNormalization", "mode"): 1,
-    ("BatchNormalization", "line"): None,
+    ("BatchNormalization", "line"): "keras3",
+    ("UpSampling2D", "line"): "keras3",
+    ("Rescaling", "offset"): 0.5,
     ("TimeDistributedMerge", "mode"): "ave",
     ("GRU", "implementation"): 1,
     ("MeanMetricWrapper", "fn"): metrics.binary_accuracy,

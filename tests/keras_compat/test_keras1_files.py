@@ -20,7 +20,8 @@ from keras_compat import backend as K
 from keras_compat import layers
 from keras_compat.dialect.level import api_level
 from keras_compat.layers import LSTM, BatchNormalization, Conv1D, Conv2D, Dense, Input
-from keras_compat.models import Model, Sequential, load_model
+from keras_compat.models import Model, Sequential, load_model, model_from_config
+from keras_compat.saving.image_orders import with_image_orders
 from keras_compat.saving.keras1_configs import to_keras1
 from tests.keras_compat.genuine.models import BOTH, KERAS_1, KERAS_2, with_random_weights
 from tests.keras_compat.test_golden import HERE, SHARED
@@ -258,3 +259,20 @@ def test_names_that_an_attribute_can_not_hold_are_refused() -> None:
     """1.2.2 does not look for the rest of a list in other attributes."""
     with pytest.raises(ValueError, match="more than an attribute holds"):
         written(Sequential([Dense(1, input_dim=2, name="n" * 61_000)]))
+
+
+def test_an_image_order_that_1_2_2_forgot_is_that_of_the_other_layers() -> None:
+    """It writes none for layers that pad, crop and enlarge; read at the default order they would take channels for rows."""
+
+    def model(*orders: str) -> dict[str, Any]:
+        parts = [("ZeroPadding2D", {"padding": [1, 1], "batch_input_shape": [None, 2, 6, 5], "name": "pad"})]
+        size = {"nb_filter": 3, "nb_row": 3, "nb_col": 3}
+        parts += [("Convolution2D", {**size, "dim_ordering": o, "name": f"conv_{i}"}) for i, o in enumerate(orders)]
+        return {"class_name": "Sequential", "config": [{"class_name": c, "config": v} for c, v in parts]}
+
+    said = with_image_orders(model("th", "th"))
+    assert said["config"][0]["config"]["dim_ordering"] == "th"
+    assert said["config"][1:] == model("th", "th")["config"][1:]
+    assert model_from_config(model("th", "th")).output_shape == (None, 3, 4, 3)
+    assert with_image_orders(model("th", "tf")) == model("th", "tf")
+    assert with_image_orders(model()) == model()

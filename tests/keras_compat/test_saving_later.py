@@ -287,6 +287,43 @@ def test_bilinear_upsampling_goes_from_centre_to_centre(order: str) -> None:
     np.testing.assert_allclose(y if last else np.moveaxis(y, 1, -1), wanted, atol=1e-5)
 
 
+def test_layers_that_2_3_1_does_not_have() -> None:
+    random = np.random.RandomState(1)
+    x = random.normal(size=(2, 3, 4)).astype("float32")
+    gamma, beta = random.normal(size=(2, 3, 4)).astype("float32")
+    for axis, axes in ((-1, (2,)), ([1, 2], (1, 2))):
+        config = _read_layer("LayerNormalization", name="n", axis=axis, epsilon=0.01, rms_scaling=False)
+        weights = [gamma, beta] if len(axes) == 2 else [gamma[0], beta[0]]
+        with _quiet():
+            layer = deserialize({"class_name": "LayerNormalization", "config": config})
+            layer.build((None, 3, 4))
+            layer.set_weights(weights)
+            y = K.eval(layer(K.constant(x)))
+        mean, variance = x.mean(axes, keepdims=True), x.var(axes, keepdims=True)
+        wanted = weights[0] * (x - mean) / np.sqrt(variance + 0.01) + weights[1]
+        np.testing.assert_allclose(y, wanted, atol=1e-5)
+    config = _read_layer("Rescaling", name="r", scale=[1.0, 2.0, 3.0, 4.0], offset=-1.0)
+    y = K.eval(deserialize({"class_name": "Rescaling", "config": config})(K.constant(x)))
+    np.testing.assert_allclose(y, x * [1, 2, 3, 4] - 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["GlobalAveragePooling2D", "GlobalMaxPooling2D", "GlobalAveragePooling1D"])
+def test_global_pooling_may_keep_its_axes(kind: str) -> None:
+    rank = int(kind[-2])
+    x = np.random.RandomState(0).normal(size=(2, 5, 4, 3)[: rank + 1] + (3,)).astype("float32")
+    axes = tuple(range(1, rank + 1))
+    with _quiet():
+        for order in ("channels_last", "channels_first"):
+            given = x if order == "channels_last" else np.moveaxis(x, -1, 1)
+            config = _read_layer(kind, name="pool", data_format=order, keepdims=True)
+            layer = deserialize({"class_name": kind, "config": config})
+            y = K.eval(layer(K.constant(given)))
+            assert y.shape == layer.compute_output_shape(given.shape)
+            wanted = (x.max if "Max" in kind else x.mean)(axes, keepdims=True)
+            np.testing.assert_allclose(y if order == "channels_last" else np.moveaxis(y, 1, -1), wanted, atol=1e-6)
+            assert layer.get_config()["keepdims"]
+
+
 def test_everything_that_can_not_be_followed_is_named_at_once() -> None:
     layers = [
         _later("Conv2D", name="one", filters=4, kernel_size=[3, 3], groups=2),

@@ -128,6 +128,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], Any, dict[str, Any]]]] = {
         ({"function": lambda t: K.concatenate([t, twice(t)]), "output_shape": doubled}, (3, 2), {}),
         ({"function": lambda t: K.mean(t, axis=-1)}, (3, 2, 4), {}),
     ],
+    "LayerNormalization": [({"gamma_regularizer": "l2", "beta_constraint": "non_neg"}, (3, 4, 2), {})],
     "LeakyReLU": [({"alpha": alpha}, (2, 3, 4), {}) for alpha in (0.0, 0.5, -1.0)],
     "LocallyConnected1D": [({**PENALTIES, "filters": 4, "kernel_size": 3}, (2, 6, 5), {})],
     "LocallyConnected2D": [
@@ -145,6 +146,7 @@ ROWS: dict[str, list[tuple[dict[str, Any], Any, dict[str, Any]]]] = {
     "RNN": [({"cell": L.SimpleRNNCell(3)}, (2, 3, 4), {}), ({"cell": [L.GRUCell(3), L.LSTMCell(2)]}, (2, 3, 4), {})],
     "ReLU": [({"max_value": 10, "negative_slope": 0.2, "threshold": 3.0}, (2, 3, 4), {})],
     "RepeatVector": [({"n": 3}, (3, 2), {})],
+    "Rescaling": [({"scale": 0.5, "offset": [1.0, 2.0]}, (3, 2), {})],
     "Reshape": [({"target_shape": (1, -1)}, (3, 2, 4), {}), ({"target_shape": (-1, 1)}, (None, None, 4), {})],
     "SReLU": [({}, (2, 3, 4), {}), ({"shared_axes": [1]}, (2, 3, 4), {})],
     "SeparableConv1D": [({**SEPARABLE, "filters": 6, "kernel_size": 3, "data_format": FIRST}, (2, 3, 9), {})],

@@ -108,7 +108,9 @@ def test_files_of_genuine_keras(release: str, backend: str, tmp_path: Path) -> N
     wrong: dict[str, str] = {}
     for entry in index["done"]:
         path = tmp_path / f"{entry['name']}.h5"
-        for at_level, resume in ((level, True), (OTHER_LEVEL[level], False)):
+        # Theano's moving variances have epsilon added, and so does what it divides by.
+        trained_alike = backend != "theano" or "BatchNormalization" not in entry["code"]
+        for at_level, resume in ((level, trained_alike), (OTHER_LEVEL[level], False)):
             problem = wrong_with(path, at_level, resume)
             if problem:
                 wrong[f"{entry['name']} at {at_level}"] = f"{problem}\n{entry['code']}{entry['optimizer']}"

@@ -116,8 +116,7 @@ class Maker:
             parts.append(f"BatchNormalization(axis={1 if order == 'channels_first' else -1})")
         kind = self.r.choice(["MaxPooling2D", "AveragePooling2D"])
         parts.append(f"{kind}((2, 2), strides=(1, 2), {w})" if self.r.random() < 0.5 else f"{kind}((2, 1), {w})")
-        if not OLD or order == "channels_last":  # 1.2.2 forgets the order of these
-            parts.append(self.r.choice([f"ZeroPadding2D((1, 2), {w})", f"UpSampling2D((2, 1), {w})", "Dropout(0.0)"]))
+        parts.append(self.r.choice([f"ZeroPadding2D((1, 2), {w})", f"UpSampling2D((2, 1), {w})", "Dropout(0.0)"]))
         if self.r.random() < 0.5:
             parts.append(self.conv2d(order).replace("(2, 2)", "(1, 1)") if OLD else self.conv2d(order))
         parts.append(self.r.choice(["Flatten()", f"GlobalMaxPooling2D({w})", f"GlobalAveragePooling2D({w})"]))
@@ -151,7 +150,7 @@ class Maker:
             begin = self.r.choice(["mask", "conv", "none"])
             if begin == "conv":
                 name = "Convolution1D" if OLD else "Conv1D"
-                parts = [f"{name}({joined('4, 2', self.act(), words(padding='same'), self.take())})", "MaxPooling1D(2)"]
+                parts = [f"{name}({joined('4, 3', self.act(), words(padding='same'), self.take())})", "MaxPooling1D(2)"]
             else:
                 parts = [f"Masking(0.0, {self.take()})"] if begin == "mask" else []
         for _ in range(self.r.randint(0, 2)):
@@ -257,7 +256,7 @@ SINGLE = {
         "time_distributed_dense": [(4, 3), "TimeDistributedDense(3, input_shape=(4, 3))"],
         "normalized_mode_1": [(5,), "Dense(4, input_dim=5)", "BatchNormalization(mode=1)"],
         "normalized_mode_2": [(5,), "Dense(4, input_dim=5)", "BatchNormalization(mode=2)"],
-        "conv_lstm": [(3, 5, 4, 2), "ConvLSTM2D(2, 2, 3, dim_ordering='tf', input_shape=(3, 5, 4, 2))"],
+        "conv_lstm": [(3, 5, 4, 2), "ConvLSTM2D(2, 3, 3, dim_ordering='tf', input_shape=(3, 5, 4, 2))"],
         "embedding_rules": [
             ("whole", 4),
             "Embedding(11, 3, input_length=4, W_regularizer='l2', W_constraint='unitnorm')",
@@ -289,10 +288,10 @@ SINGLE = {
             "LSTM(3, recurrent_constraint='max_norm', recurrent_regularizer='l1', input_shape=(4, 3))",
         ],
         "no_bias": [(4, 3), "GRU(3, use_bias=False, input_shape=(4, 3))"],
-        "conv_lstm": [(3, 5, 4, 2), "ConvLSTM2D(2, (2, 3), input_shape=(3, 5, 4, 2))"],
+        "conv_lstm": [(3, 5, 4, 2), "ConvLSTM2D(2, (3, 3), input_shape=(3, 5, 4, 2))"],
         "conv_lstm_first": [
             (3, 2, 5, 4),
-            "ConvLSTM2D(2, (2, 3), data_format='channels_first', input_shape=(3, 2, 5, 4))",
+            "ConvLSTM2D(2, (3, 3), data_format='channels_first', input_shape=(3, 2, 5, 4))",
         ],
         "not_centered": [(4,), "Dense(4, input_dim=4)", "BatchNormalization(center=False)"],
         "not_scaled": [(4,), "Dense(4, input_dim=4, use_bias=False)", "BatchNormalization(scale=False)"],
@@ -350,7 +349,9 @@ def write(folder, number, name, shapes, code):
         exec("from keras.layers import merge\n", space)
     exec(code, space)
     model = space["model"]
-    model.set_weights([_start(rng, w) for w in model.get_weights()])
+    # The backends of 1.2.2 differ for negative slopes of SReLU.
+    start = [_start(rng, w) for w in model.get_weights()]
+    model.set_weights([np.abs(w) for w in start] if "SReLU" in code else start)
     x = [numbers(rng, s) for s in shapes]
     optimizer = OPTIMIZERS[number % len(OPTIMIZERS)]
     exec(f"model.compile(optimizer={optimizer}, loss='mse')", space)
