@@ -262,7 +262,7 @@ def test_names_that_an_attribute_can_not_hold_are_refused() -> None:
 
 
 def test_an_image_order_that_1_2_2_forgot_is_that_of_the_other_layers() -> None:
-    """It writes none for layers that pad, crop and enlarge; read at the default order they would take channels for rows."""
+    """It writes none for layers that pad, crop and enlarge; at the default order they would take channels for rows."""
 
     def model(*orders: str) -> dict[str, Any]:
         parts = [("ZeroPadding2D", {"padding": [1, 1], "batch_input_shape": [None, 2, 6, 5], "name": "pad"})]
