@@ -113,7 +113,7 @@ def _read(group: h5py.Group) -> tuple[tuple[StoredLayer, ...], tuple[Array, ...]
         for key, name in zip(keys, new):
             arrays = tuple(_arrays(inside, key))
             if arrays:
-                layers.append(StoredLayer(name, arrays))
+                layers.append(StoredLayer(name, arrays, _called(inside, key)))
     own = tuple(_arrays(group, "vars", ""))
     if own:
         layers.append(StoredLayer("", own))
@@ -122,6 +122,12 @@ def _read(group: h5py.Group) -> tuple[tuple[StoredLayer, ...], tuple[Array, ...]
         return tuple(layers), None, ""
     optimizer = [guard.array(there, name) for name in sorted(guard.names(there), key=_natural)]
     return tuple(layers), tuple(optimizer), guard.text(there, "name") or ""
+
+
+def _called(group: h5py.Group, key: str) -> str:
+    """The name of a layer, where it stands beside its arrays."""
+    own = guard.child(group, f"{key}/vars")
+    return (guard.text(own, "name") or "") if isinstance(own, h5py.Group) else ""
 
 
 def _arrays(group: h5py.Group, key: str, prefix: str | None = None) -> Iterator[Array]:

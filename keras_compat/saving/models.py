@@ -291,9 +291,9 @@ def _values(
     if by_name:
         if stored.layout == "keras0":
             raise ValueError("[load_weights] files of Keras 0.x hold no names; got by_name=True. Load it in order.")
-        if stored.layout == "keras3":
+        if stored.layout == "keras3" and not any(layer.called for layer in stored.layers):
             raise ValueError(
-                "[load_weights] files of Keras 3's weights hold no names of layers; got by_name=True. Load it in order."
+                "[load_weights] this file of tf.keras's holds no names of layers; got by_name=True. Load it in order."
             )
         return weights.values_by_name(stored.layers, layers, writer, skip_mismatch, reshape)
     if stored.layout == "keras3":

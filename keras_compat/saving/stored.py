@@ -29,11 +29,13 @@ class Writer(NamedTuple):
 class StoredLayer:
     """The arrays of one layer (of a nested model: all of its layers'), in the order of the file.
 
-    ``name`` is the layer's name; in Keras 3's layout, which holds no names, the key of its class there ('dense_1').
+    ``name`` is the layer's name; in Keras 3's layout the key of its class there ('dense_1'), and ``called`` is its name,
+    which Keras 3 writes beside its arrays and tf.keras does not ('').
     """
 
     name: str
     arrays: tuple[Array, ...]
+    called: str = ""
 
 
 @dataclass(frozen=True)

@@ -106,8 +106,10 @@ def values_by_name(
     found: list[tuple[Any, np.ndarray]] = []
     wrong: list[str] = []
     for one in stored:
-        for layer in named.get(one.name, ()) if one.arrays else ():
-            pairs = _divided(one.arrays, layer, one.name)
+        divided = _divided_by_key if one.called else _divided
+        name = one.called or one.name
+        for layer in named.get(name, ()) if one.arrays else ():
+            pairs = divided(one.arrays, layer, name)
             problems = [text for pair in pairs for text in _problems(pair, reshape)]
             values: list[tuple[Any, np.ndarray]] = []
             if not pairs:
@@ -119,7 +121,7 @@ def values_by_name(
             if not problems:
                 found += values
             elif skip_mismatch:
-                warn(f"Skipping loading of weights for layer {one.name} due to {'; '.join(problems)}")
+                warn(f"Skipping loading of weights for layer {name} due to {'; '.join(problems)}")
             else:
                 wrong += problems
     if wrong:

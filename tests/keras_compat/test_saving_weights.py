@@ -636,3 +636,18 @@ def test_every_kind_of_source(tmp_path: Path) -> None:
         assert [a.shape for one in stored.layers for a in one.arrays] == [(3, 2), (2,)]
     with pytest.raises(OSError, match="binary stream"):
         load_model(io.BytesIO(b"nothing of the kind"))
+
+
+def test_by_name_from_keras_3s_layout(tmp_path: Path) -> None:
+    """An old script may call its file so, and load it by name; Keras 3 writes names beside the arrays."""
+    made = Sequential([Dense(4, input_dim=3, name="first")])
+    made.add(Dense(5, name="second"))
+    made.save_weights(tmp_path / "made.weights.h5")
+    other = Sequential([Dense(5, input_dim=4, name="second"), Dense(6, name="third")])
+    before = other.get_weights()
+    other.load_weights(tmp_path / "made.weights.h5", by_name=True)
+    np.testing.assert_array_equal(other.get_weights()[0], made.get_weights()[2])
+    np.testing.assert_array_equal(other.get_weights()[2], before[2])
+    wrong = Sequential([Dense(7, input_dim=4, name="second")])
+    with pytest.raises(ValueError, match="second"):
+        wrong.load_weights(tmp_path / "made.weights.h5", by_name=True)
