@@ -6,6 +6,7 @@ import base64
 import json
 import marshal
 import os
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -500,3 +501,14 @@ def test_what_can_not_be_read_is_an_error(file: Path, capsys: pytest.CaptureFixt
     bad.write_bytes(file.read_bytes())
     external_link(bad)
     assert called(capsys, "diff", file, bad)[0] == 2
+
+
+def test_a_reader_that_has_enough(file: Path) -> None:
+    """``inspect FILE | head`` ends without a traceback."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "keras_compat", "inspect", str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout is not None and child.stderr is not None
+    child.stdout.close()
+    assert child.stderr.read() == b""
+    assert child.wait(600) == 141
