@@ -25,7 +25,7 @@ _NOT_ARGUMENTS |= {"theano_mode", "sample_weight_mode", "sample_weight_modes", "
 _OF_WORDS = ("Embedding",)
 
 
-def is_keras_0(config: Any) -> bool:
+def is_of_keras_0(config: Any) -> bool:
     """Tell whether a config is one of Keras 0.3."""
     return (
         isinstance(config, Mapping)
@@ -64,7 +64,7 @@ def to_keras_1(config: Mapping[str, Any]) -> dict[str, Any]:
 def _value(value: Any) -> Any:
     if isinstance(value, list):
         return [_value(v) for v in value]
-    return to_keras_1(value) if is_keras_0(value) else value
+    return to_keras_1(value) if is_of_keras_0(value) else value
 
 
 def _graph(config: Mapping[str, Any]) -> dict[str, Any]:

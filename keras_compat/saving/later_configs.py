@@ -130,16 +130,24 @@ def _model(name: str, config: Mapping[str, Any], line: str, found: Findings) -> 
     if "input_layers" not in config:
         return _sequential(config, line, found)
     layers = []
+    # Keras 3 numbers their calls from 0; number 0 is how the model itself was made in Keras 2 and tf.keras.
+    inner = [x for x in config["layers"] if isinstance(x["config"], Mapping) and "layers" in x["config"]]
+    models = {x["name"] for x in inner} if line == "keras3" else set()
     for given in config["layers"]:
         layer = to_later(given, line, found)
         layer["name"] = given["name"]
-        calls = [_call(call, str(given["class_name"]), line) for call in given["inbound_nodes"]]
+        calls = [_call(_counted(call, models), str(given["class_name"]), line) for call in given["inbound_nodes"]]
         layer["inbound_nodes"] = calls
         layers.append(layer)
-    ends = {key: _single(config[key]) for key in ("input_layers", "output_layers")}
-    inner = {"name": config.get("name"), "trainable": True, "layers": layers, **ends}
+    ends = {key: _single(_counted(config[key], models)) for key in ("input_layers", "output_layers")}
+    whole = {"name": config.get("name"), "trainable": True, "layers": layers, **ends}
     module = "keras.src.models.functional" if line == "keras3" else "keras.src.engine.functional"
-    return object_of(module, "Functional", inner, "Functional")
+    return object_of(module, "Functional", whole, "Functional")
+
+
+def _counted(calls: Sequence[Any], models: set[Any]) -> list[list[Any]]:
+    """Coordinates (layer, call, output...) with the calls of models counted from 0."""
+    return [[x[0], x[1] - 1, *x[2:]] if x[0] in models and x[1] else list(x) for x in calls]
 
 
 def _sequential(config: Mapping[str, Any], line: str, found: Findings) -> dict[str, Any]:

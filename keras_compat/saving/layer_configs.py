@@ -21,7 +21,7 @@ from keras_compat.engine.registry import LAYERS
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.guard_text import check_config
 from keras_compat.saving.image_orders import with_image_orders
-from keras_compat.saving.keras0_configs import is_keras_0, to_keras_1
+from keras_compat.saving.keras0_configs import is_of_keras_0, to_keras_1
 from keras_compat.saving.stored import Writer
 from keras_compat.utils.generic_utils import Registry, get_custom_objects, warn
 
@@ -146,7 +146,7 @@ def to_ours(config: dict[str, Any], writer: Writer, custom_objects: Mapping[str,
         ValueError: arguments that no layer here can follow; all of them, each with its layer.
     """
     check_config(config)
-    if is_keras_0(config):
+    if is_of_keras_0(config):
         return with_image_orders(_checked(to_keras_1, config))
     if not is_written_later(config, writer):
         return with_image_orders(config)
@@ -315,6 +315,8 @@ class _Translation:
         for key in ("input_layers", "output_layers"):
             if key in config:
                 ours[key] = list(_coordinates(config[key]))
+        if self.line == "keras3":
+            _count_own_calls(ours)
         shape = config.get("build_input_shape") or (whole.get("build_config") or {}).get("input_shape")
         if name == "Sequential" and shape and not any(isinstance(s, (list, tuple, dict)) for s in shape):
             ours["build_input_shape"] = list(shape)
@@ -360,6 +362,26 @@ class _Translation:
         if calls:
             calls[0][3] = arguments
         return calls
+
+
+def _count_own_calls(network: dict[str, Any]) -> None:
+    """Keras 3 numbers the calls of a model within one from 0; in Keras 2 number 0 is how the model itself was made."""
+    made = {layer.get("name") for layer in network["layers"] if _is_made_at_once(layer["config"])}
+    calls = [call for layer in network["layers"] for node in layer.get("inbound_nodes", ()) for call in node]
+    for call in (*calls, *network.get("output_layers", ())):
+        if call[0] in made:
+            call[1] += 1
+
+
+def _is_made_at_once(config: Any) -> bool:
+    """Whether the config is of a model that knows its input."""
+    if not isinstance(config, Mapping) or "layers" not in config:
+        return False
+    if "input_layers" in config or config.get("build_input_shape"):
+        return True
+    first = config["layers"][0]["config"] if config["layers"] else {}
+    known = ("batch_input_shape", "input_shape")
+    return isinstance(first, Mapping) and (any(first.get(key) for key in known) or _is_made_at_once(first))
 
 
 def _coordinates(value: Any) -> Iterator[list[Any]]:

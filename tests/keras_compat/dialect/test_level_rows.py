@@ -66,6 +66,8 @@ READS: dict[str, tuple[str, ...]] = {
     "callbacks/checkpoints.py:ModelCheckpoint.on_epoch_end": ("`ModelCheckpoint` counts epochs in file names from",),
     "callbacks/watching.py:ReduceLROnPlateau.on_epoch_end": (PATIENCE,),
     "callbacks/watching.py:Watch._goes_up": ('`mode="auto"` takes `fmeasure` for what should rise',),
+    "commands/doctor.py:settings": (),  # these two say which level holds
+    "commands/report.py:show": (),
     "dialect/images.py:follow.decided": (SMALL,),
     "dialect/install.py:translated.call": (INITIALIZERS, READINGS, CROSSENTROPIES, COUNTS),
     "dialect/legacy_layers.py:Highway.__init__": (ZERO_HIGHWAY,),
@@ -108,11 +110,16 @@ READS: dict[str, tuple[str, ...]] = {
     "metrics.py:_by_level": (FUNCTIONS,),
     "metrics.py:_in_top_k": ("those of the highest k, `top_k_categorical_accuracy` and the sparse one",),
     "metrics.py:cosine_proximity": ("`metrics.cosine_proximity` of equal directions",),
-    "optimizers.py:Adagrad.__init__": (ZERO_EPSILON,),
     "optimizers.py:Adam.get_config": ("`amsgrad` in the config of an `Adam` without it",),
-    "optimizers.py:RMSprop.__init__": (ZERO_EPSILON,),
+    "optimizers.py:_Rooted._start": (ZERO_EPSILON,),
+    "optimizers.py:_Rooted.get_config": (ZERO_EPSILON,),
     "optimizers.py:_Decayed.get_config": ("name of the rate in optimizer configs",),
     "optimizers.py:_default_epsilon": (EPSILON,),
+    # What is written for Keras 1.2.2 from a model of another level.
+    "saving/keras1_configs.py:_layer": (BY_GATE,),
+    "saving/keras1_configs.py:_named": ("`losses.cosine_proximity` of equal directions",),
+    "saving/keras1_configs.py:consume_less": (IMPLEMENTATION,),
+    "saving/later_configs.py:_as_level_2": (BY_GATE, "`dtype` of `Embedding` in configs"),
     "utils/layer_utils.py:class_name": (SUMMARY,),
     "utils/layer_utils.py:print_summary": (SUMMARY,),
 }
