@@ -225,7 +225,7 @@ class _IterationsFirst(_Decayed):
 
 
 class _Rooted(_IterationsFirst):
-    """Optimizers that divide by a root: epsilon is added to it or, in Keras 0.x and from tf.keras 2.11 on, within it."""
+    """Optimizers that divide by a root: epsilon is added to it or, in Keras 0.x and since tf.keras 2.11, within it."""
 
     def _start(self, learning_rate: float, kwargs: dict[str, Any], **numbers: float) -> None:
         self.epsilon_within = bool(kwargs.pop("epsilon_within", is_keras_0()))

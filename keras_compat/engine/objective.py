@@ -184,9 +184,7 @@ def check_kind_of_targets(y: Any, fn: Any, output_shape: Any) -> None:
         )
 
 
-def weighted_loss(
-    fn: Any, y_true: Any, y_pred: Any, weights: Any, mask: Any, mean_of_unmasked: bool = False
-) -> Any:
+def weighted_loss(fn: Any, y_true: Any, y_pred: Any, weights: Any, mask: Any, mean_of_unmasked: bool = False) -> Any:
     """The scalar loss of one output.
 
     2.3: ``sum(weight * loss) / n`` over all n elements, masked ones included (their weight is 0). With

@@ -222,6 +222,8 @@ class _Translation:
         if self._is_operation(whole) and name not in _OPERATIONS:
             self._problems.append(f"{where} is an operation of Keras 3 and no layer")
             return dict(config)
+        if name == "Bidirectional":
+            config = {key: _without_zeros(value) for key, value in config.items()}
         ours = {key: self.value(key, value, where) for key, value in config.items()}
         if name in self._known:
             return ours
@@ -362,6 +364,13 @@ class _Translation:
         if calls:
             calls[0][3] = arguments
         return calls
+
+
+def _without_zeros(layer: Any) -> Any:
+    """A layer in a Bidirectional of Keras 3, which sets there what masked steps give: that is masked itself."""
+    if not isinstance(layer, Mapping) or not isinstance(layer.get("config"), Mapping):
+        return layer
+    return {**layer, "config": {k: v for k, v in layer["config"].items() if k != "zero_output_for_mask"}}
 
 
 def _count_own_calls(network: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ class Writer(NamedTuple):
 class StoredLayer:
     """The arrays of one layer (of a nested model: all of its layers'), in the order of the file.
 
-    ``name`` is the layer's name; in Keras 3's layout the key of its class there ('dense_1'), and ``called`` is its name,
+    ``name`` is the layer's name; in Keras 3's layout the key of its class ('dense_1'), and ``called`` is its name,
     which Keras 3 writes beside its arrays and tf.keras does not ('').
     """
 

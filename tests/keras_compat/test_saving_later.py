@@ -23,9 +23,10 @@ import pytest
 import autotensor as at
 from keras_compat import activations
 from keras_compat import backend as K
+from keras_compat import layers as L
 from keras_compat.dialect.level import api_level
 from keras_compat.engine.registry import deserialize
-from keras_compat.models import load_model, model_from_config, model_from_json
+from keras_compat.models import Model, Sequential, load_model, model_from_config, model_from_json
 from keras_compat.saving import configs, models
 from keras_compat.saving.stored import Writer
 from tests.keras_compat import test_golden as golden
@@ -219,6 +220,24 @@ def test_weights_and_older_files_come_back(path: Path, line: str, tmp_path: Path
         _same_numbers(again.get_weights(), wanted)
         if case.data["name"] not in ("lstm__sequences", "conv_lstm__same") or line == "tfkeras":
             golden._check_predictions(again, case, "pred", tight=True)
+
+
+@pytest.mark.parametrize(("line", "first"), [("tfkeras", 1), ("keras3", 0)])
+def test_models_within_models_are_counted_as_each_line_counts(line: str, first: int, tmp_path: Path) -> None:
+    """In Keras 3's configs the first call of a model within a model is number 0, in tf.keras it is number 1."""
+    with _quiet():
+        a, x = L.Input((4,), name="a"), L.Input((3,), name="x")
+        inner = Model(x, L.Dense(2)(x), name="inner")
+        chain = Sequential([L.Dense(3, input_shape=(4,))], name="chain")
+        model = Model(a, L.add([inner(chain(a)), inner(L.Dense(3)(a))]))
+        file = str(tmp_path / "model.h5")
+        model.save(file, to=line)
+        data = np.random.RandomState(0).normal(size=(3, 4)).astype("float32")
+        _same_numbers([load_model(file, compile=False).predict(data)], [model.predict(data)])
+    with h5py.File(file, "r") as f:
+        layers = {layer["name"]: layer for layer in json.loads(f.attrs["model_config"])["config"]["layers"]}
+    last = next(layer for layer in layers.values() if layer["class_name"] == "Add")
+    assert [call[1] for call in last["inbound_nodes"][0]] == [first, first + 1]
 
 
 def _later(kind: str, **config: Any) -> dict[str, Any]:
