@@ -22,6 +22,7 @@ from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.guard_text import check_config
 from keras_compat.saving.image_orders import with_image_orders
 from keras_compat.saving.keras0_configs import is_of_keras_0, to_keras_1
+from keras_compat.saving.layer_changes import ALSO, CHANGES, penalising
 from keras_compat.saving.stored import Writer
 from keras_compat.utils.generic_utils import Registry, get_custom_objects, warn
 
@@ -191,7 +192,7 @@ class _Translation:
         name = self._class_name(config)
         inner = config.get("config")
         if name == "ActivityRegularization" and name not in self._known and isinstance(inner, Mapping):
-            name, inner = "Activation", _penalising(inner)
+            name, inner = "Activation", penalising(inner)
         if isinstance(inner, list):  # a Sequential before Keras 2.2.3
             inner = {"layers": inner}
         ours = {k: v for k, v in config.items() if k not in _NOT_OF_OBJECTS}
@@ -227,10 +228,10 @@ class _Translation:
         ours = {key: self.value(key, value, where) for key, value in config.items()}
         if name in self._known:
             return ours
-        for change in _CHANGES.get(name, ()):
+        for change in CHANGES.get(name, ()):
             change(self, ours, where)
         if name in LAYERS:
-            self._drop_unknown(ours, arguments(LAYERS[name]) | _ALSO.get(name, frozenset()), where)
+            self._drop_unknown(ours, arguments(LAYERS[name]) | ALSO.get(name, frozenset()), where)
         return ours
 
     def _drop_unknown(self, config: dict[str, Any], known: frozenset[str], where: str) -> None:
@@ -444,118 +445,3 @@ def _snake(name: str) -> str:
 
 # Names that later releases gave to what 2.3.1 has.
 _ACTIVATIONS: dict[str, str] = {}
-
-
-# -- single layers ----------------------------------------------------------------------------------------------------
-
-_Change = Callable[["_Translation", dict[str, Any], str], None]
-
-
-def _rename(old: str, new: str) -> _Change:
-    def change(translation: _Translation, config: dict[str, Any], where: str) -> None:
-        if old in config:
-            config[new] = config.pop(old)
-
-    return change
-
-
-def _single_axis(translation: _Translation, config: dict[str, Any], where: str) -> None:
-    axis = config.get("axis")
-    if isinstance(axis, list):
-        if len(axis) == 1:
-            config["axis"] = axis[0]
-        else:
-            translation.problem(where, "axis", axis)
-
-
-def _number(key: str) -> _Change:
-    """tf.keras wrote some numbers as arrays."""
-
-    def change(translation: _Translation, config: dict[str, Any], where: str) -> None:
-        if isinstance(config.get(key), list) and len(config[key]) == 1:
-            config[key] = config[key][0]
-
-    return change
-
-
-def _penalising(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of an Activation that does what an ActivityRegularization did."""
-    penalty = {"class_name": "L1L2", "config": {"l1": config.get("l1", 0.0), "l2": config.get("l2", 0.0)}}
-    kept = {key: value for key, value in config.items() if key not in ("l1", "l2")}
-    return {**kept, "activation": "linear", "activity_regularizer": penalty}
-
-
-def _with_line(translation: _Translation, config: dict[str, Any], where: str) -> None:
-    config["line"] = translation.line
-
-
-def _with_line_if_bilinear(translation: _Translation, config: dict[str, Any], where: str) -> None:
-    if config.get("interpolation", "nearest") == "bilinear":
-        config["line"] = translation.line
-    elif config.get("interpolation", "nearest") != "nearest":
-        translation.problem(where, "interpolation", config["interpolation"])
-
-
-def _reset_after(translation: _Translation, config: dict[str, Any], where: str) -> None:
-    config.setdefault("reset_after", True)
-
-
-def _same_backwards(translation: _Translation, config: dict[str, Any], where: str) -> None:
-    """A second layer of a Bidirectional must be the first one turned round: that is what it is made of here."""
-    backward = config.pop("backward_layer", None)
-    if not backward:
-        return
-    there = dict(backward["config"])
-    here = dict(config["layer"]["config"])
-    for key in ("name", "go_backwards", "dtype", "batch_input_shape"):
-        there.pop(key, None)
-        here.pop(key, None)
-    if backward["class_name"] != config["layer"]["class_name"] or there != here:
-        different = sorted(k for k in {*there, *here} if there.get(k) != here.get(k))
-        translation.problem(where, "backward_layer", {k: there.get(k) for k in different} or backward["class_name"])
-
-
-def _types_of_functions(translation: _Translation, config: dict[str, Any], where: str) -> None:
-    """Keras 3 writes functions as objects, which are their names by now; Keras 2 says beside it that it is a name."""
-    for part in ("function", "output_shape"):
-        if isinstance(config.get(part), str):
-            config.setdefault(f"{part}_type", "function")
-
-
-def _without(*keys: str) -> _Change:
-    """Keys that later releases inherit from a wider class and do not use."""
-
-    def change(translation: _Translation, config: dict[str, Any], where: str) -> None:
-        for key in keys:
-            config.pop(key, None)
-
-    return change
-
-
-def _cropped(translation: _Translation, config: dict[str, Any], where: str) -> None:
-    config.pop("rank", None)
-
-
-_SEPARABLE = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
-# What a config may hold beside the arguments of the class.
-_ALSO = {
-    "Lambda": frozenset(f"{part}{end}" for part in ("function", "output_shape", "mask") for end in ("_type", "_module"))
-    | {"module"}
-}
-_CHANGES: dict[str, tuple[_Change, ...]] = {
-    "InputLayer": (_rename("batch_shape", "batch_input_shape"),),
-    "LeakyReLU": (_rename("negative_slope", "alpha"), _number("alpha")),
-    "ReLU": (_number("negative_slope"), _number("max_value"), _number("threshold")),
-    "ELU": (_number("alpha"),),
-    "BatchNormalization": (_single_axis, _with_line),
-    "GRU": (_reset_after,),
-    "GRUCell": (_reset_after,),
-    "Bidirectional": (_same_backwards,),
-    "SeparableConv1D": (_without(*_SEPARABLE),),
-    "SeparableConv2D": (_without(*_SEPARABLE),),
-    "DepthwiseConv2D": (_without(*_SEPARABLE, "filters", "kernel_size_"),),
-    "ConvLSTM2D": (_cropped,),
-    "ConvLSTM2DCell": (_cropped,),
-    "Lambda": (_types_of_functions,),
-    "UpSampling2D": (_with_line_if_bilinear,),
-}

@@ -171,3 +171,51 @@ def test_a_file_of_ours_in_genuine_keras(asked: Asked, release: str, backend: st
         x = [data[f"x{i}"] for i in itertools.takewhile(lambda i: f"x{i}" in data, itertools.count())]
         for i, value in enumerate(_predict(model, x)):
             assert _off(value, theirs[f"predf{i}"]) < 1e-6
+
+
+WEIGHTS = {
+    "1.2.2": """
+from keras.models import Sequential
+from keras.layers import Convolution2D, Dense, LSTM, Reshape
+model = Sequential()
+model.add(Convolution2D(4, 3, 2, dim_ordering='th', input_shape=(2, 5, 4)))
+model.add(Reshape((4, 9)))
+model.add(LSTM(3, inner_activation='sigmoid'))
+model.add(Dense(2))
+""",
+    "2.3.1": """
+from keras.models import Sequential
+from keras.layers import BatchNormalization, Conv2D, Dense, GRU, Reshape
+model = Sequential()
+model.add(Conv2D(4, (3, 2), data_format='channels_first', input_shape=(2, 5, 4)))
+model.add(Reshape((4, 9)))
+model.add(GRU(3, recurrent_activation='sigmoid'))
+model.add(BatchNormalization())
+model.add(Dense(2))
+""",
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("release", WEIGHTS)
+def test_a_file_of_weights_in_genuine_keras(release: str, level: str, tmp_path: Path) -> None:
+    """For a network that the same program makes there."""
+    if environments.missing(release):
+        pytest.skip(environments.missing(release))
+    x = np.random.RandomState(0).normal(size=(8, 2, 5, 4)).astype("float32")
+    space: dict[str, Any] = {}
+    with api_level(level), at.config.use(numba=False), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(WEIGHTS[release].replace("from keras.", "from keras_compat."), space)
+        model = space["model"]
+        with_random_weights(model, seed=5)
+        model.save_weights(str(tmp_path / "weights.h5"), to="keras1" if release == "1.2.2" else "keras2")
+        expected = model.predict(x)
+    np.savez(tmp_path / "data.npz", x0=x)
+    job = {"name": "weights", "file": str(tmp_path / "weights.h5"), "data": str(tmp_path / "data.npz")}
+    job |= {"out": str(tmp_path / "out.npz"), "code": WEIGHTS[release]}
+    environments.ask(release, "tensorflow", [job], tmp_path)
+    error = tmp_path / "out.npz.error"
+    assert not error.exists(), error.read_text()[-2000:]
+    with np.load(tmp_path / "out.npz") as found:
+        assert _off(found["pred0"], expected) < 1e-6

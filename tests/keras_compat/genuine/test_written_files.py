@@ -108,8 +108,10 @@ def test_files_of_genuine_keras(release: str, backend: str, tmp_path: Path) -> N
     wrong: dict[str, str] = {}
     for entry in index["done"]:
         path = tmp_path / f"{entry['name']}.h5"
-        # Theano's moving variances have epsilon added, and so does what it divides by.
-        trained_alike = backend != "theano" or "BatchNormalization" not in entry["code"]
+        # Theano's moving variances have epsilon added, and so does what it divides by; 2.2.4 corrects its averages by a
+        # count of steps that is not in the file.
+        differs = backend == "theano" or release == "2.2.4"
+        trained_alike = not (differs and "BatchNormalization" in entry["code"])
         for at_level, resume in ((level, trained_alike), (OTHER_LEVEL[level], False)):
             problem = wrong_with(path, at_level, resume)
             if problem:
