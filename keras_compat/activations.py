@@ -86,6 +86,41 @@ def exponential(x: Any) -> Any:
     return K.exp(x)
 
 
+# -- of tf.keras and Keras 3, whose files name them ----------------------------------------------------------------------
+
+
+def swish(x: Any) -> Any:
+    """x * sigmoid(x), which Keras 3 calls ``silu`` (Ramachandran et al., 2017)."""
+    return x * K.sigmoid(x)
+
+
+_known.add(swish, "silu")
+
+
+@_known.add
+def gelu(x: Any) -> Any:
+    """x * P(a normal number is less than x), exactly: x / 2 * (1 + erf(x / sqrt(2))) (Hendrycks and Gimpel, 2016)."""
+    return 0.5 * x * (1.0 + at.erf(x * 0.7071067811865476))
+
+
+@_known.add
+def relu6(x: Any) -> Any:
+    """x, cut to 0..6."""
+    return K.relu(x, max_value=6.0)
+
+
+@_known.add
+def mish(x: Any) -> Any:
+    """x * tanh(softplus(x)) (Misra, 2019)."""
+    return x * K.tanh(K.softplus(x))
+
+
+@_known.add
+def leaky_relu(x: Any) -> Any:
+    """x where it is positive, else 0.2 * x, as the function of that name has it there."""
+    return K.relu(x, alpha=0.2)
+
+
 @_known.add
 def linear(x: Any) -> Any:
     """x itself."""

@@ -542,7 +542,7 @@ class Network(Layer):
                 f"[{self.name}] a model with its own call() has no config that could rebuild it; get_config was "
                 "called. Save its weights instead."
             )
-        config: dict[str, Any] = {"name": self.name}
+        config: dict[str, Any] = {"name": self.name, **self._freezing()}
         # Calls outside this network do not count: node numbers in the file are those within it.
         number: dict[_Key, int] = {}
         for layer in self.layers:
@@ -584,7 +584,13 @@ class Network(Layer):
         """The network that ``get_config`` described, with new weights; for ``allow_code`` see ``model_from_config``."""
         with code_allowed_if(allow_code):
             inputs, outputs = rebuild_graph(config, custom_objects)
-        return cls(inputs=inputs, outputs=outputs, name=config.get("name"))
+        model = cls(inputs=inputs, outputs=outputs, name=config.get("name"))
+        model.trainable = config.get("trainable", True)
+        return model
+
+    def _freezing(self) -> dict[str, Any]:
+        """What the config of a frozen model says beyond 2.3.1, which reads it, but forgets that it is frozen."""
+        return {} if self.trainable else {"trainable": False}
 
     def _updated_config(self) -> dict[str, Any]:
         return {

@@ -254,7 +254,7 @@ class Sequential(Model):
         layers = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers]
         if self._begins_with_branches():
             layers[0]["config"]["layers"] = [registry.serialize(branch) for branch in self.layers[0].layers]
-        config: dict[str, Any] = {"name": self.name, "layers": copy.deepcopy(layers)}
+        config: dict[str, Any] = {"name": self.name, **self._freezing(), "layers": copy.deepcopy(layers)}
         if self._build_input_shape:
             config["build_input_shape"] = self._build_input_shape
         elif len(self._layers) > 1 and isinstance(self._layers[0], InputLayer) and not _tells_shape(self.layers[0]):
@@ -291,6 +291,8 @@ class Sequential(Model):
             model.add(made)
         if not model.inputs and shape:
             model.build(tuple(shape))
+        if isinstance(config, dict):
+            model.trainable = config.get("trainable", True)
         return model
 
 

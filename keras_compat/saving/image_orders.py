@@ -15,14 +15,15 @@ _FORGETFUL = frozenset({"ZeroPadding2D", "ZeroPadding3D", "Cropping2D", "Croppin
 
 def with_image_orders(config: Any) -> Any:
     """The config of a model with the order of images said where it was forgotten; unchanged if layers disagree."""
-    parts = list(_dictionaries(config))
+    parts = list(dictionaries(config))
     orders = {part["dim_ordering"] for part in parts if part.get("dim_ordering") in ("th", "tf")}
     if len(orders) != 1 or not any(part.get("class_name") in _FORGETFUL for part in parts):
         return config
     return _said(config, orders.pop())
 
 
-def _dictionaries(config: Any) -> Iterator[Mapping[str, Any]]:
+def dictionaries(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every dictionary in a config, at whatever depth."""
     stack = [config]
     while stack:
         part = stack.pop()

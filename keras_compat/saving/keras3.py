@@ -23,6 +23,7 @@ from keras_compat.saving.configs import line_of
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.guard import Array
 from keras_compat.saving.stored import OWN_WORDS, StoredLayer, StoredModel, Writer
+from keras_compat.utils.generic_utils import warn
 
 WEIGHTS = "model.weights.h5"
 CONFIG = "config.json"
@@ -170,6 +171,10 @@ def _with_optimizer(training: Any, optimizer: tuple[Array, ...] | None, name: st
     """
     if not isinstance(training, dict) or training.get("optimizer") or not optimizer or not name:
         return training
+    warn(
+        f"[load] the file holds the state of its optimizer {name}, but not its settings: all but the learning rate are "
+        "taken as the defaults. Compile the model with yours to train on as before."
+    )
     config: dict[str, Any] = {"name": name, "use_ema": False}
     if len(optimizer) > 1 and optimizer[1].shape == ():
         config["learning_rate"] = float(optimizer[1].read())

@@ -140,7 +140,7 @@ def _model(name: str, config: Mapping[str, Any], line: str, found: Findings) -> 
         layer["inbound_nodes"] = calls
         layers.append(layer)
     ends = {key: _single(_counted(config[key], models)) for key in ("input_layers", "output_layers")}
-    whole = {"name": config.get("name"), "trainable": True, "layers": layers, **ends}
+    whole = {"name": config.get("name"), "trainable": config.get("trainable", True), "layers": layers, **ends}
     module = "keras.src.models.functional" if line == "keras3" else "keras.src.engine.functional"
     return object_of(module, "Functional", whole, "Functional")
 

@@ -20,7 +20,7 @@ from keras_compat import activations, constraints, initializers, regularizers
 from keras_compat.engine.registry import LAYERS
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.guard_text import check_config
-from keras_compat.saving.image_orders import with_image_orders
+from keras_compat.saving.image_orders import dictionaries, with_image_orders
 from keras_compat.saving.keras0_configs import is_of_keras_0, to_keras_1
 from keras_compat.saving.layer_changes import ALSO, CHANGES, penalising
 from keras_compat.saving.stored import Writer
@@ -85,7 +85,7 @@ def is_later(config: Any) -> bool:
     marks = {"registered_name", "batch_shape", "ragged", "time_major"}
     return any(
         not marks.isdisjoint(part) or part.get("class_name") in ("Functional", "__keras_tensor__", "DTypePolicy")
-        for part in _dictionaries(config)
+        for part in dictionaries(config)
     )
 
 
@@ -118,21 +118,10 @@ def line_of(version: str, config: Any = None) -> str:
         return "tfkeras" if "tf" in version or minor >= 4 else "keras2"
     if major == 1 or version:
         return "keras1" if major == 1 else "keras0"
-    parts = list(_dictionaries(config))
+    parts = list(dictionaries(config))
     if any("batch_shape" in part or part.get("class_name") == "DTypePolicy" for part in parts):
         return "keras3"
     return "tfkeras" if is_later(config) else "keras2"
-
-
-def _dictionaries(config: Any) -> Iterator[Mapping[str, Any]]:
-    stack = [config]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Mapping):
-            yield part
-            stack += part.values()
-        elif isinstance(part, (list, tuple)):
-            stack += part
 
 
 # -- models and layers ------------------------------------------------------------------------------------------------

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from keras_compat import activations
 from keras_compat import backend as K
 from keras_compat.utils.generic_utils import custom_object_scope
 
-X = np.array([[-3.0, -0.4, 0.0, 0.7, 4.0]], "float32")
+X = np.array([[-3.0, -0.4, 0.0, 0.7, 4.0, 7.0]], "float32")
 FORMULAS = {
     "softmax": np.exp(X) / np.exp(X).sum(),
     "elu": np.where(X > 0, X, np.exp(X) - 1),
@@ -21,6 +22,12 @@ FORMULAS = {
     "sigmoid": 1 / (1 + np.exp(-X)),
     "hard_sigmoid": np.clip(0.2 * X + 0.5, 0, 1),
     "exponential": np.exp(X),
+    "hard_sigmoid_keras3": np.clip(X / 6 + 0.5, 0, 1),
+    "swish": X / (1 + np.exp(-X)),
+    "gelu": X * norm.cdf(X),
+    "relu6": np.clip(X, 0, 6),
+    "mish": X * np.tanh(np.log1p(np.exp(X))),
+    "leaky_relu": np.where(X > 0, X, 0.2 * X),
     "linear": X,
 }
 
@@ -56,11 +63,11 @@ def test_only_activations_have_names(name):
 
 
 def test_custom_ones():
-    def swish(x):
+    def slow(x):
         return x * K.sigmoid(x)
 
-    with custom_object_scope({"swish": swish}):
-        assert activations.get("swish") is swish
-    with pytest.raises(ValueError, match="swish"):
-        activations.get("swish")
-    assert activations.deserialize("swish", {"swish": swish}) is swish
+    with custom_object_scope({"slow": slow}):
+        assert activations.get("slow") is slow
+    with pytest.raises(ValueError, match="slow"):
+        activations.get("slow")
+    assert activations.deserialize("slow", {"slow": slow}) is slow

@@ -297,3 +297,22 @@ class Scaled(Layer):
 
     def call(self, inputs: Any) -> Any:
         return inputs * self.w
+
+
+@pytest.mark.parametrize("ending", ["h5", "keras"])
+@pytest.mark.parametrize("kind", ["sequential", "functional"])
+def test_a_frozen_model_within_a_model_stays_frozen(tmp_path: Path, kind: str, ending: str) -> None:
+    """2.3.1 forgets that; training would go on with other weights, and with a state of the optimizer that fits none."""
+    inner: Any = Sequential([Dense(4, input_dim=3), Dense(3)])
+    if kind == "functional":
+        inner = Model(inner.inputs, inner.outputs)
+    inner.trainable = False
+    model = Sequential([Dense(3, input_dim=3), inner, Dense(1)])
+    model.compile("adam", "mse")
+    x = np.random.random((8, 3))
+    model.train_on_batch(x, x[:, :1])
+    model.save(tmp_path / f"model.{ending}")
+    again = load_model(tmp_path / f"model.{ending}")
+    assert len(again.trainable_weights) == len(model.trainable_weights) == 4
+    for _ in range(2):
+        assert model.train_on_batch(x, x[:, :1]) == again.train_on_batch(x, x[:, :1])
