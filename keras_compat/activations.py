@@ -86,7 +86,7 @@ def exponential(x: Any) -> Any:
     return K.exp(x)
 
 
-# -- of tf.keras and Keras 3, whose files name them ---------------------------------------------------------------------
+# -- of tf.keras and Keras 3, whose files name them --------------------------------------------------------------------
 
 
 def swish(x: Any) -> Any:
