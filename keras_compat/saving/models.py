@@ -125,7 +125,8 @@ def load_model(
         writer = believed(stored, original_backend)
         config, settings, words = _in_best_words(stored, writer)
         with as_keras_writes("model_config"):
-            config = configs.to_ours(older_files.without_copies(config), words, custom_objects)
+            complete = older_files.with_shared_axes(older_files.without_copies(config), stored)
+            config = configs.to_ours(complete, words, custom_objects)
         model = build(config, custom_objects, allow_code=allow_code, stored=_numbers_in(stored))
         with loading(stored=_numbers_in(stored)):
             _give_shape(model, stored)

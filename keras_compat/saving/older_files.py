@@ -34,6 +34,28 @@ def without_copies(config: dict[str, Any]) -> dict[str, Any]:
     return {"class_name": models[0]["class_name"], "config": models[0].get("config")}
 
 
+def with_shared_axes(config: Any, stored: StoredModel) -> Any:
+    """The config with the ``shared_axes`` of ``PReLU`` and ``SReLU``, which Keras 1.2.2 forgot, from their weights.
+
+    A shared axis has length 1 there. One that has length 1 anyway may count as shared: it makes no difference.
+    """
+    arrays = [array for one in stored.layers for array in one.arrays]
+    shapes = {a.name.rpartition(word)[0]: a.shape for a in arrays for word in ("_alphas", "_t_left") if word in a.name}
+
+    def completed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [completed(v) for v in value]
+        if not isinstance(value, Mapping):
+            return value
+        inner = value.get("config")
+        if value.get("class_name") in ("PReLU", "SReLU") and isinstance(inner, Mapping) and "shared_axes" not in inner:
+            shared = [axis for axis, n in enumerate(shapes.get(str(inner.get("name")), ()), 1) if n == 1]
+            return {**value, "config": {**inner, "shared_axes": shared}} if shared else value
+        return {k: completed(v) for k, v in value.items()}
+
+    return completed(config) if stored.writer.line == "keras1" else config
+
+
 def _takes_a_share(entry: Mapping[str, Any]) -> bool:
     inner = entry.get("config")
     arguments = inner.get("arguments") if isinstance(inner, Mapping) else None

@@ -34,6 +34,8 @@ from keras_compat.layers import (
     Flatten,
     Input,
     Layer,
+    PReLU,
+    SReLU,
     TimeDistributed,
 )
 from keras_compat.models import Model, Sequential, load_model
@@ -651,3 +653,17 @@ def test_by_name_from_keras_3s_layout(tmp_path: Path) -> None:
     wrong = Sequential([Dense(7, input_dim=4, name="second")])
     with pytest.raises(ValueError, match="second"):
         wrong.load_weights(tmp_path / "made.weights.h5", by_name=True)
+
+
+def test_shared_axes_that_keras_1_forgot(tmp_path: Path) -> None:
+    """1.2.2's configs of PReLU and SReLU have no ``shared_axes``, so it can not load its own file; their weights tell."""
+    model = Sequential([PReLU(shared_axes=[1, 2], input_shape=(4, 5, 3)), SReLU(shared_axes=[1])])
+    model.set_weights([np.random.normal(size=w.shape) for w in model.get_weights()])
+    model.save(tmp_path / "model.h5", to="keras1")
+    with h5py.File(tmp_path / "model.h5", "r+") as f:
+        config = json.loads(f.attrs["model_config"])
+        for entry in config["config"]:
+            assert entry["config"].pop("shared_axes")
+        f.attrs["model_config"] = json.dumps(config).encode()
+    x = np.random.normal(size=(2, 4, 5, 3))
+    np.testing.assert_array_equal(load_model(tmp_path / "model.h5").predict(x), model.predict(x))

@@ -38,7 +38,7 @@ ON_THEANO = (
     "optimizer_sgd_all optimizer_adam mlp penalties local lstm gru simple_rnn stateful bidirectional words masked "
     "activations branches dots concatenated shared two_outputs nested_deep begins_with_branches"
 ).split()
-# 1.2.2 writes configs that forget shared axes: neither it nor anybody else can read them.
+# 1.2.2 writes configs that forget shared axes, and can not read its own file.
 FORGOTTEN = {"activations"}
 FUNCTIONS = "def square(x):\n    return K.square(x)\n"
 FIT = {"1.2.2": {"nb_epoch": 2}, "2.3.1": {"epochs": 2}}
