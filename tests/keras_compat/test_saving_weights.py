@@ -656,7 +656,7 @@ def test_by_name_from_keras_3s_layout(tmp_path: Path) -> None:
 
 
 def test_shared_axes_that_keras_1_forgot(tmp_path: Path) -> None:
-    """1.2.2's configs of PReLU and SReLU have no ``shared_axes``, so it can not load its own file; their weights tell."""
+    """1.2.2's configs of PReLU and SReLU have no ``shared_axes``, so it can not load its own file; the weights tell."""
     model = Sequential([PReLU(shared_axes=[1, 2], input_shape=(4, 5, 3)), SReLU(shared_axes=[1])])
     model.set_weights([np.random.normal(size=w.shape) for w in model.get_weights()])
     model.save(tmp_path / "model.h5", to="keras1")
