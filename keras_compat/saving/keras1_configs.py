@@ -140,7 +140,9 @@ def _entry(entry: dict[str, Any], problems: Problems) -> dict[str, Any]:
     name, config = entry["class_name"], entry["config"]
     if isinstance(config, dict) and "input_layers" in config:
         return {"class_name": "Model", "config": _graph(config, problems)}
-    if isinstance(config, list) or ("layers" in config and set(config) <= {"name", "layers", "build_input_shape"}):
+    if isinstance(config, list) or (
+        "layers" in config and set(config) <= {"name", "trainable", "layers", "build_input_shape"}
+    ):
         return {"class_name": "Sequential", "config": _chain(config, problems)}
     name = tables.ALIASES["layers"].get(name, name)
     if name in _MERGES or name == "Merge":

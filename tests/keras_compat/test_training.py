@@ -20,6 +20,8 @@ from keras_compat.layers import Activation, Dense, Dropout, Input, Lambda, Simpl
 from keras_compat.models import Model, Sequential
 from keras_compat.optimizers import SGD
 
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(22, 3)).astype("float32")
 Y = RNG.normal(size=(22, 2)).astype("float32")
