@@ -80,13 +80,14 @@ def test_nothing_is_imported_by_name(name):
         g.deserialize_keras_object({"class_name": name, "config": {}}, KNOWN, printable_module_name="gadget")
 
 
-def test_errors_name_the_nearest():
+def test_errors_name_the_nearest(monkeypatch):
     with pytest.raises(ValueError, match=r"got 'Thnig'. Did you mean 'Thing'"):
         g.deserialize_keras_object("Thnig", KNOWN)
     with pytest.raises(ValueError, match=r"Known are Nested, Thing, helper"):
         g.deserialize_keras_object("qqqqqqqq", KNOWN)
     with pytest.raises(ValueError, match=r"got the keys \['size'\]"):
         g.deserialize_keras_object({"size": 1}, KNOWN)
+    monkeypatch.setattr(g, "_REGISTRIES", [])  # each enters itself there
     registry = g.Registry("gadget")
     registry.add(helper, "alias")
     assert registry["alias"] is registry["helper"] is helper
