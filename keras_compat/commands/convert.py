@@ -25,7 +25,6 @@ from keras_compat.saving.building import build
 from keras_compat.saving.configs import to_ours, writer_of
 from keras_compat.saving.stored import OWN_WORDS
 
-TARGETS = ("keras1", "keras2", "tfkeras", "keras3")
 # How far apart predictions may be.
 TOLERANCE = 1e-6
 # Sizes to try for axes of unknown length, for networks that shrink what they get.
@@ -44,7 +43,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("input", metavar="IN")
     parser.add_argument("output", metavar="OUT", help="where there are two formats its ending chooses: .h5 or .keras")
-    parser.add_argument("--to", required=True, choices=TARGETS, help="which Keras is to read it")
+    parser.add_argument("--to", required=True, choices=models.TARGETS, help="which Keras is to read it")
     parser.add_argument(
         "--original-backend",
         choices=("theano", "tensorflow"),

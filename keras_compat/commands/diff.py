@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,10 +41,7 @@ def run(options: argparse.Namespace) -> int:
     except (OSError, ValueError, NotImplementedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if options.json:
-        print(json.dumps(found, indent=2, default=str))
-    else:
-        sys.stdout.writelines(f"{line}\n" for line in lines(found))
+    files.show(found, lines, options.json)
     return int(not found["same"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,11 @@ from keras_compat.saving.stored import StoredModel
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT_ONLY = "config"
+
+
+def show(found: dict[str, Any], lines: Callable[[dict[str, Any]], Iterable[str]], as_json: bool) -> None:
+    """Print what a command found: as one JSON object, or in the lines that it makes of it."""
+    print(json.dumps(found, indent=2, default=str) if as_json else "\n".join(lines(found)))
 
 
 @contextmanager

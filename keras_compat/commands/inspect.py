@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -41,10 +39,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the description; 1 where the file is unsafe or damaged."""
     found = describe(options.file)
-    if options.json:
-        print(json.dumps(found, indent=2, default=str))
-    else:
-        sys.stdout.writelines(f"{line}\n" for line in lines(found))
+    files.show(found, lines, options.json)
     return int(found["verdict"] != "safe")
 
 

@@ -319,7 +319,7 @@ WEIGHT_WRITERS: dict[str, Callable[[Any, Any], None]] = {
     "tfkeras": partial(keras3_write.write_legacy_weights, line="tfkeras"),
     "keras3": partial(keras3_write.write_legacy_weights, line="keras3"),
 }
-_TARGETS = ("keras1", "keras2", "tfkeras", "keras3")
+TARGETS = ("keras1", "keras2", "tfkeras", "keras3")
 _LATER = ("tfkeras", "keras3")
 
 
@@ -365,8 +365,8 @@ def _has_ending(filepath: Any, ending: str) -> bool:
 
 
 def _writer(known: Mapping[str, Any], to: str | None) -> Any:
-    if to not in (None, *_TARGETS):
-        raise ValueError(f"[save] `to` is one of {', '.join(_TARGETS)}, or None; got {to!r}. None is Keras 2.3.1.")
+    if to not in (None, *TARGETS):
+        raise ValueError(f"[save] `to` is one of {', '.join(TARGETS)}, or None; got {to!r}. None is Keras 2.3.1.")
     return known[to or "keras2"]
 
 
