@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from typing import Any
 
@@ -21,8 +22,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 def pytest_configure(config: pytest.Config) -> None:
     """Give each of several workers one thread: they share the cores, and waiting threads hold one each.
 
-    What threads do is tested with ``config.use(threads=...)``.
+    What threads do is tested with ``config.use(threads=...)``. The order of the tests is random, what they draw is not:
+    pytest-randomly would seed each anew, after ``same_numbers_in_each_run``.
     """
+    if hasattr(config.option, "randomly_reset_seed"):
+        config.option.randomly_reset_seed = False
     if getattr(config.option, "numprocesses", None):  # read when a worker, a process of its own, loads the packages
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         os.environ.setdefault("AUTOTENSOR_THREADS", "1")
@@ -56,10 +60,11 @@ def leaked(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 @pytest.fixture(autouse=True)
 def same_numbers_in_each_run():
     """Seed all random numbers: what a test draws does not depend on the tests before it, or on luck."""
+    random.seed(1337)
     np.random.seed(1337)
-    random = getattr(sys.modules.get("autotensor"), "random", None)
-    if random is not None:
-        random.seed(1337)
+    ours = getattr(sys.modules.get("autotensor"), "random", None)
+    if ours is not None:
+        ours.seed(1337)
 
 
 @pytest.fixture(autouse=True)

@@ -410,12 +410,12 @@ def test_what_a_checkpoint_can_not_hold(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("state", [True, False])
 def test_the_best_is_not_forgotten(tmp_path: Path, state: bool) -> None:
-    """A rate that makes things worse from epoch 3 on: the best file is that of epoch 2."""
+    """Scores that are given, worse from epoch 3 on: the best file is that of epoch 2."""
 
     def callbacks() -> list[Any]:
-        worse = C.LearningRateScheduler(lambda epoch: 0.05 if epoch < 3 else -0.05)
-        best = C.ModelCheckpoint(tmp_path / "best.h5", save_best_only=True)
-        return [worse, best, C.ModelCheckpoint(tmp_path / "last.h5", save_state=state)]
+        score = C.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(score=[3, 2, 1, 6, 5, 4][epoch]))
+        best = C.ModelCheckpoint(tmp_path / "best.h5", monitor="score", save_best_only=True)
+        return [score, best, C.ModelCheckpoint(tmp_path / "last.h5", save_state=state)]
 
     fit(quiet(SGD()), *callbacks(), epochs=4)
     before = (tmp_path / "best.h5").read_bytes()
