@@ -9,6 +9,7 @@ from keras_compat import backend as K
 from keras_compat import constraints, initializers, regularizers
 from keras_compat.engine.layer import Layer
 from keras_compat.engine.registry import register
+from keras_compat.layers.normalization import scale_and_center
 
 
 @register
@@ -91,23 +92,7 @@ class LayerNormalization(Layer):
                 f"[{self.name}] expected an input whose axes {self.axis} have a length; got shape {input_shape}. Give "
                 "it in input_shape."
             )
-        self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = self.add_weight(
-                name="gamma",
-                shape=shape,
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                name="beta",
-                shape=shape,
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+        self.gamma, self.beta = scale_and_center(self, shape)
         self.built = True
 
     def call(self, inputs: Any) -> Any:

@@ -11,6 +11,28 @@ from keras_compat.engine.layer import InputSpec, Layer
 from keras_compat.engine.registry import register
 
 
+def scale_and_center(layer: Any, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """Add the weights ``gamma`` and ``beta`` to a layer, by its own rules for them; None for one that it leaves out."""
+    gamma = beta = None
+    if layer.scale:
+        gamma = layer.add_weight(
+            name="gamma",
+            shape=shape,
+            initializer=layer.gamma_initializer,
+            regularizer=layer.gamma_regularizer,
+            constraint=layer.gamma_constraint,
+        )
+    if layer.center:
+        beta = layer.add_weight(
+            name="beta",
+            shape=shape,
+            initializer=layer.beta_initializer,
+            regularizer=layer.beta_regularizer,
+            constraint=layer.beta_constraint,
+        )
+    return gamma, beta
+
+
 @register
 class BatchNormalization(Layer):
     """``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` for each feature (Ioffe and Szegedy, arXiv:1502.03167).
@@ -99,23 +121,7 @@ class BatchNormalization(Layer):
                 f"received an input with shape {input_shape}. Give its length in input_shape."
             )
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: features})
-        self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = self.add_weight(
-                name="gamma",
-                shape=(features,),
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                name="beta",
-                shape=(features,),
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )
+        self.gamma, self.beta = scale_and_center(self, (features,))
         self.moving_mean = self.add_weight(
             name="moving_mean", shape=(features,), initializer=self.moving_mean_initializer, trainable=False
         )

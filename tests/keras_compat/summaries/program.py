@@ -10,6 +10,15 @@ def model(inputs, outputs):
     return Model(input=inputs, output=outputs) if one else Model(inputs=inputs, outputs=outputs)
 
 
+def two_branches():
+    left = Sequential()
+    left.add(Dense(3, input_dim=2))
+    left.add(Activation('tanh'))
+    right = Sequential()
+    right.add(Dense(3, input_dim=5))
+    return [left, right]
+
+
 clear()
 inner = Sequential()
 inner.add(Dense(4, input_dim=3))
@@ -38,23 +47,15 @@ show('absolute', model([a, b], Dense(1)(m)), line_length=72, positions=[20, 40, 
 
 clear()
 if one:
-    left = Sequential()
-    left.add(Dense(3, input_dim=2))
-    left.add(Activation('tanh'))
-    right = Sequential()
-    right.add(Dense(3, input_dim=5))
+    branches = two_branches()
     whole = Sequential()
-    whole.add(Merge([left, right], mode='sum'))
+    whole.add(Merge(branches, mode='sum'))
     whole.add(Dense(2))
     show('merge', whole)
     clear()
-    left = Sequential()
-    left.add(Dense(3, input_dim=2))
-    left.add(Activation('tanh'))
-    right = Sequential()
-    right.add(Dense(3, input_dim=5))
+    branches = two_branches()
     joined = Sequential()
-    joined.add(Merge([left, right], mode='concat'))
+    joined.add(Merge(branches, mode='concat'))
     joined.add(Dense(2))
     third = Sequential()
     third.add(Dense(2, input_dim=5))
