@@ -46,7 +46,6 @@ def read_config(path: str) -> dict[str, Any]:
     config = parse(text, "config")
     if not isinstance(config, dict):
         raise CorruptFileError(f"[load] expected the config of a model; got a {type(config).__name__}. Is it the file?")
-    guard.check_config(config)
     return config
 
 

@@ -16,8 +16,9 @@ from keras_compat.saving import guard, limits
 from keras_compat.saving.building import code_in
 from keras_compat.saving.errors import CorruptFileError, UnsafeModelError
 from keras_compat.saving.guard import Array
+from keras_compat.saving.parts import stem_of
 from keras_compat.saving.stored import StoredModel
-from keras_compat.utils.generic_utils import registries, to_snake_case
+from keras_compat.utils.generic_utils import numbered, registries
 
 # What configs of Keras 3 and tf.keras name beside layers, and what Keras 1 and 0 call models.
 _NOT_LAYERS = {"Functional", "DTypePolicy", "Policy", "__keras_tensor__", "__lambda__", "__tuple__", "__ellipsis__"}
@@ -154,14 +155,7 @@ def _array(array: Array) -> dict[str, Any]:
 
 def _keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The names that Keras 3's files give to the layers of a model: by their classes."""
-    count: dict[str, int] = {}
-    found = []
-    for config in configs:
-        kind = str(config.get("class_name"))
-        stem = "functional" if kind == "Model" else to_snake_case(kind)
-        n = count[stem] = count.get(stem, -1) + 1
-        found.append(f"{stem}_{n}" if n else stem)
-    return found
+    return numbered(stem_of(str(config.get("class_name"))) for config in configs)
 
 
 # -- files that are not as they should be -----------------------------------------------------------------------------
@@ -176,7 +170,6 @@ def _what_can_be_told(path: str) -> dict[str, Any]:
                 found.setdefault("writer", {})[name] = guard.text(group, name) or ""
         config = guard.parse_json(guard.text(group, "model_config") or "{}", "model_config")
         if isinstance(config, dict) and config:
-            guard.check_config(config)
             found.update(_of_config(config))
             found["layers"] = [_layer(name, files.class_of(layer), ()) for name, layer in files.layers_in(config)]
     return found

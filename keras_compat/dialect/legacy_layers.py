@@ -27,7 +27,7 @@ from keras_compat.engine.loading import is_code_allowed
 from keras_compat.layers.advanced_activations import listed_axes, per_feature_spec, shape_per_feature
 from keras_compat.layers.core import Dense
 from keras_compat.layers.merge import concatenated_mask, dot_shape
-from keras_compat.utils.generic_utils import get_custom_objects, to_list, warn
+from keras_compat.utils.generic_utils import known_objects, to_list, warn
 
 # -- merging ----------------------------------------------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class Merge(Layer):
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """The layer that ``get_config`` described; its branches are made anew. Functions come from custom_objects."""
         config = dict(config)
-        known = {**get_custom_objects(), **(custom_objects or {})}
+        known = known_objects(custom_objects)
         name = config.get("name", "merge")
         for key in ("mode", "output_shape", "output_mask"):
             kind, value = config.pop(f"{key}_type", "raw"), config.get(key)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_compat.utils.generic_utils import get_custom_objects
+from keras_compat.utils.generic_utils import known_objects
 
 # Text -> what returns the function, or None where it is gone; the latest last.
 _written: dict[str, Callable[[], Callable[..., Any] | None]] = {}
@@ -57,7 +57,7 @@ def function_of(text: str, custom_objects: Mapping[str, Any] | None = None) -> C
     What is passed, or registered as a custom object, under the text or under the name alone counts more than what this
     process wrote.
     """
-    known = {**get_custom_objects(), **(custom_objects or {})}
+    known = known_objects(custom_objects)
     for key in (text, text.partition("@")[0]):
         if callable(known.get(key)):
             return known[key]

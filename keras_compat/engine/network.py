@@ -33,7 +33,7 @@ from keras_compat.engine.layer import (
 )
 from keras_compat.engine.loading import code_allowed_if
 from keras_compat.engine.node import Node
-from keras_compat.utils.generic_utils import has_arg, to_list, unpack_singleton
+from keras_compat.utils.generic_utils import has_arg, numbered, to_list, unpack_singleton
 from keras_compat.version import KERAS_VERSION
 
 # (layer, index of its node), the identity of one call.
@@ -131,7 +131,7 @@ class Network(Layer):
         self._input_layers = [h[0] for h in self._input_coordinates]
         self._output_layers = [h[0] for h in self._output_coordinates]
         self.input_names = [layer.name for layer in self._input_layers]
-        self.output_names = _unique_names([layer.name for layer in self._output_layers])
+        self.output_names = numbered([layer.name for layer in self._output_layers])
         self._feed_input_names, self._feed_inputs, self._feed_input_shapes = [], [], []
         for layer, x in zip(self._input_layers, self.inputs):
             if getattr(layer, "is_placeholder", True):
@@ -785,17 +785,6 @@ def _check_names(layers: list[Any]) -> None:
                 "model. All layer names should be unique; pass name=."
             )
         seen.add(layer.name)
-
-
-def _unique_names(names: list[str]) -> list[str]:
-    """A layer that gives several outputs: ``name``, ``name_1``, as Keras names them."""
-    count: dict[str, int] = {}
-    out = []
-    for name in names:
-        n = count.get(name, 0)
-        out.append(f"{name}_{n}" if n else name)
-        count[name] = n + 1
-    return out
 
 
 def _is_list_of_shapes(shape: Any) -> bool:

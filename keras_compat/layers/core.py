@@ -14,7 +14,7 @@ from keras_compat.engine.functions import function_of, text_of
 from keras_compat.engine.layer import InputSpec, Layer, alias, shape_of
 from keras_compat.engine.loading import code_allowed_if, is_code_allowed
 from keras_compat.engine.registry import register
-from keras_compat.utils.generic_utils import get_custom_objects, has_arg, warn
+from keras_compat.utils.generic_utils import has_arg, known_objects, warn
 
 Shape = Sequence[int | None]
 
@@ -418,7 +418,7 @@ class Lambda(Layer):
         """
         config = dict(config)
         name = config.get("name", "lambda")
-        known = {**get_custom_objects(), **(custom_objects or {})}
+        known = known_objects(custom_objects)
         for part in ("function", "output_shape", "mask"):
             kind = config.pop(f"{part}_type", None)
             config.pop("module", None)

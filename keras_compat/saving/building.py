@@ -14,7 +14,7 @@ from keras_compat.engine.byte_code import is_byte_code, written_by
 from keras_compat.engine.loading import loading, permission
 from keras_compat.saving.errors import CorruptFileError, UnsafeModelError, raised_by
 from keras_compat.saving.guard_text import check_config, classes_in
-from keras_compat.utils.generic_utils import get_custom_objects, registries
+from keras_compat.utils.generic_utils import known_objects, registries
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -41,7 +41,7 @@ def build(
         CorruptFileError: it is not as any Keras writes configs.
     """
     check_config(config)
-    known = {**get_custom_objects(), **(custom_objects or {})}
+    known = known_objects(custom_objects)
     check_classes(config, known)
     if not permission(allow_code):
         check_code(config, known)

@@ -12,6 +12,7 @@ from keras_compat.saving.guard_h5 import array as array
 from keras_compat.saving.guard_h5 import child as child
 from keras_compat.saving.guard_h5 import names as names
 from keras_compat.saving.guard_h5 import number as number
+from keras_compat.saving.guard_h5 import stored_array as stored_array
 from keras_compat.saving.guard_h5 import survey as survey
 from keras_compat.saving.guard_h5 import text as text
 from keras_compat.saving.guard_h5 import texts as texts

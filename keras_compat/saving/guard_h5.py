@@ -6,6 +6,7 @@ hold references or code, filters that would load a library, sizes that the file 
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Array:
     @property
     def nbytes(self) -> int:
         """Bytes that it takes in memory."""
-        return _product(self.shape) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def read(self, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """The numbers, in memory of their own; nothing is allocated for another ``shape`` than the one expected.
@@ -185,8 +186,13 @@ def array(group: h5py.Group, name: str) -> Array:
         raise CorruptFileError(
             f"[load] {where(group)} lists {name!r:.200} in {group.name} but does not hold it. Is it whole?"
         )
-    shape, dtype = _checked(found, name)
-    return Array(name, shape, dtype, found)
+    return stored_array(found, name)
+
+
+def stored_array(dataset: h5py.Dataset, name: str) -> Array:
+    """A data set that :func:`child` or :func:`walk` gave, checked, but not read; see :func:`array` for the errors."""
+    shape, dtype = _checked(dataset, name)
+    return Array(name, shape, dtype, dataset)
 
 
 def _checked(dataset: h5py.Dataset, name: str) -> tuple[tuple[int, ...], np.dtype]:
@@ -222,7 +228,7 @@ def _check_place(dataset: h5py.Dataset, name: str) -> tuple[tuple[int, ...], np.
 def _check_stored(dataset: h5py.Dataset, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """That the file holds what the shape says."""
     account = account_of(dataset)
-    claimed, stored = _product(shape) * dtype.itemsize, int(dataset.id.get_storage_size())
+    claimed, stored = math.prod(shape) * dtype.itemsize, int(dataset.id.get_storage_size())
     if claimed > account.most:
         raise refuse_size(shown(account.name), f"the array {name!r:.200} of shape {shape}", claimed, account.most)
     if stored > account.size:
@@ -243,7 +249,7 @@ def _check_stored(dataset: h5py.Dataset, name: str, shape: tuple[int, ...], dtyp
             f"{account.size:,}. Take another copy of the file."
         )
     if packed:
-        chunk = _product(dataset.chunks) * dtype.itemsize
+        chunk = math.prod(dataset.chunks) * dtype.itemsize
         if chunk > max(4 * claimed, 16 << 20):
             raise refuse_size(
                 shown(account.name), f"a chunk of the array {name!r:.200}", chunk, max(4 * claimed, 16 << 20)
@@ -259,7 +265,7 @@ def _check_chunks(dataset: h5py.Dataset, name: str) -> None:
     used = [made.get_filter(i)[0] for i in range(made.get_nfilters())]
     if _GZIP not in used:
         return
-    size = _product(chunks) * dataset.dtype.itemsize + 4  # a check sum may be packed with it
+    size = math.prod(chunks) * dataset.dtype.itemsize + 4  # a check sum may be packed with it
     places: list[tuple[tuple[int, ...], int, int]] = []
 
     def note(chunk: Any) -> None:
@@ -311,13 +317,6 @@ def _refused(dataset: h5py.Dataset, name: str, why: str) -> UnsafeModelError:
         f"[load] {where(dataset)}: expected an array of numbers within the file; {name!r:.200} {why}. Have it written "
         "anew, if you trust it."
     )
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    out = 1
-    for n in shape:
-        out *= int(n)
-    return out
 
 
 # -- attributes -------------------------------------------------------------------------------------------------------
@@ -375,7 +374,7 @@ def _attribute(group: h5py.Group, name: str) -> Any:
                 f"[load] {where(group)}: expected a text or a number in the attribute {name!r}; it is of type "
                 f"{attribute.dtype}. Have the file written anew, if you trust it."
             )
-        count = _product(attribute.shape) if attribute.shape is not None else 0
+        count = math.prod(attribute.shape) if attribute.shape is not None else 0
         stored = count * int(kind.get_size())
         if max(stored, count) > MOST_ATTRIBUTE:
             raise refuse_size(where(group), f"the attribute {name!r}", max(stored, count), MOST_ATTRIBUTE)

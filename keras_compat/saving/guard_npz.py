@@ -7,6 +7,7 @@ the reader here gives it three words, by which nothing but plain arrays can be m
 from __future__ import annotations
 
 import io
+import math
 import pickle
 from typing import Any
 
@@ -53,9 +54,7 @@ def load_npy(data: bytes, what: str, max_bytes: int | None = None, *, objects: b
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, EOFError) as error:
         raise CorruptFileError(f"[load_npz] {what} is no array ({error}). Is the file whole?") from None
     rest = memoryview(data)[stream.tell() :]
-    count = 1
-    for n in shape:
-        count *= n
+    count = math.prod(shape)
     if any(n < 0 for n in shape):
         raise CorruptFileError(f"[load_npz] {what} claims the shape {shape}. Is the file whole?")
     if dtype.hasobject and not objects:
@@ -172,9 +171,7 @@ class _Stored:
         _, shape, kind, fortran, content = state
         if not isinstance(shape, tuple) or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape):
             raise UnsafeModelError(f"expected plain data; an array in it has the shape {shape!r:.60}.")
-        count = 1
-        for n in shape:
-            count *= n
+        count = math.prod(shape)
         if count * max(kind.dtype.itemsize, 1) > self._most:
             raise refuse_size("the file", "an array", count * kind.dtype.itemsize, self._most)
         order: Any = "F" if fortran else "C"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from keras_compat.saving.errors import CorruptFileError, UnsafeModelError
-from keras_compat.saving.limits import MOST_MEMBERS, content_of, most_bytes, path_of, refuse_size, shown
+from keras_compat.saving.limits import MOST_MEMBERS, content_of, is_content, most_bytes, path_of, refuse_size, shown
 
 _ZIP_ERRORS = (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, zlib.error)
 _PIECE = 1 << 20
@@ -79,7 +79,7 @@ def open_zip(source: Any, max_bytes: int | None = None) -> Iterator[Archive]:
     """
     if hasattr(source, "read"):
         source = content_of(source)
-    if isinstance(source, (bytes, bytearray)) and (not source or b"\0" in source or source.startswith(b"PK")):
+    if is_content(source):
         name = "the stream"
         data: Any = io.BytesIO(source)
     else:

@@ -19,7 +19,7 @@ from keras_compat.saving import configs, guard, layouts
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.later_configs import words_of_keras_2
 from keras_compat.saving.optimizer_state import keras_2_state
-from keras_compat.saving.parts import keras_2_weights, listed
+from keras_compat.saving.parts import compile_settings, keras_2_weights, listed
 from keras_compat.saving.stored import OWN_WORDS, StoredLayer, StoredModel, Writer
 from keras_compat.utils.generic_utils import warn
 from keras_compat.version import KERAS_VERSION
@@ -117,63 +117,45 @@ def _backend_by_names(line: str, names: Sequence[str]) -> str:
 
 def write_model(group: Any, model: Any, include_optimizer: bool) -> None:
     """Write a model with its weights and, if compiled, its compile settings and optimizer state."""
-    _write_text(group, "keras_version", KERAS_VERSION)
-    _write_text(group, "backend", FILE_BACKEND)
+    write_text(group, "keras_version", KERAS_VERSION)
+    write_text(group, "backend", FILE_BACKEND)
     own = {"class_name": type(model).__name__, "config": model.get_config()}
-    config = words_of_keras_2(_without(own, "kernel_format"))
-    _write_text(group, "model_config", json.dumps(config, default=json_value))
+    config = words_of_keras_2(own)
+    write_text(group, "model_config", json.dumps(config, default=json_value))
     if config != own:
-        _write_text(group, OWN_WORDS, json.dumps({"config": own, "version": KERAS_VERSION}, default=json_value))
+        write_text(group, OWN_WORDS, json.dumps({"config": own, "version": KERAS_VERSION}, default=json_value))
     write_weights(group.create_group("model_weights"), listed(model))
     if not include_optimizer or model.optimizer is None:
         return
-    training = {
-        "optimizer_config": {
-            "class_name": type(model.optimizer).__name__,
-            "config": model.optimizer.get_config(),
-        },
-        "loss": model.loss,
-        "metrics": model._compile_metrics,
-        "weighted_metrics": model._compile_weighted_metrics,
-        "sample_weight_mode": model.sample_weight_mode,
-        "loss_weights": model.loss_weights,
-    }
+    training = compile_settings(model)
     if model._mean_of_unmasked:
         training["mean_of_unmasked"] = True
     try:
         plain = words_of_keras_2(training)
-        _write_text(group, "training_config", json.dumps(plain, default=json_value))
+        write_text(group, "training_config", json.dumps(plain, default=json_value))
         if plain != training:
             both = {"config": own, "training": training, "version": KERAS_VERSION}
-            _write_text(group, OWN_WORDS, json.dumps(both, default=json_value))
+            write_text(group, OWN_WORDS, json.dumps(both, default=json_value))
     except TypeError as error:
         warn(f"The compile settings can not be written and are left out of the file: {error}")
         return
     state = keras_2_state(model)
     if state:
-        _write_arrays(group.create_group("optimizer_weights"), state)
-
-
-def _without(config: Any, key: str) -> Any:
-    """A config without a key that only this package knows, at every depth."""
-    if isinstance(config, dict):
-        return {k: _without(v, key) for k, v in config.items() if k != key}
-    if isinstance(config, (list, tuple)):
-        return type(config)([_without(v, key) for v in config])
-    return config
+        write_arrays(group.create_group("optimizer_weights"), state)
 
 
 def write_weights(group: Any, layers: Sequence[Any]) -> None:
     """Write the weights of layers into a group, a group for each layer."""
     write_list(group, "layer_names", [layer.name for layer in layers])
-    _write_text(group, "backend", FILE_BACKEND)
-    _write_text(group, "keras_version", KERAS_VERSION)
+    write_text(group, "backend", FILE_BACKEND)
+    write_text(group, "keras_version", KERAS_VERSION)
     for layer in layers:
-        _write_arrays(group.create_group(layer.name), keras_2_weights(layer))
+        write_arrays(group.create_group(layer.name), keras_2_weights(layer))
 
 
-def _write_arrays(group: Any, arrays: Sequence[tuple[str, np.ndarray]]) -> None:
-    names = _unique([name.strip("/") or f"param_{i}" for i, (name, _) in enumerate(arrays)])
+def write_arrays(group: Any, arrays: Sequence[tuple[str, np.ndarray]]) -> None:
+    """Write arrays under their names, made different where they are not, and the list of the names."""
+    names = unique_names([name.strip("/") or f"param_{i}" for i, (name, _) in enumerate(arrays)])
     write_list(group, "weight_names", names)
     for name, (_, value) in zip(names, arrays):
         group.create_dataset(name, data=value)
@@ -182,7 +164,7 @@ def _write_arrays(group: Any, arrays: Sequence[tuple[str, np.ndarray]]) -> None:
 # -- names and text ---------------------------------------------------------------------------------------------------
 
 
-def _unique(names: list[str]) -> list[str]:
+def unique_names(names: Sequence[str]) -> list[str]:
     """Names within one group must differ: ``a``, ``a_1``."""
     seen: set[str] = set()
     out = []
@@ -215,6 +197,6 @@ def write_list(group: Any, name: str, texts: Sequence[str]) -> None:
         group.attrs[f"{name}{i}"] = part
 
 
-def _write_text(group: Any, name: str, text: str) -> None:
-    """A text as an attribute: bytes, which 2.3.1 decodes; h5py keeps them outside the object header, with no limit."""
+def write_text(group: Any, name: str, text: str) -> None:
+    """Write a text as an attribute: bytes, which Keras decodes; h5py lets them be of any length."""
     group.attrs[name] = text.encode("utf8")

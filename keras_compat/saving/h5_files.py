@@ -12,7 +12,7 @@ import h5py
 
 from keras_compat.saving.errors import CorruptFileError, UnsafeModelError, raised_by
 from keras_compat.saving.h5_structure import SIGNATURE, is_sound, root_of
-from keras_compat.saving.limits import content_of, most_bytes, path_of, shown
+from keras_compat.saving.limits import content_of, is_content, most_bytes, path_of, shown
 
 # What h5py raises when the library meets something that can not be.
 _LIBRARY_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError)
@@ -51,8 +51,7 @@ def open_h5(source: Any, max_bytes: int | None = None) -> Iterator[h5py.Group]:
         return
     if hasattr(source, "read"):
         source = content_of(source)
-    # A path is bytes, too: a file begins with a zero byte or the signature, a path does not.
-    if isinstance(source, (bytes, bytearray)) and (not source or b"\0" in source or source.startswith(b"\x89HDF")):
+    if is_content(source):
         name, size = "the stream", len(source)
         raw: Any = io.BytesIO(source)
         _check_root(raw, name)

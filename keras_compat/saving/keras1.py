@@ -22,9 +22,12 @@ from keras_compat.engine.registry import serialize
 from keras_compat.engine.sequential import Sequential
 from keras_compat.layers.wrappers import Wrapper
 from keras_compat.saving import keras1_configs
+from keras_compat.saving.h5 import unique_names, write_text
 from keras_compat.saving.keras1_configs import Problems
-from keras_compat.saving.layouts import keras_2_form, kind_of, word_of
+from keras_compat.saving.layouts import GATES, NEW_WORDS, keras_1_kernel, keras_2_form, kind_of, word_of
 from keras_compat.saving.models import MODEL_WRITERS, WEIGHT_WRITERS
+from keras_compat.saving.optimizer_state import SLOTS, lists_of
+from keras_compat.saving.parts import compile_settings, listed
 from keras_compat.utils.generic_utils import warn
 
 VERSION = "1.2.2"
@@ -33,31 +36,14 @@ _ATTRIBUTE_LIMIT = 60_000
 
 # Triples (W, U, b) of Keras 1 in its order, by the order of the gates in Keras 2's arrays.
 _TRIPLES = {"LSTM": "icfo", "ConvLSTM2D": "icfo", "GRU": "zrh"}
-_GATES = {"LSTM": "ifco", "ConvLSTM2D": "ifco", "GRU": "zrh"}
 
-_OLD_WORDS = {
-    "kernel": "W",
-    "recurrent_kernel": "U",
-    "bias": "b",
-    "embeddings": "W",
-    "alpha": "alphas",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_std",
-}
+_OLD_WORDS = {new: old for old, new in NEW_WORDS.items()} | {"embeddings": "W"}
 
 # Elementwise merges of 1.2.2 want equal shapes.
 _SAME_SHAPE = ("Add", "Multiply", "Average", "Maximum")
 
-# How many arrays for each weight 1.2.2 keeps, and whether the count of steps comes first.
-_STATES = {
-    "SGD": (1, True),
-    "RMSprop": (1, False),
-    "Adagrad": (1, False),
-    "Adadelta": (2, False),
-    "Adam": (2, True),
-    "Adamax": (2, True),
-    "Nadam": (2, True),
-}
+# Optimizers whose count of steps 1.2.2 does not keep before the arrays of the weights.
+_WITHOUT_STEPS = ("RMSprop", "Adagrad", "Adadelta")
 
 
 class _Part(NamedTuple):
@@ -78,28 +64,24 @@ def write(group: h5py.Group, model: Any, include_optimizer: bool = True) -> None
     problems = Problems()
     config = keras1_configs.convert(_described(model, problems), problems)
     compiled = include_optimizer and model.optimizer is not None
-    training = keras1_configs.training_to_keras1(_training(model), problems) if compiled else None
+    training = keras1_configs.training_to_keras1(compile_settings(model), problems) if compiled else None
     problems.check()
     state = _optimizer_state(model) if compiled else []
-    _write_text(group, "keras_version", VERSION)
-    _write_text(group, "model_config", json.dumps(config))
+    write_text(group, "keras_version", VERSION)
+    write_text(group, "model_config", json.dumps(config))
     write_weights(group.create_group("model_weights"), model)
     if training is not None:
-        _write_text(group, "training_config", json.dumps(training))
+        write_text(group, "training_config", json.dumps(training))
     if state:
         _write_arrays(group.create_group("optimizer_weights"), state)
 
 
 def write_weights(group: h5py.Group, model: Any) -> None:
     """Write the weights of a model as ``load_weights`` of Keras 1.2.2 reads them: a group for each layer."""
-    layers = _listed(model)
+    layers = listed(model)
     _write_list(group, "layer_names", [layer.name for layer in layers])
     for layer in layers:
         _write_arrays(group.create_group(layer.name), _weights_of(layer, model.trainable))
-
-
-def _listed(model: Any) -> list[Any]:
-    return getattr(model, "flattened_layers", model.layers)
 
 
 # -- weights ----------------------------------------------------------------------------------------------------------
@@ -130,7 +112,7 @@ def _parts(layer: Any, trainable: bool = True) -> Iterator[_Part]:
     """The layers without layers in them, in the order of the weights."""
     trainable = trainable and layer.trainable
     if isinstance(layer, Network):
-        inner = _listed(layer)
+        inner = listed(layer)
     elif hasattr(layer, "forward_layer"):
         inner = [layer.forward_layer, layer.backward_layer]
     elif isinstance(layer, Wrapper):
@@ -147,7 +129,7 @@ def _named(layer: Any, arrays: dict[int, np.ndarray]) -> list[tuple[str, np.ndar
     weights = [w for w in layer.weights if id(w) in arrays]
     found = keras_2_form(layer, [arrays[id(w)] for w in weights])
     kind = kind_of(layer)
-    if kind in _GATES and found:
+    if kind in GATES and found:
         names, found = _gates(layer, kind, found)
     else:
         names = [_OLD_WORDS.get(word, word) for word in (_word(w) for w in weights)]
@@ -165,10 +147,10 @@ def _gates(layer: Any, kind: str, arrays: list[np.ndarray]) -> tuple[list[str], 
         return ["W", "U", "b"][: len(arrays)], arrays
     names, found = [], []
     for gate in _TRIPLES[kind]:
-        place = _GATES[kind].index(gate)
+        place = GATES[kind].index(gate)
         for word, array in zip("WUb", arrays):
             names.append(f"{word}_{gate}")
-            found.append(_kernel(layer, kind, np.split(array, len(_GATES[kind]), axis=-1)[place]))
+            found.append(_kernel(layer, kind, np.split(array, len(GATES[kind]), axis=-1)[place]))
     return names, found
 
 
@@ -181,15 +163,9 @@ def _consume_less(layer: Any) -> str:
 
 def _kernel(layer: Any, kind: str, array: np.ndarray) -> np.ndarray:
     """A kernel of Keras 2 in the layout of Keras 1; other arrays are as they are."""
-    if "Conv" not in kind or array.ndim < 3:
+    if "Conv" not in kind:
         return array
-    if kind == "Conv1D":
-        return array[:, None]
-    if kind.endswith("Transpose"):
-        array = np.swapaxes(array, -1, -2)
-    if layer.data_format == "channels_first":
-        array = np.transpose(array, (array.ndim - 1, array.ndim - 2, *range(array.ndim - 2)))
-    return array
+    return keras_1_kernel(kind, array, kind != "Conv1D" and layer.data_format == "channels_first")
 
 
 # -- the state of the optimizer ---------------------------------------------------------------------------------------
@@ -203,27 +179,21 @@ def _optimizer_state(model: Any) -> list[tuple[str, np.ndarray]]:
     params = getattr(model, "_collected_trainable_weights", [])
     if not values or not params:
         return []
-    if name not in _STATES:
+    if name not in SLOTS:
         warn(f"The state of the optimizer {name} is left out of the file: Keras 1.2.2 has no such optimizer.")
         return []
-    kinds, counts = _STATES[name]
-    parts = [part for layer in _listed(model) for part in _parts(layer, model.trainable)]
+    parts = [part for layer in listed(model) for part in _parts(layer, model.trainable)]
     trained = {id(w) for part in parts for w in _trained(part)}
     if trained != {id(w) for w in params}:
         warn("The state of the optimizer is left out of the file: what is trainable changed since compile.")
         return []
-    slots = values[len(values) - _slots(name, values, len(params)) :]
-    found: list[np.ndarray] = [np.asarray(values[0], dtype="float32").reshape(())] if counts else []
-    for kind in range(kinds):
+    slots = values[len(values) - lists_of(name) * len(params) :]
+    found: list[np.ndarray] = [np.asarray(values[0], dtype="float32").reshape(())] if name not in _WITHOUT_STEPS else []
+    for kind in range(SLOTS[name]):
         of = {id(w): slots[kind * len(params) + i] for i, w in enumerate(params)}
         named = [pair for part in parts if part.trainable for pair in _named(part.layer, _only(of, _trained(part)))]
         found += [array for _, array in sorted(named, key=lambda pair: pair[0])]
     return [(f"Variable_{i}:0" if i else "Variable:0", array) for i, array in enumerate(found)]
-
-
-def _slots(name: str, values: Sequence[np.ndarray], count: int) -> int:
-    """Number of arrays at the end that belong to weights: all but the steps and the schedule of Nadam."""
-    return (3 if name == "Adam" else _STATES[name][0]) * count
 
 
 # -- the config, with what only the live model knows -------------------------------------------------------------------
@@ -282,23 +252,7 @@ def _complete_model(model: Any, config: dict[str, Any], trainable: bool, problem
         _complete(by_name[entry["name"]], entry, trainable, problems)
 
 
-def _training(model: Any) -> dict[str, Any]:
-    return {
-        "optimizer_config": serialize(model.optimizer),
-        "loss": model.loss,
-        "metrics": model._compile_metrics,
-        "weighted_metrics": model._compile_weighted_metrics,
-        "sample_weight_mode": model.sample_weight_mode,
-        "loss_weights": model.loss_weights,
-    }
-
-
 # -- HDF5 -------------------------------------------------------------------------------------------------------------
-
-
-def _write_text(group: h5py.Group, name: str, text: str) -> None:
-    """Keras 1.2.2 decodes what it reads: bytes."""
-    group.attrs[name] = text.encode("utf8")
 
 
 def _write_list(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
@@ -312,23 +266,10 @@ def _write_list(group: h5py.Group, name: str, texts: Sequence[str]) -> None:
 
 
 def _write_arrays(group: h5py.Group, arrays: Sequence[tuple[str, np.ndarray]]) -> None:
-    names = _unique([name for name, _ in arrays])
+    names = unique_names([name for name, _ in arrays])
     _write_list(group, "weight_names", names)
     for name, (_, array) in zip(names, arrays):
         group.create_dataset(name, data=array)
-
-
-def _unique(names: Sequence[str]) -> list[str]:
-    """Names within a group differ: ``a_W:0``, ``a_W_1:0``."""
-    found: dict[str, None] = {}
-    for name in names:
-        stem, _, end = name.rpartition(":")
-        new, i = name, 0
-        while new in found:
-            i += 1
-            new = f"{stem}_{i}:{end}"
-        found[new] = None
-    return list(found)
 
 
 MODEL_WRITERS["keras1"] = write

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import h5py
@@ -23,7 +24,7 @@ from keras_compat.saving.configs import line_of
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.guard import Array
 from keras_compat.saving.stored import OWN_WORDS, StoredLayer, StoredModel, Writer
-from keras_compat.utils.generic_utils import warn
+from keras_compat.utils.generic_utils import numbered, warn
 
 WEIGHTS = "model.weights.h5"
 CONFIG = "config.json"
@@ -62,7 +63,6 @@ def open_archive(source: Any, max_bytes: int | None = None) -> Iterator[StoredMo
         metadata: dict[str, Any] = {}
         if METADATA in archive.names:
             metadata = _object(guard.parse_json(archive.read(METADATA), METADATA), METADATA)
-        guard.check_config(config, CONFIG)
         data = archive.read(WEIGHTS)
         extra = {OWN_WORDS: archive.read(OWN_WORDS).decode("utf8", "replace")} if OWN_WORDS in archive.names else {}
     version = str(metadata.get("keras_version") or "")
@@ -136,13 +136,12 @@ def _arrays(group: h5py.Group, key: str, prefix: str | None = None) -> Iterator[
     inside = guard.child(group, key)
     if not isinstance(inside, h5py.Group):
         return
-    found = [name for name, thing in guard.walk(inside) if isinstance(thing, h5py.Dataset)]
+    found = {name: thing for name, thing in guard.walk(inside) if isinstance(thing, h5py.Dataset)}
     for name in sorted(found, key=_natural):
         if "seed_generator/" in name or name.startswith("_random_generator"):
             continue
-        array = guard.array(inside, name)
         plain = "/".join("layers" if part == _CONTAINERS[1] else part for part in name.split("/"))
-        yield Array(plain, array.shape, array.dtype, array._dataset)
+        yield replace(guard.stored_array(found[name], name), name=plain)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -153,14 +152,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def _renumbered(keys: list[str]) -> list[str]:
     """Keys of tf.keras 2.12, which counted layers with weights twice, as later releases number them."""
-    count: dict[str, int] = {}
-    new = []
-    for key in keys:
-        stem = re.sub(r"_\d+$", "", key)
-        n = count.get(stem, 0)
-        count[stem] = n + 1
-        new.append(f"{stem}_{n}" if n else stem)
-    return new
+    return numbered(re.sub(r"_\d+$", "", key) for key in keys)
 
 
 def _with_optimizer(training: Any, optimizer: tuple[Array, ...] | None, name: str) -> Any:

@@ -14,10 +14,11 @@ import h5py
 import numpy as np
 
 from keras_compat import backend as K
-from keras_compat.engine.layer import shape_of
 from keras_compat.engine.network import json_value
 from keras_compat.saving import h5, keras3, layouts, weights
 from keras_compat.saving.later_configs import Findings, legacy_form, legacy_training, to_later, training_to_later
+from keras_compat.saving.optimizer_state import SLOTS
+from keras_compat.saving.parts import compile_settings, output_sizes
 from keras_compat.saving.stored import OWN_WORDS
 from keras_compat.utils.generic_utils import warn
 from keras_compat.version import KERAS_VERSION
@@ -25,9 +26,6 @@ from keras_compat.version import KERAS_VERSION
 # The releases whose files these are like.
 VERSIONS = {"tfkeras": "2.15.0", "keras3": "3.15.1"}
 _BACKENDS = {"tfkeras": "tensorflow", "keras3": "torch"}
-
-# Slots that an optimizer has for each weight; our state lists them one after the other.
-_SLOTS = {"SGD": 1, "RMSprop": 1, "Adagrad": 1, "Adadelta": 2, "Adam": 2, "Adamax": 2, "Nadam": 2}
 
 
 # -- whole models -----------------------------------------------------------------------------------------------------
@@ -43,7 +41,7 @@ def write_archive(stream: BinaryIO, model: Any, include_optimizer: bool = True, 
     found = Findings()
     config = to_later(ours, line, found)
     if training is not None:
-        config["compile_config"] = training_to_later(training, line, _outputs(model), found)
+        config["compile_config"] = training_to_later(training, line, output_sizes(model), found)
     _report(found, line)
     content = io.BytesIO()
     with h5py.File(content, "w") as group:
@@ -65,7 +63,7 @@ def write_h5(group: h5py.Group, model: Any, include_optimizer: bool, line: str) 
     ours, training = _described(model, include_optimizer)
     found = Findings()
     config = legacy_form(to_later(ours, line, found))
-    settings = None if training is None else training_to_later(training, line, _outputs(model), found)
+    settings = None if training is None else training_to_later(training, line, output_sizes(model), found)
     _report(found, line)
     group.attrs["keras_version"] = VERSIONS[line]
     group.attrs["backend"] = _BACKENDS[line]
@@ -76,10 +74,7 @@ def write_h5(group: h5py.Group, model: Any, include_optimizer: bool, line: str) 
     group.attrs["training_config"] = json.dumps(legacy_training(settings), default=json_value)
     state = _state(model, line, training)
     if state:
-        stored = group.create_group("optimizer_weights")
-        h5.write_list(stored, "weight_names", [name for name, _ in state])
-        for name, value in state:
-            stored.create_dataset(name, data=value)
+        h5.write_arrays(group.create_group("optimizer_weights"), state)
 
 
 def write_legacy_weights(group: h5py.Group, model: Any, line: str) -> None:
@@ -95,25 +90,13 @@ def _described(model: Any, include_optimizer: bool) -> tuple[dict[str, Any], dic
     config = json.loads(json.dumps(described, default=json_value))
     if not include_optimizer or model.optimizer is None:
         return config, None
-    training = {
-        "optimizer_config": {"class_name": type(model.optimizer).__name__, "config": model.optimizer.get_config()},
-        "loss": model.loss,
-        "metrics": model._compile_metrics,
-        "weighted_metrics": model._compile_weighted_metrics,
-        "sample_weight_mode": model.sample_weight_mode,
-        "loss_weights": model.loss_weights,
-        "mean_of_unmasked": model._mean_of_unmasked,
-        "keras_version": KERAS_VERSION,
-    }
+    ours = {"mean_of_unmasked": model._mean_of_unmasked, "keras_version": KERAS_VERSION}
+    training = compile_settings(model) | ours
     try:
         return config, json.loads(json.dumps(training, default=json_value))
     except TypeError as error:
         warn(f"The compile settings can not be written and are left out of the file: {error}")
         return config, None
-
-
-def _outputs(model: Any) -> list[int | None]:
-    return [shape_of(y)[-1] if shape_of(y) else None for y in model.outputs or ()]
 
 
 def _report(found: Findings, line: str) -> None:
@@ -179,11 +162,7 @@ def _vars(group: h5py.Group, name: str, arrays: Sequence[np.ndarray], line: str)
 
 def _write_optimizer(group: h5py.Group, model: Any, line: str, training: dict[str, Any]) -> None:
     state = _state(model, line, training)
-    inside = group.create_group("optimizer").create_group("vars")
-    if line == "keras3":
-        inside.attrs["name"] = type(model.optimizer).__name__.lower()
-    for i, (_, value) in enumerate(state):
-        inside.create_dataset(str(i), data=value)
+    _vars(group.create_group("optimizer"), type(model.optimizer).__name__.lower(), [v for _, v in state], line)
 
 
 def _state(model: Any, line: str, training: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
@@ -191,7 +170,7 @@ def _state(model: Any, line: str, training: dict[str, Any]) -> list[tuple[str, n
     optimizer = model.optimizer
     kind = type(optimizer).__name__
     values = list(optimizer.get_weights())
-    if kind not in _SLOTS:
+    if kind not in SLOTS:
         return []
     name = kind.lower()
     steps = values[0] if values else K.get_value(optimizer.iterations)
@@ -201,7 +180,7 @@ def _state(model: Any, line: str, training: dict[str, Any]) -> list[tuple[str, n
     trained = model._collected_trainable_weights
     n = len(trained)
     schedule = [values.pop(1)] if kind == "Nadam" and len(values) > 1 else []
-    count = 0 if kind == "SGD" and not float(K.get_value(optimizer.momentum)) and line == "keras3" else _SLOTS[kind]
+    count = 0 if kind == "SGD" and not float(K.get_value(optimizer.momentum)) and line == "keras3" else SLOTS[kind]
     amsgrad = kind == "Adam" and optimizer.amsgrad
     if len(values) < 1 + (count + amsgrad) * n:  # not trained yet
         start = getattr(optimizer, "initial_accumulator_value", 0.0)

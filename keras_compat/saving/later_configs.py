@@ -13,6 +13,7 @@ from typing import Any
 from keras_compat import activations, constraints, initializers, losses, metrics, optimizers, regularizers
 from keras_compat.dialect.level import get_api_level, is_keras_0
 from keras_compat.engine.registry import LAYERS
+from keras_compat.saving.training_configs import nested
 
 # Layers of Keras 2.3.1 that tf.keras and Keras 3 have under the same name.
 _SAME = frozenset(
@@ -68,6 +69,7 @@ _SHORT = {
 
 
 # Arguments that only this package has, for what later releases compute; of normalization and of optimizers.
+_OURS_EVERYWHERE = frozenset({"mean_of_unmasked", "kernel_format"})
 _OURS = frozenset({"line", "epsilon_within", "initial_accumulator_value", "clipnorm_of_each", "weight_decay"})
 
 
@@ -80,7 +82,7 @@ def words_of_keras_2(value: Any) -> Any:
     name, inner = value.get("class_name"), value.get("config")
     if name == "PerSample" and isinstance(inner, Mapping):
         return words_of_keras_2(inner.get("regularizer"))
-    out = {k: words_of_keras_2(v) for k, v in value.items() if k != "mean_of_unmasked"}
+    out = {k: words_of_keras_2(v) for k, v in value.items() if k not in _OURS_EVERYWHERE}
     for key in [k for k in out if k.endswith("activation") and out[k] == "hard_sigmoid_keras3"]:
         out[key] = "hard_sigmoid"
     if isinstance(inner, Mapping) and (name in ("BatchNormalization", "UpSampling2D") or name in optimizers._known):
@@ -293,7 +295,7 @@ def training_to_later(
         outputs: size of the last axis of each output of the model.
     """
     many = len(outputs) > 1
-    loss = _nested(training.get("loss"), lambda x: _named(x, losses._known, "keras.losses"))
+    loss = nested(training.get("loss"), lambda x: _named(x, losses._known, "keras.losses"))
     if many and line == "keras3" and isinstance(loss, (str, dict)) and not _by_output(loss):
         loss = [loss] * len(outputs)
     settings: dict[str, Any] = {
@@ -305,7 +307,7 @@ def training_to_later(
         given = training.get(key) or None
         if given and many and isinstance(given, list) and not any(isinstance(x, list) for x in given):
             given = [list(given) for _ in outputs]
-        settings[key] = _nested(given, lambda x: _named(x, metrics._known, "keras.metrics"))
+        settings[key] = nested(given, lambda x: _named(x, metrics._known, "keras.metrics"))
         settings[key] = _accuracies(settings[key], training.get("loss"), outputs)
     settings |= {"run_eagerly": False, "steps_per_execution": 1, "jit_compile": False}
     return settings
@@ -313,14 +315,6 @@ def training_to_later(
 
 def _by_output(value: Any) -> bool:
     return isinstance(value, Mapping) and "class_name" not in value
-
-
-def _nested(value: Any, change: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_nested(v, change) for v in value]
-    if _by_output(value):
-        return {k: _nested(v, change) for k, v in value.items()}
-    return None if value is None else change(value)
 
 
 def _named(value: Any, known: Mapping[str, Any], module: str) -> Any:
@@ -350,7 +344,7 @@ def optimizer_to_later(entry: Mapping[str, Any], line: str, found: Findings) -> 
     if decay:
         settings = {"initial_learning_rate": rate, "decay_steps": 1, "decay_rate": decay, "staircase": False}
         rate = object_of("keras.optimizers.schedules", "InverseTimeDecay", {**settings, "name": "InverseTimeDecay"})
-    out = {"name": _snake(name) if line == "keras3" else name, "learning_rate": rate}
+    out = {"name": name.lower() if line == "keras3" else name, "learning_rate": rate}
     out["weight_decay"] = config.pop("weight_decay", None)
     out["global_clipnorm"] = config.pop("clipnorm", None)
     out["clipnorm"] = config.pop("clipnorm_of_each", None)
@@ -364,10 +358,6 @@ def optimizer_to_later(entry: Mapping[str, Any], line: str, found: Findings) -> 
     if name == "Nadam" and config.pop("schedule_decay", 0.004) != 1.0:
         found.differences.append("Nadam's momentum follows a schedule that decays faster")
     return object_of("keras.optimizers", name, {**out, **config})
-
-
-def _snake(name: str) -> str:
-    return {"SGD": "sgd", "RMSprop": "rmsprop"}.get(name, name.lower())
 
 
 # -- the older form, in HDF5 ------------------------------------------------------------------------------------------
@@ -404,8 +394,8 @@ def _plain_name(value: Any) -> Any:
 def legacy_training(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Compile settings as HDF5 files hold them."""
     kept = {k: v for k, v in settings.items() if k in ("loss", "loss_weights")}
-    kept["loss"] = _nested(kept["loss"], lambda x: _SHORT.get(x, x) if isinstance(x, str) else _plain_name(x))
+    kept["loss"] = nested(kept["loss"], lambda x: _SHORT.get(x, x) if isinstance(x, str) else _plain_name(x))
     for key in ("metrics", "weighted_metrics"):
-        kept[key] = _nested(settings[key], _long_metric)
+        kept[key] = nested(settings[key], _long_metric)
     optimizer = settings["optimizer"]
     return {**kept, "optimizer_config": {"class_name": optimizer["class_name"], "config": optimizer["config"]}}

@@ -100,10 +100,6 @@ def _without(*keys: str) -> Change:
     return change
 
 
-def _cropped(translation: Translation, config: dict[str, Any], where: str) -> None:
-    config.pop("rank", None)
-
-
 _SEPARABLE = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
 # What a config may hold beside the arguments of the class.
 ALSO = {
@@ -122,8 +118,8 @@ CHANGES: dict[str, tuple[Change, ...]] = {
     "SeparableConv1D": (_without(*_SEPARABLE),),
     "SeparableConv2D": (_without(*_SEPARABLE),),
     "DepthwiseConv2D": (_without(*_SEPARABLE, "filters", "kernel_size_"),),
-    "ConvLSTM2D": (_cropped,),
-    "ConvLSTM2DCell": (_cropped,),
+    "ConvLSTM2D": (_without("rank"),),
+    "ConvLSTM2DCell": (_without("rank"),),
     "Lambda": (_types_of_functions,),
     "UpSampling2D": (_with_line_if_bilinear,),
 }

@@ -24,7 +24,7 @@ from keras_compat.saving.image_orders import dictionaries, with_image_orders
 from keras_compat.saving.keras0_configs import is_of_keras_0, to_keras_1
 from keras_compat.saving.layer_changes import ALSO, CHANGES, penalising
 from keras_compat.saving.stored import Writer
-from keras_compat.utils.generic_utils import Registry, get_custom_objects, warn
+from keras_compat.utils.generic_utils import Registry, known_objects, warn
 
 LATER = ("tfkeras", "keras3")
 
@@ -140,9 +140,9 @@ def to_ours(config: dict[str, Any], writer: Writer, custom_objects: Mapping[str,
         return with_image_orders(_checked(to_keras_1, config))
     if not is_written_later(config, writer):
         return with_image_orders(config)
-    translation = _Translation(writer.line, {**get_custom_objects(), **(custom_objects or {})})
+    translation = _Translation(writer.line, known_objects(custom_objects))
     ours = _checked(translation.object, config)
-    translation.finish("load")
+    translation.finish()
     return ours
 
 
@@ -157,6 +157,13 @@ def _checked(translate: Callable[[Mapping[str, Any]], dict[str, Any]], config: M
         ) from error
 
 
+def class_name_of(config: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """The class of an object in a later config: the user's, where its name is known, else without its package."""
+    name, registered = str(config["class_name"]), str(config.get("registered_name") or "")
+    plain = name.rpartition(">")[2]
+    return next((candidate for candidate in (registered, name) if candidate in known), plain)
+
+
 class _Translation:
     """One config on its way, with what could not be said."""
 
@@ -166,15 +173,15 @@ class _Translation:
         self._problems: list[str] = []
         self._notes: list[str] = []
 
-    def finish(self, op: str) -> None:
+    def finish(self) -> None:
         """Say what was found: problems all at once, else what may matter."""
         if self._problems:
             raise ValueError(
-                f"[{op}] the config asks in {len(self._problems)} places for what this package does not compute: "
+                f"[load] the config asks in {len(self._problems)} places for what this package does not compute: "
                 f"{'; '.join(self._problems)}. load_weights() into a model of your own layers still works."
             )
         if self._notes:
-            warn(f"[{op}] {'; '.join(dict.fromkeys(self._notes))}")
+            warn(f"[load] {'; '.join(dict.fromkeys(self._notes))}")
 
     def object(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A layer, model or cell."""
@@ -190,17 +197,11 @@ class _Translation:
             ours["config"] = self._config(name, inner, config)
         if "inbound_nodes" in config:
             ours["inbound_nodes"] = [self._call(node, str(config.get("name"))) for node in config["inbound_nodes"]]
-            if self._is_operation(config):
-                ours["inbound_nodes"] = [[*node] for node in ours["inbound_nodes"]]
         return ours
 
     def _class_name(self, config: Mapping[str, Any]) -> str:
-        name, registered = str(config["class_name"]), str(config.get("registered_name") or "")
-        for candidate in (registered, name, name.rpartition(">")[2]):
-            if candidate in self._known:
-                return candidate
-        plain = name.rpartition(">")[2]
-        return _CLASSES.get(plain, plain)
+        name = class_name_of(config, self._known)
+        return name if name in self._known else _CLASSES.get(name, name)
 
     def _is_operation(self, config: Mapping[str, Any]) -> bool:
         return str(config.get("module") or "").startswith("keras.src.ops")
@@ -277,7 +278,7 @@ class _Translation:
         """Activations that have another formula there."""
         if self.line == "keras3" and name == "hard_sigmoid" and name not in self._known:
             return "hard_sigmoid_keras3"
-        return _ACTIVATIONS.get(name, name) if isinstance(name, str) and name not in self._known else name
+        return name
 
     def _part(self, value: Mapping[str, Any], registry: Registry, where: str) -> Any:
         """An initializer, regularizer, constraint or activation object."""
@@ -430,7 +431,3 @@ def arguments(cls: Callable[..., Any]) -> frozenset[str]:
 
 def _snake(name: str) -> str:
     return "".join(["_" + c.lower() if c.isupper() else c for c in name]).lstrip("_")
-
-
-# Names that later releases gave to what 2.3.1 has.
-_ACTIVATIONS: dict[str, str] = {}

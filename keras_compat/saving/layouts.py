@@ -14,6 +14,7 @@ What differs between the releases (each was measured on its files):
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +25,7 @@ from keras_compat.saving.stored import Writer
 
 # Where the gates of Keras 2, in its order, are among the triples (W, U, b) of Keras 1.
 _TRIPLES = {"LSTM": (0, 2, 1, 3), "ConvLSTM2D": (0, 2, 1, 3), "GRU": (0, 1, 2)}
-_GATES = {"LSTM": "ifco", "ConvLSTM2D": "ifco", "GRU": "zrh"}
+GATES = {"LSTM": "ifco", "ConvLSTM2D": "ifco", "GRU": "zrh"}
 # Layers whose kernels Theano's backend keeps turned.
 TURNED = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "Conv3DTranspose", "ConvLSTM2D")
 _KINDS = (
@@ -32,7 +33,7 @@ _KINDS = (
     *("Conv2DTranspose", "Conv3DTranspose", "Conv1D", "Conv2D", "Conv3D", "BatchNormalization", "Highway"),
 )
 # Words of Keras 1 for what Keras 2 calls otherwise.
-_NEW_WORDS = {
+NEW_WORDS = {
     "W": "kernel",
     "U": "recurrent_kernel",
     "b": "bias",
@@ -72,7 +73,7 @@ def owner_and_word(name: str) -> tuple[str, str]:
     old = None if slash else _KERAS_1_NAME.fullmatch(word)
     if old is not None:
         owner, word = old.group(1), old.group(2)
-    return owner or name, _NEW_WORDS.get(word, word)
+    return owner or name, NEW_WORDS.get(word, word)
 
 
 def is_keras_1_name(name: str) -> bool:
@@ -87,7 +88,7 @@ def word_of(name: str) -> str:
 
 def counts(layer: Any, weights: Sequence[Any]) -> tuple[int, ...]:
     """Numbers of arrays that a file may hold for these weights of a layer."""
-    gates = len(_GATES.get(kind_of(layer).removeprefix("CuDNN"), ""))
+    gates = len(GATES.get(kind_of(layer).removeprefix("CuDNN"), ""))
     if not gates or len(weights) not in (2, 3, 2 * gates, 3 * gates):
         return (len(weights),)
     each = len(weights) if len(weights) <= 3 else len(weights) // gates
@@ -100,15 +101,15 @@ def may_be(layer: Any, weights: Sequence[Any], arrays: Sequence[Any], reshape: b
         return False
     mine, theirs = [tuple(w.shape) for w in weights], [tuple(a.shape) for a in arrays]
     if len(mine) != len(theirs):
-        return sum(map(_size, mine)) == sum(map(_size, theirs))
+        return sum(map(math.prod, mine)) == sum(map(math.prod, theirs))
     kind = kind_of(layer)
     if kind.removeprefix("CuDNN") in ("LSTM", "GRU") and len(mine) == 3:
         # An LSTM of cuDNN has two biases; a GRU has two or one, and computes otherwise with two.
-        sizes = {_size(mine.pop()), _size(theirs.pop())}
+        sizes = {math.prod(mine.pop()), math.prod(theirs.pop())}
         if len(sizes) > 1 and not (kind.endswith("LSTM") and max(sizes) == 2 * min(sizes)):
             return False
     if reshape:
-        return [_size(s) for s in mine] == [_size(s) for s in theirs]
+        return [math.prod(s) for s in mine] == [math.prod(s) for s in theirs]
     if "Conv" in kind:
         return sorted(map(_lengths, mine)) == sorted(map(_lengths, theirs))
     return sorted(mine) == sorted(theirs)
@@ -136,7 +137,7 @@ def fitted(
     kind = kind_of(layer)
     gates = kind.removeprefix("CuDNN")
     old = writer.line in ("keras0", "keras1")
-    if gates in _GATES:
+    if gates in GATES:
         arrays = _fused(layer, gates, arrays, writer)
         arrays = _without_cudnn(gates, arrays, moved_only)
         if gates == "ConvLSTM2D" and writer.backend == "theano":
@@ -173,7 +174,7 @@ def keras_2_form(layer: Any, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     layout. Works for the states of optimizers too.
     """
     kind, arrays = kind_of(layer), list(arrays)
-    if kind in _GATES:
+    if kind in GATES:
         if _keeps_old_kernels(layer):
             arrays = [np.transpose(a, (2, 3, 1, 0)) if a.ndim == 4 else a for a in arrays]
         return _fused(layer, kind, arrays, Writer("keras2"))
@@ -206,13 +207,6 @@ def _lengths(shape: Sequence[int]) -> list[int]:
     return sorted(n for n in shape if n != 1)
 
 
-def _size(shape: Sequence[int]) -> int:
-    size = 1
-    for n in shape:
-        size *= int(n)
-    return size
-
-
 # -- gates ------------------------------------------------------------------------------------------------------------
 
 
@@ -229,7 +223,7 @@ def _fused(layer: Any, gates: str, arrays: list[np.ndarray], writer: Writer) -> 
 
 def _without_cudnn(gates: str, arrays: list[np.ndarray], moved_only: bool) -> list[np.ndarray]:
     """Arrays of cuDNN's layers as those of the others; a GRU's is one with ``reset_after``."""
-    count = len(_GATES[gates])
+    count = len(GATES[gates])
     if gates == "ConvLSTM2D" or len(arrays) != 3 or arrays[2].ndim != 1 or arrays[1].ndim != 2:
         return arrays
     units = arrays[1].shape[0]
@@ -248,7 +242,7 @@ def _gates_as_here(
     layer: Any, gates: str, kind: str, weights: Sequence[Any], arrays: list[np.ndarray], moved_only: bool
 ) -> list[np.ndarray]:
     """Kernel, recurrent kernel and bias as the layer keeps them."""
-    count = len(_GATES[gates])
+    count = len(GATES[gates])
     if len(weights) > 3 and len(arrays) * count == len(weights):
         there = _TRIPLES[gates]
         split = [np.split(a, count, axis=-1) if a.shape[-1] % count == 0 else [a] * count for a in arrays]
@@ -315,14 +309,18 @@ def _kernel_of_keras_1(layer: Any, kind: str, array: np.ndarray, shape: tuple[in
 def _kernel_as_here(layer: Any, kind: str, array: np.ndarray) -> np.ndarray:
     """A kernel of Keras 2 in the layout that the layer keeps."""
     order = getattr(layer, "kernel_format", None)
-    if order is None or array.ndim < 3:
+    return array if order is None else keras_1_kernel(kind, array, order == "channels_first")
+
+
+def keras_1_kernel(kind: str, array: np.ndarray, first: bool) -> np.ndarray:
+    """A kernel of Keras 2 in the layout of Keras 1, (filters, in, *size) if ``first``; a bias is as it is."""
+    if array.ndim < 3:
         return array
     if kind == "Conv1D":
         array = array[:, None]
-        return np.transpose(array, (3, 2, 0, 1)) if order == "channels_first" else array
-    if kind.endswith("Transpose"):
+    elif kind.endswith("Transpose"):
         array = np.swapaxes(array, -1, -2)
-    if order == "channels_first":
+    if first:
         array = np.transpose(array, (array.ndim - 1, array.ndim - 2, *range(array.ndim - 2)))
     return array
 

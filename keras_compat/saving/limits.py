@@ -63,6 +63,13 @@ def path_of(source: Any) -> str:
     return path
 
 
+def is_content(source: Any) -> bool:
+    """Whether bytes are those of a file. A path may be bytes, too, but holds no zero byte and begins otherwise."""
+    if not isinstance(source, (bytes, bytearray)):
+        return False
+    return not source or b"\0" in source or source.startswith((b"\x89HDF", b"PK\x03\x04"))
+
+
 def shown(path: str) -> str:
     """A path as an error names it: printable, whatever its bytes."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -7,7 +7,6 @@ is checked, and then all weights are set at once. A load that fails leaves nothi
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +20,6 @@ import numpy as np
 from keras_compat import losses as losses_module
 from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
-from keras_compat.engine.layer import shape_of
 from keras_compat.engine.loading import loading
 from keras_compat.saving import (
     configs,
@@ -38,9 +36,11 @@ from keras_compat.saving import (
 from keras_compat.saving.atomic import write_atomically, write_h5
 from keras_compat.saving.building import as_keras_writes, build
 from keras_compat.saving.errors import CorruptFileError
-from keras_compat.saving.limits import content_of, path_of
+from keras_compat.saving.limits import content_of, is_content, path_of
+from keras_compat.saving.parts import output_sizes
 from keras_compat.saving.stored import OWN_WORDS, StoredModel, Writer
-from keras_compat.utils.generic_utils import deserialize_keras_object, get_custom_objects, warn
+from keras_compat.utils.generic_utils import deserialize_keras_object, known_objects, warn
+from keras_compat.utils.io_utils import ask_to_proceed_with_overwrite, save_to_binary_h5py
 
 # -- reading: what a file holds ---------------------------------------------------------------------------------------
 
@@ -73,7 +73,7 @@ def read(source: Any, max_bytes: int | None = None) -> Iterator[StoredModel]:
 
 
 def _head(source: Any) -> bytes:
-    if isinstance(source, (bytes, bytearray)) and (not source or b"\0" in source or source.startswith(b"\x89HDF")):
+    if is_content(source):
         return bytes(source[:4])
     with open(path_of(source), "rb") as f:
         return f.read(4)
@@ -130,8 +130,7 @@ def load_model(
         model = build(config, custom_objects, allow_code=allow_code, stored=_numbers_in(stored))
         with loading(stored=_numbers_in(stored)):
             _give_shape(model, stored)
-        pairs = _pairs(stored, model, writer)
-        _warn_of_undecided(pairs, writer)
+        pairs = _pairs(stored, model, weights.listed(model), writer)
         values = weights.values_of(pairs, writer)
         training = settings if compile else None
         if compile and training is None:
@@ -189,11 +188,12 @@ def believed(stored: StoredModel, original_backend: str | None) -> Writer:
     return stored.writer._replace(backend=original_backend)
 
 
-def _pairs(stored: StoredModel, model: Any, writer: Writer) -> list[weights.Pair]:
-    layers = weights.listed(model)
+def _pairs(stored: StoredModel, model: Any, layers: Sequence[Any], writer: Writer) -> list[weights.Pair]:
     if stored.layout == "keras3":
         return weights.pairs_by_key(stored.layers, layers)
-    return weights.pairs_in_order(stored.layers, model, layers, writer)
+    pairs = weights.pairs_in_order(stored.layers, model, layers, writer)
+    _warn_of_undecided(pairs, writer)
+    return pairs
 
 
 def _warn_of_undecided(pairs: Sequence[weights.Pair], writer: Writer) -> None:
@@ -210,7 +210,7 @@ def _warn_of_undecided(pairs: Sequence[weights.Pair], writer: Writer) -> None:
 def _compile_from(
     model: Any, training: dict[str, Any], writer: Writer, custom_objects: Mapping[str, Any] | None
 ) -> None:
-    known = {**get_custom_objects(), **(custom_objects or {})}
+    known = known_objects(custom_objects)
 
     def named(value: Any, module: Any = metrics_module) -> Any:
         """Names of the user's functions become the functions; Keras's own are resolved by compile."""
@@ -222,8 +222,7 @@ def _compile_from(
             return {k: named(v, module) for k, v in value.items()}
         return known.get(value, value) if isinstance(value, str) else value
 
-    sizes = [shape_of(y)[-1] if shape_of(y) else None for y in model.outputs or ()]
-    outputs = dict(zip(getattr(model, "output_names", ()), sizes))
+    outputs = dict(zip(getattr(model, "output_names", ()), output_sizes(model)))
     ours = configs.training_to_ours(training, writer, outputs, custom_objects)
     if ours is None:
         warn("No training configuration found in save file: the model was *not* compiled. Compile it manually.")
@@ -297,12 +296,7 @@ def _values(
                 "[load_weights] this file of tf.keras's holds no names of layers; got by_name=True. Load it in order."
             )
         return weights.values_by_name(stored.layers, layers, writer, skip_mismatch, reshape)
-    if stored.layout == "keras3":
-        pairs = weights.pairs_by_key(stored.layers, layers)
-    else:
-        pairs = weights.pairs_in_order(stored.layers, model, layers, writer)
-    _warn_of_undecided(pairs, writer)
-    return weights.values_of(pairs, writer, reshape)
+    return weights.values_of(_pairs(stored, model, layers, writer), writer, reshape)
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
@@ -380,10 +374,7 @@ def _save_h5(filepath: Any, overwrite: bool, write: Callable[[Any], None]) -> No
         write(filepath)
         return
     if hasattr(filepath, "write"):
-        stream = io.BytesIO()
-        with h5py.File(stream, "w") as f:
-            write(f)
-        filepath.write(stream.getvalue())
+        save_to_binary_h5py(write, filepath)
         return
     _save(filepath, overwrite, lambda path: write_h5(path, write))
 
@@ -397,12 +388,5 @@ def _save(filepath: Any, overwrite: bool, write: Callable[[str], None]) -> None:
     path = os.path.abspath(os.fsdecode(filepath))
     if os.path.isdir(path):
         raise IsADirectoryError(f"[save] expected the path of a file; {path} is a folder. Add a name: model.h5.")
-    if overwrite or not os.path.exists(path) or _may_overwrite(path):
+    if overwrite or not os.path.exists(path) or ask_to_proceed_with_overwrite(path):
         write(path)
-
-
-def _may_overwrite(path: str) -> bool:
-    answer = ""
-    while answer not in ("y", "n"):
-        answer = input(f"[WARNING] {path} already exists - overwrite? [y/n]").strip().lower()
-    return answer == "y"

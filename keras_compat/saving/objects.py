@@ -61,6 +61,17 @@ def _holds_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _digests(values: Mapping[str, Any]) -> dict[str, bytes]:
+    """A digest of each of some values; what is no plain data has none."""
+    found: dict[str, bytes] = {}
+    for name, value in values.items():
+        try:
+            found[name] = plain.digest(value)
+        except plain.NotPlain:
+            continue
+    return found
+
+
 class Kept:
     """An object whose state goes into a file and comes back from it.
 
@@ -76,40 +87,31 @@ class Kept:
         self.without = without
         self.name = type(thing).__name__
         self._by_itself = callable(getattr(thing, "get_state", None)) and callable(getattr(thing, "set_state", None))
-        self._marks = [self._digests()]
+        self._marks = [_digests(self._attributes())]
         self._warned: set[str] = set()
 
     def begun(self) -> None:
         """Take what the object is from here on as the beginning, too."""
-        self._marks.append(self._digests())
+        self._marks.append(_digests(self._attributes()))
 
     def _attributes(self) -> dict[str, Any]:
-        """Values by the names of attributes; of what holds state, its state."""
-        found = {}
+        """Values by the names of attributes; of what holds state, its state. {} where the object tells it itself."""
+        found: dict[str, Any] = {}
+        if self._by_itself:
+            return found
         for name, value in getattr(self.thing, "__dict__", {}).items():
             if name not in self.without:
                 holder = _holder(value)
                 found[name] = value if holder is None else holder.read(value)
         return found
 
-    def _digests(self) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        if self._by_itself:
-            return found
-        for name, value in self._attributes().items():
-            try:
-                found[name] = plain.digest(value)
-            except plain.NotPlain:
-                continue
-        return found
-
     def state(self) -> Any:
         """The state as plain data; {} where there is none."""
         if self._by_itself:
             return {"own": self.thing.get_state()}
-        now = self._digests()
-        changed = [name for name, mark in now.items() if any(before.get(name) != mark for before in self._marks)]
         values = self._attributes()
+        now = _digests(values)
+        changed = [name for name, mark in now.items() if any(before.get(name) != mark for before in self._marks)]
         kept = {}
         for name in changed:
             if _holder(getattr(self.thing, name, None)) is None and _holds_text(values[name]):

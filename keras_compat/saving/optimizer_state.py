@@ -29,11 +29,16 @@ from keras_compat.saving.stored import StoredModel, Writer
 from keras_compat.saving.weights import Pair
 from keras_compat.utils.generic_utils import warn
 
-# How many things each optimizer remembers of a weight.
-_SLOTS = {"SGD": 1, "RMSprop": 1, "Adagrad": 1, "Adadelta": 2, "Adam": 2, "Adamax": 2, "Nadam": 2}
+# How many things each optimizer remembers of a weight, as files of Keras know it.
+SLOTS = {"SGD": 1, "RMSprop": 1, "Adagrad": 1, "Adadelta": 2, "Adam": 2, "Adamax": 2, "Nadam": 2}
 
 # Nadam's schedule is a product of numbers below beta_1: 0 long before so many.
 _LONG_SCHEDULE = 1_000_000
+
+
+def lists_of(kind: str) -> int:
+    """How many lists of arrays, one for each weight, this package's optimizer keeps: Adam has amsgrad's always."""
+    return 3 if kind == "Adam" else SLOTS[kind]
 
 
 class _Unusable(ValueError):
@@ -92,13 +97,12 @@ def _state(model: Any, stored: StoredModel, pairs: Sequence[Pair], writer: Write
 
 def _kind_of(optimizer: Any) -> str:
     """Which of Keras's optimizers this is, or is made from; '' for others."""
-    return next((cls.__name__ for cls in type(optimizer).__mro__ if cls.__name__ in _SLOTS), "")
+    return next((cls.__name__ for cls in type(optimizer).__mro__ if cls.__name__ in SLOTS), "")
 
 
 def _is_ours(optimizer: Any, kind: str, count: int) -> bool:
     """Whether the state is that of this package's optimizer, with nothing that a subclass added."""
-    lists = 3 if kind == "Adam" else _SLOTS[kind]
-    return len(optimizer.weights) == 1 + (kind == "Nadam") + lists * count
+    return len(optimizer.weights) == 1 + (kind == "Nadam") + lists_of(kind) * count
 
 
 def _has_schedule(scalars: Sequence[Array]) -> bool:
@@ -150,7 +154,7 @@ def _taken_apart(
     kind: str, amsgrad: bool, arrays: list[Array], trained: Sequence[tuple[int, int, Array]], writer: Writer
 ) -> tuple[list[Array], list[list[Array]]]:
     """The single numbers of a state, and its slots, each a list in the order of ``trained``."""
-    count, wanted = len(trained), _SLOTS[kind]
+    count, wanted = len(trained), SLOTS[kind]
     first = next((i for i, a in enumerate(arrays) if a.shape != ()), len(arrays))
     scalars, rest = arrays[: min(first, 2)], arrays[min(first, 2) :]
     if not rest:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_compat import backend as K
+from keras_compat.engine.layer import shape_of
 from keras_compat.saving import layouts
-from keras_compat.utils.generic_utils import to_snake_case
+from keras_compat.utils.generic_utils import numbered, serialize_keras_object, to_snake_case
 
 
 @dataclass(frozen=True)
@@ -46,35 +47,54 @@ def inner_layers(layer: Any) -> list[tuple[str, Any]]:
 
 def keys(layers: Iterable[Any]) -> list[str]:
     """The names that Keras 3's files give to layers in one place: by their classes, ``dense``, ``dense_1``."""
-    count: dict[str, int] = {}
-    found = []
-    for layer in layers:
-        names = [cls.__name__ for cls in type(layer).__mro__]
-        stem = "functional" if names[0] == "Model" else to_snake_case(names[0])
-        n = count.get(stem, 0)
-        count[stem] = n + 1
-        found.append(f"{stem}_{n}" if n else stem)
-    return found
+    return numbered(stem_of(type(layer).__name__) for layer in layers)
+
+
+def stem_of(class_name: str) -> str:
+    """What Keras 3's files call the objects of a class, but for the number."""
+    return "functional" if class_name == "Model" else to_snake_case(class_name)
 
 
 def parts_of(layer: Any) -> list[Part]:
     """The parts of a layer or model that have weights, each once."""
-    found: list[Part] = []
+    return [part for _, part in placed_parts(layer)]
+
+
+def placed_parts(layer: Any) -> list[tuple[str, Part]]:
+    """The parts of a layer, as :func:`parts_of`, each with its place there in Keras 3's files: 'forward_layer/'."""
+    found: list[tuple[str, Part]] = []
     seen: set[int] = set()
 
-    def visit(one: Any) -> None:
+    def visit(one: Any, place: str) -> None:
         if id(one) in seen:
             return
         seen.add(id(one))
-        for _, inner in inner_layers(one):
-            visit(inner)
+        for key, inner in inner_layers(one):
+            visit(inner, f"{place}{key}/")
         own = tuple([w for w in one.weights if id(w) not in seen])
         seen.update(id(w) for w in own)
         if own:
-            found.append(Part(one, own))
+            found.append((place, Part(one, own)))
 
-    visit(layer)
+    visit(layer, "")
     return found
+
+
+def compile_settings(model: Any) -> dict[str, Any]:
+    """What ``compile`` was called with, in the words and the order of Keras's files."""
+    return {
+        "optimizer_config": serialize_keras_object(model.optimizer),
+        "loss": model.loss,
+        "metrics": model._compile_metrics,
+        "weighted_metrics": model._compile_weighted_metrics,
+        "sample_weight_mode": model.sample_weight_mode,
+        "loss_weights": model.loss_weights,
+    }
+
+
+def output_sizes(model: Any) -> list[int | None]:
+    """The size of the last axis of each output of a model, where it has a length."""
+    return [shape_of(y)[-1] if shape_of(y) else None for y in model.outputs or ()]
 
 
 # -- as Keras 2.3.1 keeps them ----------------------------------------------------------------------------------------

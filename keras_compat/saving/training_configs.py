@@ -12,9 +12,9 @@ from typing import Any
 
 from keras_compat import losses, metrics, optimizers
 from keras_compat.saving.errors import CorruptFileError
-from keras_compat.saving.layer_configs import arguments, is_written_later
+from keras_compat.saving.layer_configs import arguments, class_name_of, is_written_later
 from keras_compat.saving.stored import Writer
-from keras_compat.utils.generic_utils import Registry, get_custom_objects
+from keras_compat.utils.generic_utils import Registry, known_objects
 
 # Arguments of optimizers that change nothing: of any value, or of these.
 _OPTIMIZER_NO_MATTER = {"name", "jit_compile", "is_legacy_optimizer", "ema_momentum", "ema_overwrite_frequency"}
@@ -84,7 +84,7 @@ def training_to_ours(
         return None
     if not is_written_later(training, writer):
         return dict(training)
-    known = {**get_custom_objects(), **(custom_objects or {})}
+    known = known_objects(custom_objects)
     problems: list[str] = []
     try:
         ours = _translated(training, writer, outputs or {}, known, problems)
@@ -108,7 +108,7 @@ def _translated(
     known: Mapping[str, Any],
     problems: list[str],
 ) -> dict[str, Any]:
-    loss = _nested(training.get("loss"), lambda x: _loss(x, known, problems))
+    loss = nested(training.get("loss"), lambda x: _loss(x, known, problems))
     return {
         "optimizer_config": _optimizer(training, writer, known, problems),
         "loss": loss,
@@ -120,21 +120,13 @@ def _translated(
     }
 
 
-def _nested(value: Any, change: Callable[[Any], Any]) -> Any:
-    """Apply to the single things in lists and dictionaries by output."""
+def nested(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Apply a function to the single things in lists and dictionaries by output; None stays."""
     if isinstance(value, (list, tuple)):
-        return [_nested(v, change) for v in value]
+        return [nested(v, change) for v in value]
     if isinstance(value, Mapping) and "class_name" not in value:
-        return {k: _nested(v, change) for k, v in value.items()}
+        return {k: nested(v, change) for k, v in value.items()}
     return value if value is None else change(value)
-
-
-def _class_name(config: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    name, registered = str(config["class_name"]), str(config.get("registered_name") or "")
-    for candidate in (registered, name):
-        if candidate in known:
-            return candidate
-    return name.rpartition(">")[2]
 
 
 def _function(value: Mapping[str, Any]) -> str | None:
@@ -153,7 +145,7 @@ def _optimizer(
     given = training.get("optimizer_config") or training.get("optimizer") or "rmsprop"
     if isinstance(given, str):
         given = {"class_name": _optimizer_name(given), "config": {}}
-    name, there = _class_name(given, known), dict(given.get("config") or {})
+    name, there = class_name_of(given, known), dict(given.get("config") or {})
     if name in known:
         return {"class_name": name, "config": there}
     if name == "LossScaleOptimizer" and isinstance(there.get("inner_optimizer"), Mapping):
@@ -246,7 +238,7 @@ def _loss(value: Any, known: Mapping[str, Any], problems: list[str]) -> Any:
     name = _function(value)
     if name is not None:
         return name if name in known else _FUNCTIONS.get(name, name)
-    name, config = _class_name(value, known), dict(value.get("config") or {})
+    name, config = class_name_of(value, known), dict(value.get("config") or {})
     if name in known:
         return {"class_name": name, "config": config}
     if name == "LossFunctionWrapper" and config.get("fn") is not None:
@@ -268,7 +260,7 @@ def _reduction(value: Any, name: str, problems: list[str]) -> Any:
 def _metrics(
     given: Any, loss: Any, outputs: Mapping[str, int | None], known: Mapping[str, Any], problems: list[str]
 ) -> Any:
-    ours = _nested(given, lambda x: _metric(x, known, problems))
+    ours = nested(given, lambda x: _metric(x, known, problems))
     if not isinstance(ours, list):
         return ours
     if len(ours) == 1 and isinstance(ours[0], list) and len(outputs) <= 1:
@@ -314,7 +306,7 @@ def _metric(value: Any, known: Mapping[str, Any], problems: list[str]) -> Any:
     name = _function(value)
     if name is not None:
         return name
-    name, config = _class_name(value, known), dict(value.get("config") or {})
+    name, config = class_name_of(value, known), dict(value.get("config") or {})
     if name in known:
         return {"class_name": name, "config": config}
     if name in ("MeanMetricWrapper", "SumOverBatchSizeMetricWrapper"):

@@ -8,6 +8,7 @@ and the order of the weights where they can not. Nothing is read but names and s
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from keras_compat.saving.parts import inner_layers as inner_layers
 from keras_compat.saving.parts import keys as keys
 from keras_compat.saving.parts import listed as listed
 from keras_compat.saving.parts import parts_of as parts_of
+from keras_compat.saving.parts import placed_parts
 from keras_compat.saving.stored import StoredLayer, Writer
 from keras_compat.utils.generic_utils import warn
 
@@ -292,22 +294,14 @@ def _of_keras_0(stored: Sequence[StoredLayer], layers: Sequence[Any]) -> list[Pa
 
 def _divided_by_key(arrays: Sequence[Array], layer: Any, stored: str) -> list[Pair]:
     """Share arrays named as in Keras 3's files ('cell/vars/0') out among the parts of a layer."""
-    places: list[tuple[str, Part]] = []
-
-    def visit(one: Any, place: str) -> None:
-        for key, inner in inner_layers(one):
-            visit(inner, f"{place}{key}/")
-        own = [w for w in one.weights if not any(w is other for _, part in places for other in part.weights)]
-        if own:
-            places.append((place, Part(one, tuple(own))))
-
-    visit(layer, "")
+    by_folder: dict[str, list[Array]] = {}
+    for array in arrays:
+        by_folder.setdefault(_plain(array.name.rpartition("/")[0]), []).append(array)
     pairs = []
-    for place, part in places:
+    for place, part in placed_parts(layer):
         # A recurrent layer's weights are its cell's there.
-        folders = (_plain(f"{place}vars"), _plain(f"{place}cell/vars"))
-        mine = [a for a in arrays if _plain(a.name.rpartition("/")[0]) in folders]
-        pairs.append(Pair(part, tuple(mine), stored))
+        folders = (_plain(f"{place}cell/vars"), _plain(f"{place}vars"))
+        pairs.append(Pair(part, tuple([a for folder in folders for a in by_folder.get(folder, ())]), stored))
     return pairs
 
 
@@ -366,11 +360,7 @@ def _problems(pair: Pair, reshape: bool = False) -> list[str]:
         return [
             f"layer {layer.name!r} has {[tuple(w.shape) for w in weights]}, the file {[a.shape for a in pair.arrays]}"
         ]
-    return [
-        f"{w.name or layer.name} has shape {tuple(w.shape)}, the file {a.shape}"
-        for w, a in zip(weights, pair.arrays)
-        if tuple(w.shape) != a.shape
-    ]
+    return _differences(layer, weights, pair.arrays)
 
 
 def mismatch(wrong: Sequence[str]) -> Mismatch:
@@ -409,11 +399,11 @@ def _read(pair: Pair, writer: Writer, reshape: bool) -> tuple[list[tuple[Any, np
         arrays = [a if a.ndim == len(w.shape) else a.reshape(w.shape) for a, w in zip(arrays, weights)]
     values = layouts.fitted(layer, weights, arrays, [a.name for a in pair.arrays], writer)
     if reshape:
-        values = [v.reshape(w.shape) if v.size == _size(w.shape) else v for v, w in zip(values, weights)]
+        values = [v.reshape(w.shape) if v.size == math.prod(w.shape) else v for v, w in zip(values, weights)]
     return list(zip(weights, values)), _differences(layer, weights, values)
 
 
-def _differences(layer: Any, weights: Sequence[Any], values: Sequence[np.ndarray]) -> list[str]:
+def _differences(layer: Any, weights: Sequence[Any], values: Sequence[Any]) -> list[str]:
     if len(values) != len(weights):
         return [f"layer {layer.name!r} has {len(weights)} weights, the file {len(values)} for it"]
     return [
@@ -421,10 +411,6 @@ def _differences(layer: Any, weights: Sequence[Any], values: Sequence[np.ndarray
         for w, v in zip(weights, values)
         if tuple(w.shape) != v.shape
     ]
-
-
-def _size(shape: Sequence[int]) -> int:
-    return int(np.prod(shape, dtype="int64"))
 
 
 def assign(values: Sequence[tuple[Any, np.ndarray]]) -> None:

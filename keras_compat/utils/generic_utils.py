@@ -137,6 +137,11 @@ def get_custom_objects() -> dict[str, Any]:
     return _GLOBAL_CUSTOM_OBJECTS
 
 
+def known_objects(custom_objects: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The names known everywhere, and those of one call, which count more."""
+    return {**get_custom_objects(), **(custom_objects or {})}
+
+
 @contextmanager
 def _also_known(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
     if not custom_objects:
@@ -219,9 +224,7 @@ def deserialize_keras_object(
         if hasattr(found, "from_config"):
             with _also_known(custom_objects):
                 if has_arg(found.from_config, "custom_objects"):
-                    return found.from_config(
-                        config, custom_objects={**_GLOBAL_CUSTOM_OBJECTS, **(custom_objects or {})}
-                    )
+                    return found.from_config(config, custom_objects=known_objects(custom_objects))
                 return found.from_config(config)
         with _also_known(custom_objects):
             return found(**config)
@@ -261,6 +264,16 @@ def to_snake_case(name: str) -> str:
     step = re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
     out = re.sub("([a-z])([A-Z])", r"\1_\2", step).lower()
     return "private" + out if out.startswith("_") else out
+
+
+def numbered(names: Iterable[str]) -> list[str]:
+    """Names told apart by numbers, as Keras does: ``dense``, ``dense_1``, ``dense_2``."""
+    count: dict[str, int] = {}
+    found = []
+    for name in names:
+        n = count[name] = count.get(name, -1) + 1
+        found.append(f"{name}_{n}" if n else name)
+    return found
 
 
 def make_tuple(*args: Any) -> tuple[Any, ...]:

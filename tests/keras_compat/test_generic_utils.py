@@ -46,6 +46,17 @@ def test_round_trip():
         g.serialize_keras_object(3)
 
 
+def test_known_objects_are_those_of_everywhere_and_of_the_call():
+    with g.CustomObjectScope({"a": 1, "b": 2}):
+        assert g.known_objects() == {"a": 1, "b": 2}
+        assert g.known_objects({"b": 3, "c": 4}) == {"a": 1, "b": 3, "c": 4}
+        assert g.get_custom_objects() == {"a": 1, "b": 2}
+
+
+def test_names_are_told_apart_by_numbers():
+    assert g.numbered(["dense", "lstm", "dense", "dense", "lstm"]) == ["dense", "lstm", "dense_1", "dense_2", "lstm_1"]
+
+
 def test_custom_objects_reach_nested_configs():
     class Secret(Thing):
         pass
