@@ -2,7 +2,8 @@
 
 Both are linear maps that treat one axis after the other, so they are written as one operation with its transposed map.
 Coordinates are those of TensorFlow 1 (align_corners=False, no half-pixel centres): position i of m along an axis of n
-reads the input at i * n / m.
+reads the input at i * n / m. With half-pixel centres, as in TensorFlow 2, it reads at (i + 1/2) * n / m - 1/2, within
+the input.
 """
 
 from __future__ import annotations
@@ -38,18 +39,24 @@ def _output(x: Shape, size: tuple[int, ...] | None, factor: tuple[int, ...] | No
     return (x[0], *space, x[-1])
 
 
+METHODS = ("nearest", "bilinear", "bilinear_half_pixel")
+
+
 @functools.lru_cache(maxsize=256)
-def _reading(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _reading(n: int, m: int, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each of m positions: the two of n that it reads, and the share of the second."""
-    at = np.arange(m) * (n / m)
+    if method == "bilinear_half_pixel":
+        at = np.clip((np.arange(m) + 0.5) * (n / m) - 0.5, 0, n - 1)
+    else:
+        at = np.arange(m) * (n / m)
     low = np.minimum(np.floor(at).astype(np.intp), n - 1)
     return low, np.minimum(low + 1, n - 1), at - low
 
 
 @functools.lru_cache(maxsize=64)
-def _matrix(n: int, m: int, dtype: Any) -> np.ndarray:
+def _matrix(n: int, m: int, method: str, dtype: Any) -> np.ndarray:
     """Linear interpolation along an axis as a matrix (m, n)."""
-    low, high, share = _reading(n, m)
+    low, high, share = _reading(n, m, method)
     matrix = np.zeros((m, n))
     np.add.at(matrix, (np.arange(m), low), 1 - share)
     np.add.at(matrix, (np.arange(m), high), share)
@@ -67,8 +74,8 @@ def _forward(x: np.ndarray, shape: Any, method: str) -> np.ndarray:
         n, m = x.shape[axis], shape[axis]
         if n == m:
             continue
-        if method == "bilinear":
-            low, high, share = _reading(n, m)
+        if method != "nearest":
+            low, high, share = _reading(n, m, method)
             share = share.astype(x.dtype).reshape(-1, *(1,) * (x.ndim - axis - 1))
             first = x.take(low, axis)
             step = x.take(high, axis)
@@ -89,10 +96,10 @@ def _backward(g: np.ndarray, shape: Any, method: str) -> np.ndarray:
         n, m = shape[axis], g.shape[axis]
         if n == m:
             continue
-        if method == "bilinear":
+        if method != "nearest":
             lead, rest = g.shape[:axis], g.shape[axis + 1 :]
             flat = g.reshape(int(np.prod(lead)), m, int(np.prod(rest)))
-            g = np.matmul(_matrix(n, m, g.dtype).T, flat).reshape(*lead, n, *rest)
+            g = np.matmul(_matrix(n, m, method, g.dtype).T, flat).reshape(*lead, n, *rest)
         elif n and m % n == 0:
             g = np.add.reduce(g.reshape(*g.shape[:axis], n, m // n, *g.shape[axis + 1 :]), axis + 1, dtype=g.dtype)
         else:
@@ -152,11 +159,11 @@ def resize(
         the sizes of x may be unknown.
     method: "nearest" repeats the element at floor(i * n / m); "bilinear" takes the weighted mean of the two nearest
         along each axis, as ``resize_bilinear`` of TensorFlow 1 (align_corners=False, no half-pixel centres), which is
-        what Keras 2.3 calls.
+        what Keras 2.3 calls; "bilinear_half_pixel" reads between the centres of the elements, as TensorFlow 2.
     """
     x = operand(x)
-    if method not in ("nearest", "bilinear"):
-        raise ValueError(f'[resize] expected method "nearest" or "bilinear"; got {method!r}.')
+    if method not in METHODS:
+        raise ValueError(f"[resize] expected a method of {', '.join(METHODS)}; got {method!r}.")
     if (size is None) == (factor is None):
         raise ValueError("[resize] expected size or factor; got both or neither.")
     n = space_of("resize", x)

@@ -1035,19 +1035,8 @@ class UpSampling2D(_UpSampling):
     def call(self, inputs: Any) -> Any:
         rows, cols = self.size
         if self.line and self.interpolation == "bilinear":
-            return self._between_centres(inputs)
+            return at.resize(inputs, factor=self.size, method="bilinear_half_pixel", layout=self.data_format)
         return K.resize_images(inputs, rows, cols, self.data_format, self.interpolation)
-
-    def _between_centres(self, x: Any) -> Any:
-        """Of an image with its border repeated and twice as large as wanted, every second pixel lies right."""
-        axes = (1, 2) if self.data_format == "channels_last" else (2, 3)
-        for axis in axes:
-            before = (slice(None),) * axis
-            x = K.concatenate([x[(*before, slice(0, 1))], x, x[(*before, slice(-1, None))]], axis=axis)
-        rows, cols = self.size
-        x = K.resize_images(x, 2 * rows, 2 * cols, self.data_format, "bilinear")
-        places = [slice(k + 1, -3 * k, 2) for k in self.size]
-        return x[(*(slice(None),) * axes[0], *places)]
 
     def get_config(self) -> dict[str, Any]:
         line = {"line": self.line} if self.line else {}

@@ -168,12 +168,6 @@ class _GlobalPooling(Layer):
         kept = {"keepdims": True} if self.keepdims else {}  # 2.3.1 does not know the word
         return super().get_config() | {"data_format": self.data_format} | kept
 
-    def _kept(self, y: Any) -> Any:
-        """The result with spatial axes of length 1, where these are to stay."""
-        for axis in self._spatial_axes() if self.keepdims else ():
-            y = K.expand_dims(y, axis)
-        return y
-
 
 class _GlobalPooling1D(_GlobalPooling):
     def __init__(self, data_format: str | None = "channels_last", *, keepdims: bool = False, **kwargs: Any):
@@ -204,9 +198,10 @@ class GlobalAveragePooling1D(_GlobalPooling1D):
     def call(self, inputs: Any, mask: Any = None) -> Any:
         axis = self._spatial_axes()[0]
         if mask is None:
-            return self._kept(K.mean(inputs, axis=axis))
+            return K.mean(inputs, axis=axis, keepdims=self.keepdims)
         kept = K.expand_dims(K.cast(mask, inputs.dtype), -1 if axis == 1 else 1)
-        return self._kept(K.sum(inputs * kept, axis=axis) / K.sum(kept, axis=axis))
+        total = K.sum(inputs * kept, axis=axis, keepdims=self.keepdims)
+        return total / K.sum(kept, axis=axis, keepdims=self.keepdims)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None
@@ -217,7 +212,7 @@ class GlobalMaxPooling1D(_GlobalPooling1D):
     """The largest of all steps: (n, steps, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return self._kept(K.max(inputs, axis=self._spatial_axes()))
+        return K.max(inputs, axis=self._spatial_axes(), keepdims=self.keepdims)
 
 
 @register
@@ -225,7 +220,7 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
     """The mean of each channel of an image: (n, rows, cols, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return self._kept(K.mean(inputs, axis=self._spatial_axes()))
+        return K.mean(inputs, axis=self._spatial_axes(), keepdims=self.keepdims)
 
 
 @register
@@ -233,7 +228,7 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
     """The largest element of each channel of an image: (n, rows, cols, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return self._kept(K.max(inputs, axis=self._spatial_axes()))
+        return K.max(inputs, axis=self._spatial_axes(), keepdims=self.keepdims)
 
 
 @register
@@ -241,7 +236,7 @@ class GlobalAveragePooling3D(_GlobalPooling3D):
     """The mean of each channel of a volume: (n, d, h, w, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return self._kept(K.mean(inputs, axis=self._spatial_axes()))
+        return K.mean(inputs, axis=self._spatial_axes(), keepdims=self.keepdims)
 
 
 @register
@@ -249,4 +244,4 @@ class GlobalMaxPooling3D(_GlobalPooling3D):
     """The largest element of each channel of a volume: (n, d, h, w, channels) -> (n, channels)."""
 
     def call(self, inputs: Any) -> Any:
-        return self._kept(K.max(inputs, axis=self._spatial_axes()))
+        return K.max(inputs, axis=self._spatial_axes(), keepdims=self.keepdims)

@@ -1,4 +1,4 @@
-"""Samples of ``autotensor.ops.resize``: against loops that read the input at i * n / m."""
+"""Samples of ``autotensor.ops.resize``: against loops that read the input at i * n / m, or between the centres."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ def reading(space: Any, goal: Any, method: str) -> Any:
         by_axis = []
         for i, n, m in zip(o, space, goal):
             at_ = Fraction(i * n, m)
+            if method == "bilinear_half_pixel":
+                at_ = min(max(Fraction((2 * i + 1) * n - m, 2 * m), Fraction(0)), Fraction(n - 1))
             low = math.floor(at_)
-            share = float(at_ - low) if method == "bilinear" else 0.0
+            share = float(at_ - low) if method != "nearest" else 0.0
             by_axis.append([(low, 1 - share)] + ([(min(low + 1, n - 1), share)] if share else []))
         for chosen in product(*by_axis):
             yield o, tuple([p for p, _ in chosen]), math.prod([w for _, w in chosen])
@@ -61,6 +63,12 @@ SAMPLES: dict[str, list[Sample]] = {
         Sample(array(2, 5, 3), oracle=resized, name="nearest to a size", **how("nearest", size=(7,))),
         Sample(array(2, 3, 4, 2), oracle=resized, name="bilinear", **how("bilinear", factor=(2, 3))),
         Sample(array(1, 6, 4, 2), oracle=resized, name="bilinear to a size", **how("bilinear", size=(4, 5))),
+        Sample(
+            array(2, 3, 4, 2), oracle=resized, name="half pixel", **how("bilinear_half_pixel", factor=(2, 3))
+        ),
+        Sample(
+            array(1, 6, 4, 2), oracle=resized, name="half pixel to a size", **how("bilinear_half_pixel", size=(4, 5))
+        ),
         Sample(array(1, 2, 3, 2, 2), oracle=resized, name="room", **how("nearest", factor=(2, 1, 2))),
         Sample(
             array(2, 3, 4, 5),
@@ -76,5 +84,7 @@ SAMPLES: dict[str, list[Sample]] = {
                **how("nearest", size=(7,))),
         Sample(array(1, 4, 5, 2), array(1, 6, 4, 2, seed=1), oracle=resized_input, name="bilinear", wrt=(0,),
                **how("bilinear", size=(4, 5))),
+        Sample(array(1, 4, 9, 2), array(1, 6, 3, 2, seed=1), oracle=resized_input, name="half pixel", wrt=(0,),
+               **how("bilinear_half_pixel", size=(4, 9))),
     ],
 }  # fmt: skip
