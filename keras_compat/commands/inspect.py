@@ -16,7 +16,7 @@ from keras_compat.saving import guard, limits
 from keras_compat.saving.building import code_in
 from keras_compat.saving.errors import CorruptFileError, UnsafeModelError
 from keras_compat.saving.guard import Array
-from keras_compat.saving.parts import stem_of
+from keras_compat.saving.parts import plain_key, stem_of
 from keras_compat.saving.stored import StoredModel
 from keras_compat.utils.generic_utils import numbered, registries
 
@@ -127,15 +127,17 @@ def _code_size(code: Any) -> int:
 
 def _layers(stored: StoredModel) -> list[dict[str, Any]]:
     """Layers in the order of the config, each with its arrays; then arrays of layers that no config names."""
-    arrays = {layer.name: layer.arrays for layer in stored.layers}
+    by_class = stored.layout == "keras3"
+    left = {plain_key(layer.name) if by_class else layer.name: layer for layer in stored.layers}
     found: list[dict[str, Any]] = []
     listed = files.layers_in(stored.config) if stored.config is not None else []
-    keys = _keys([config for _, config in listed]) if stored.layout == "keras3" else [name for name, _ in listed]
+    keys = _keys([config for _, config in listed]) if by_class else [name for name, _ in listed]
     for key, (name, config) in zip(keys, listed):
-        found.append(_layer(name, files.class_of(config), arrays.pop(key, ())))
+        its = left.pop(key, None)
+        found.append(_layer(name, files.class_of(config), its.arrays if its is not None else ()))
     # Layers within layers, which Keras 1 stored beside the others.
     inner = {place.rpartition("/")[2]: kind for place, kind, _ in guard.classes_in(stored.config)}
-    found += [_layer(name, inner.get(name), rest) for name, rest in arrays.items()]
+    found += [_layer(rest.name, inner.get(rest.name), rest.arrays) for rest in left.values()]
     return found
 
 
@@ -154,8 +156,8 @@ def _array(array: Array) -> dict[str, Any]:
 
 
 def _keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names that Keras 3's files give to the layers of a model: by their classes."""
-    return numbered(stem_of(str(config.get("class_name"))) for config in configs)
+    """The keys that Keras 3's files give to the layers of a model, by their classes, in plain form."""
+    return [plain_key(key) for key in numbered(stem_of(str(config.get("class_name"))) for config in configs)]
 
 
 # -- files that are not as they should be -----------------------------------------------------------------------------

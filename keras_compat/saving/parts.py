@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,11 @@ def keys(layers: Iterable[Any]) -> list[str]:
 def stem_of(class_name: str) -> str:
     """What Keras 3's files call the objects of a class, but for the number."""
     return "functional" if class_name == "Model" else to_snake_case(class_name)
+
+
+def plain_key(key: str) -> str:
+    """A key of Keras 3's files without the underlines, which its releases put differently: 'conv_lst_m2d'."""
+    return re.sub(r"_(?!\d+(/|$))", "", key)
 
 
 def parts_of(layer: Any) -> list[Part]:

@@ -24,7 +24,7 @@ from keras_compat.saving.parts import inner_layers as inner_layers
 from keras_compat.saving.parts import keys as keys
 from keras_compat.saving.parts import listed as listed
 from keras_compat.saving.parts import parts_of as parts_of
-from keras_compat.saving.parts import placed_parts
+from keras_compat.saving.parts import placed_parts, plain_key
 from keras_compat.saving.stored import StoredLayer, Writer
 from keras_compat.utils.generic_utils import warn
 
@@ -74,11 +74,11 @@ def pairs_by_key(stored: Sequence[StoredLayer], layers: Sequence[Any]) -> list[P
     Raises:
         Mismatch: listing every difference.
     """
-    by_name = {_plain(one.name): one for one in stored}
+    by_name = {plain_key(one.name): one for one in stored}
     wrong: list[str] = []
     pairs: list[Pair] = []
     known: set[str] = set()
-    for key, layer in zip(map(_plain, keys(layers)), layers):
+    for key, layer in zip(map(plain_key, keys(layers)), layers):
         if not layer.weights:
             known.add(key)
             continue
@@ -296,18 +296,13 @@ def _divided_by_key(arrays: Sequence[Array], layer: Any, stored: str) -> list[Pa
     """Share arrays named as in Keras 3's files ('cell/vars/0') out among the parts of a layer."""
     by_folder: dict[str, list[Array]] = {}
     for array in arrays:
-        by_folder.setdefault(_plain(array.name.rpartition("/")[0]), []).append(array)
+        by_folder.setdefault(plain_key(array.name.rpartition("/")[0]), []).append(array)
     pairs = []
     for place, part in placed_parts(layer):
         # A recurrent layer's weights are its cell's there.
-        folders = (_plain(f"{place}cell/vars"), _plain(f"{place}vars"))
+        folders = (plain_key(f"{place}cell/vars"), plain_key(f"{place}vars"))
         pairs.append(Pair(part, tuple([a for folder in folders for a in by_folder.get(folder, ())]), stored))
     return pairs
-
-
-def _plain(key: str) -> str:
-    """A key of Keras 3's files without the underlines, which its releases put differently: 'conv_lst_m2d'."""
-    return re.sub(r"_(?!\d+(/|$))", "", key)
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

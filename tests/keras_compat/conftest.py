@@ -33,3 +33,10 @@ def without_kernels() -> Iterator[None]:
     """No generated kernels: for modules that ask what a program means, where kernels would take minutes to compile."""
     with at.config.use(numba=False):
         yield
+
+
+@pytest.fixture
+def fresh_names() -> Iterator[None]:
+    """The test's graph ends with it: names that are given to layers begin at 1 again for the next."""
+    yield
+    K.clear_session()
