@@ -19,10 +19,9 @@ from keras_compat.commands import files
 from keras_compat.commands.diff import largest_difference
 from keras_compat.engine.layer import shape_of
 from keras_compat.layers import Embedding
+from keras_compat.models import model_from_config
 from keras_compat.saving import models
 from keras_compat.saving.atomic import write_atomically
-from keras_compat.saving.building import build
-from keras_compat.saving.configs import to_ours, writer_of
 from keras_compat.saving.stored import OWN_WORDS
 
 # How far apart predictions may be.
@@ -82,7 +81,7 @@ def convert(
         OSError: ``target`` can not be written.
     """
     with files.read(source) as stored:
-        whole = stored.config is not None and bool(stored.layers or stored.layout != "config")
+        whole = stored.config is not None
     if stored.layout == "config":
         raise ValueError(f"[convert] {source} holds a config and no weights. Configs need no conversion.")
     if not whole and config is None:
@@ -129,8 +128,7 @@ def _model(path: str, config: str | None, original_backend: str | None = None) -
     """The model in a file; of a config, with the weights in the file."""
     if config is None:
         return models.load_model(path, original_backend=original_backend)
-    described = files.read_config(config)
-    model = build(to_ours(described, writer_of(described)))
+    model = model_from_config(files.read_config(config))
     models.load_weights(model, path, original_backend=original_backend)
     return model
 
@@ -138,17 +136,22 @@ def _model(path: str, config: str | None, original_backend: str | None = None) -
 def _without_own_words(path: str, bare: str) -> bool:
     """Copy a file as other readers see it: without what this package put beside their config; False if nothing was."""
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(bare, "w") as out:
-            for name in archive.namelist():
-                if name != OWN_WORDS:
-                    out.writestr(name, archive.read(name))
-            return OWN_WORDS in archive.namelist()
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if OWN_WORDS not in names:
+                return False
+            with zipfile.ZipFile(bare, "w") as out:
+                for name in names:
+                    if name != OWN_WORDS:
+                        out.writestr(name, archive.read(name))
+        return True
+    with h5py.File(path, "r") as file:
+        if OWN_WORDS not in file.attrs:
+            return False
     shutil.copyfile(path, bare)
     with h5py.File(bare, "r+") as file:
-        found = OWN_WORDS in file.attrs
-        if found:
-            del file.attrs[OWN_WORDS]
-    return found
+        del file.attrs[OWN_WORDS]
+    return True
 
 
 def _from_config(model: Any, weights: str) -> Any:

@@ -166,15 +166,19 @@ def _arrays(where: str, a: Sequence[Array], b: Sequence[Array]) -> Iterator[dict
 def _numbers(name: str, a: np.ndarray, b: np.ndarray) -> Iterator[dict[str, Any]]:
     difference = largest_difference(a, b)
     if difference:
-        differ = int(np.sum(~((a == b) | (np.isnan(a) & np.isnan(b)))))
+        differ = int(np.sum(~_same(a, b)))
         yield {"where": name, "max_abs_difference": difference, "differ": differ, "of": int(a.size)}
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a == b) | (np.isnan(a) & np.isnan(b))
 
 
 def largest_difference(a: np.ndarray, b: np.ndarray) -> float:
     """The largest absolute difference of two arrays of one shape; NaN is equal to NaN, and far from all else."""
     with np.errstate(invalid="ignore", over="ignore"):
         gaps = np.abs(a.astype("float64") - b.astype("float64"))
-    gaps = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.where(np.isnan(gaps), np.inf, gaps))
+    gaps = np.where(_same(a, b), 0.0, np.where(np.isnan(gaps), np.inf, gaps))
     return float(np.max(gaps, initial=0.0))
 
 

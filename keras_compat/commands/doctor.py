@@ -139,18 +139,8 @@ def cache() -> Iterator[Check]:
     problem = _why_not_writable(folder)
     hint = "every process compiles anew; set AUTOTENSOR_CACHE_DIR" if problem else ""
     yield Check("cache of kernels", "writable", problem or "yes", NOTE if problem else FINE, hint)
-    sizes = [entry.stat().st_size for entry in _files(folder)]
+    sizes = [os.path.getsize(os.path.join(place, name)) for place, _, names in os.walk(folder) for name in names]
     yield Check("cache of kernels", "size", f"{sum(sizes) / 2**20:.1f} MB in {len(sizes)} files")
-
-
-def _files(folder: str) -> Iterator[os.DirEntry]:
-    if os.path.isdir(folder):
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _files(entry.path)
-                elif entry.is_file(follow_symlinks=False):
-                    yield entry
 
 
 def _why_not_writable(folder: str) -> str:

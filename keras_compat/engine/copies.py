@@ -23,7 +23,6 @@ from keras_compat.engine.functions import function_of
 from keras_compat.saving import models as files
 from keras_compat.utils.generic_utils import CustomObjectScope, func_dump, func_load
 
-_PACKAGE = __name__.partition(".")[0]
 # What a copy compiles itself with: the names of compile's arguments and of the model's attributes.
 _COMPILED = {
     "optimizer": "optimizer",

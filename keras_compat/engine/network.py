@@ -330,9 +330,8 @@ class Network(Layer):
         found: list[Any] = []
         for layer in self._all_layers():
             get: Callable[[Any], list[Any]] = getattr(layer, f"get_{kind}_for")
-            for index, node in enumerate(layer._inbound_nodes):
-                if (id(layer), index) in self._network_nodes:
-                    found += get(node.input_tensors)
+            for node in self._calls_of(layer):
+                found += get(node.input_tensors)
             found += get(None)
         unconditional = self._per_input_losses if kind == "losses" else self._per_input_updates
         return found + unconditional.get(None, [])
@@ -345,6 +344,11 @@ class Network(Layer):
             return []
         return self._get_for("updates", inputs)
 
+    def _calls_of(self, layer: Any) -> list[Any]:
+        """The calls of a layer that belong to this graph."""
+        kept = self._network_nodes
+        return [node for index, node in enumerate(layer._inbound_nodes) if (id(layer), index) in kept]
+
     def _all_layers(self) -> list[Any]:
         return unique([*self._layers, *(self._map.layers if "_mapped" in self.__dict__ else ())])
 
@@ -356,8 +360,8 @@ class Network(Layer):
                 found += getattr(layer, f"get_{kind}_for")(None)
         elif self._is_graph_network and tensor_key(inputs) == tensor_key(self.inputs):
             for layer in self._all_layers():
-                for index, node in enumerate(layer._inbound_nodes):
-                    if (id(layer), index) in self._network_nodes and node.input_tensors:
+                for node in self._calls_of(layer):
+                    if node.input_tensors:
                         found += getattr(layer, f"get_{kind}_for")(node.input_tensors)
         return unique(found)
 
@@ -385,8 +389,7 @@ class Network(Layer):
             if not self._is_graph_network:
                 found += layer.updates
                 continue
-            nodes = [n for i, n in enumerate(layer._inbound_nodes) if (id(layer), i) in self._network_nodes]
-            made = [x for node in nodes for x in layer.get_updates_for(node.input_tensors)]
+            made = [x for node in self._calls_of(layer) for x in layer.get_updates_for(node.input_tensors)]
             made += layer.get_updates_for(None)
             if isinstance(layer, Network):  # it has other updates, too: those of a batch normalization
                 states = {id(variable) for variable, _ in K.as_updates(layer.state_updates)}
@@ -526,10 +529,9 @@ class Network(Layer):
         found = [r for came, r in self._metric_results if came is None]
         for layer in self._all_layers():
             one: dict[str, Any] = {}
-            for index, node in enumerate(layer._inbound_nodes):
-                if (id(layer), index) in self._network_nodes:
-                    for result in layer._added_metrics(node.input_tensors):
-                        one.setdefault(result[0], result)
+            for node in self._calls_of(layer):
+                for result in layer._added_metrics(node.input_tensors):
+                    one.setdefault(result[0], result)
             found += one.values()
         return found
 
@@ -554,8 +556,8 @@ class Network(Layer):
         layers = []
         for layer in self.layers:
             calls = []
-            for index, node in enumerate(layer._inbound_nodes):
-                if (id(layer), index) not in self._network_nodes or not node.inbound_layers:
+            for node in self._calls_of(layer):
+                if not node.inbound_layers:
                     continue
                 arguments = _json_arguments(layer, node.arguments)
                 calls.append(

@@ -100,7 +100,7 @@ class Dot(_Attributed):
         self.attributes = attributes
         self.node_defaults: dict[str, Any] = {"shape": "record"}
         self.nodes: dict[str, Node] = {}
-        self.edges: list[Edge] = []
+        self.edges: dict[tuple[str, str], Edge] = {}
         self.subgraphs: list[Dot] = []
 
     # -- parts --------------------------------------------------------------------------------------------------------
@@ -114,8 +114,9 @@ class Dot(_Attributed):
     def add_edge(self, source: Any, target: Any = None) -> None:
         """Add an edge between two nodes, once: two names, or an edge of ours or of pydot."""
         edge = Edge(source, target) if target is not None else source
-        if not self.get_edge(edge.get_source(), edge.get_destination()):
-            self.edges.append(Edge(edge.get_source(), edge.get_destination(), **edge.get_attributes()))
+        ends = (edge.get_source(), edge.get_destination())
+        if ends not in self.edges:
+            self.edges[ends] = Edge(*ends, **edge.get_attributes())
 
     def add_subgraph(self, inner: Dot) -> None:
         """Put a drawing into this one."""
@@ -139,12 +140,12 @@ class Dot(_Attributed):
 
     def get_edges(self) -> list[Edge]:
         """The edges."""
-        return list(self.edges)
+        return list(self.edges.values())
 
     def get_edge(self, source: Any, target: Any) -> list[Edge]:
         """The edges between two nodes, none or one."""
         ends = (_name_of(source), _name_of(target))
-        return [edge for edge in self.edges if (edge.source, edge.destination) == ends]
+        return [self.edges[ends]] if ends in self.edges else []
 
     def get_subgraphs(self) -> list[Dot]:
         """The drawings within."""
@@ -176,7 +177,7 @@ class Dot(_Attributed):
         yield f"{indent}  node{_listed(self.node_defaults)};"
         for inner in self.subgraphs:
             yield from inner._lines(indent + "  ")
-        for part in (*self.nodes.values(), *self.edges):
+        for part in (*self.nodes.values(), *self.edges.values()):
             yield f"{indent}  {part.to_string()}"
         yield f"{indent}}}"
 

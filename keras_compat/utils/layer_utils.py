@@ -184,11 +184,7 @@ def is_chain(model: Any) -> bool:
     for nodes in model._nodes_by_depth.values():
         if len(nodes) > 1 or (len(nodes) == 1 and len(nodes[0].inbound_layers) > 1):
             return False
-    for layer in model.layers:
-        used = [n for i, n in enumerate(layer._inbound_nodes) if (id(layer), i) in model._network_nodes]
-        if len(used) > 1:
-            return False
-    return True
+    return all(len(model._calls_of(layer)) <= 1 for layer in model.layers)
 
 
 def _output_shape(layer: Any) -> str:
@@ -209,8 +205,7 @@ def _params_of(layer: Any) -> int:
 
 
 def _connections(model: Any, layer: Any) -> list[str]:
-    used = [n for i, n in enumerate(layer._inbound_nodes) if (id(layer), i) in model._network_nodes]
-    return [f"{source.name}[{i}][{t}]" for source, i, t in _sources(used)]
+    return [f"{source.name}[{i}][{t}]" for source, i, t in _sources(model._calls_of(layer))]
 
 
 def _sources(nodes: Iterable[Any]) -> list[tuple[Any, int, int]]:

@@ -73,9 +73,9 @@ def model_to_dot(
             alone = inner is None  # what the frame shows need not stand in the box of its wrapper
             dot.add_node(str(id(layer)), label=_label(layer, show_shapes, show_layer_names, alone))
             for entry in [] if inner is None else _inputs(inner):
-                add_edge(dot, str(id(layer)), str(id(entry)))
+                dot.add_edge(str(id(layer)), str(id(entry)))
     for source, target in _arrows(model, layers, expand_nested):
-        add_edge(dot, str(id(source)), str(id(target)))
+        dot.add_edge(str(id(source)), str(id(target)))
     return dot
 
 
