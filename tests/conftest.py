@@ -57,9 +57,25 @@ def leaked(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [f"{name}: {before[name]!r} became {after[name]!r}" for name in before if after[name] != before[name]]
 
 
+# By its id, each random generator that a test module holds, and the state in which its first test found it.
+_GENERATORS: dict[int, tuple[Any, Any]] = {}
+
+
+def begin_again(module: Any) -> None:
+    """Put the random generators of a module back to the state in which they were seen first."""
+    for value in vars(module).values():
+        if isinstance(value, np.random.Generator):
+            _, state = _GENERATORS.setdefault(id(value), (value, value.bit_generator.state))
+            value.bit_generator.state = state
+        elif isinstance(value, np.random.RandomState):
+            _, state = _GENERATORS.setdefault(id(value), (value, value.get_state()))
+            value.set_state(state)
+
+
 @pytest.fixture(autouse=True)
-def same_numbers_in_each_run():
+def same_numbers_in_each_run(request: pytest.FixtureRequest):
     """Seed all random numbers: what a test draws does not depend on the tests before it, or on luck."""
+    begin_again(request.module)
     random.seed(1337)
     np.random.seed(1337)
     ours = getattr(sys.modules.get("autotensor"), "random", None)

@@ -3,14 +3,15 @@
     python resume_cases.py PHASE FOLDER NAME...
 
 PHASE is ``whole`` (never interrupted), ``begin`` (up to where the case is interrupted), ``killed`` (no end but a signal
-from outside; each batch is told of in a line) or ``go_on``. Each case that comes to its end leaves its weights, the
-optimizer's and the History in FOLDER.
+from outside: each batch is told of in a line, and the last epoch waits for the signal) or ``go_on``. Each case that
+comes to its end leaves its weights, the optimizer's and the History in FOLDER.
 """
 
 from __future__ import annotations
 
 import random
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -464,6 +465,14 @@ CASES["kernels_stateful"] = Case(stateful, on_arrays(STEPS, SUMS, shuffle=False)
 
 # -- running them -----------------------------------------------------------------------------------------------------
 
+WAITING = "waiting\n"
+
+
+def _wait_before_the_last(epoch: int, logs: Any) -> None:
+    if epoch == EPOCHS - 1:
+        print(WAITING, end="", flush=True)
+        time.sleep(600)
+
 
 def run(name: str, phase: str, folder: Path) -> dict[str, Any]:
     """Run one phase of a case; gives weights, the optimizer's and the History, or {} where the process would end."""
@@ -481,7 +490,10 @@ def run(name: str, phase: str, folder: Path) -> dict[str, Any]:
             if phase == "begin":
                 callbacks.append(_Interrupt(*case.stop))
             if phase == "killed":
-                callbacks.append(C.LambdaCallback(on_batch_end=lambda batch, logs: print(batch, flush=True)))
+                told = C.LambdaCallback(
+                    on_epoch_begin=_wait_before_the_last, on_batch_end=lambda batch, logs: print(batch, flush=True)
+                )
+                callbacks.append(told)
         elif phase == "begin":
             epochs = case.stop[0]
         elif phase == "go_on":

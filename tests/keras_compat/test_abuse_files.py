@@ -10,10 +10,9 @@ import io
 import json
 import os
 import pickle
-import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,16 @@ import h5py
 import numpy as np
 import pytest
 
-import autotensor as at
 from keras_compat.layers import LSTM, Dense
 from keras_compat.models import Sequential, load_model, model_from_json, model_from_yaml
 from keras_compat.saving import CorruptFileError, UnsafeModelError, guard
 from keras_compat.saving.guard import load_npz
+from tests.keras_compat.children import run_alone
 
 HERE = Path(__file__).parent
 REFUSED = (UnsafeModelError, CorruptFileError)
 
-
-@pytest.fixture(autouse=True)
-def without_kernels() -> Iterator[None]:
-    with at.config.use(numba=False):
-        yield
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 def make(units: int = 3, **how: Any) -> Sequential:
@@ -56,14 +51,7 @@ def refused(call: Callable[[], Any], model: Any, match: str | None = None) -> st
 def test_4_5_10_12_13_bombs_in_a_process_without_memory(tmp_path: Path) -> None:
     """Counts are printed; ``-s`` shows them."""
     pytest.importorskip("resource")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(HERE / "bombs.py"), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=environment | {"AUTOTENSOR_NUMBA": "0"},
-    )
+    done = run_alone(str(HERE / "bombs.py"), str(tmp_path), timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     said = [json.loads(line) for line in done.stdout.splitlines()]
     wrong = [one for one in said if one["came"] not in ("UnsafeModelError", "CorruptFileError")]

@@ -6,9 +6,6 @@ What a process of many copies dies of is the copy it named last. Counts are prin
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -16,9 +13,8 @@ import pytest
 
 import autotensor as at
 from keras_compat.models import load_model
-
-HERE = Path(__file__).parent
-SHARED = Path(os.environ.get("KERAS_GOLDEN", HERE.parents[2] / "shared" / "golden"))
+from tests.keras_compat.children import run_alone
+from tests.keras_compat.test_golden import HERE, SHARED
 
 # A file of a model, and behind it files of weights of the same architecture.
 HERE_IN_PART = (
@@ -49,14 +45,7 @@ def files(folder: Path) -> list[str]:
 
 def flip(folder: Path, seed: int, count: int) -> None:
     pytest.importorskip("resource")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(HERE / "flips.py"), str(folder), str(seed), str(count), *files(folder)],
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        env=environment | {"AUTOTENSOR_NUMBA": "0"},
-    )
+    done = run_alone(str(HERE / "flips.py"), str(folder), str(seed), str(count), *files(folder), timeout=1200)
     lines = done.stdout.splitlines()
     assert done.returncode == 0, f"ended with {done.returncode} at {lines[-1:]}: {done.stderr[-3000:]}"
     last = json.loads(lines[-1])

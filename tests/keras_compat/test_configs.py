@@ -11,16 +11,14 @@ from __future__ import annotations
 import copy
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-import autotensor as at
 from keras_compat import activations, constraints, initializers, losses, metrics, optimizers, regularizers
-from keras_compat import backend as K
 from keras_compat import layers as L
 from keras_compat.dialect.level import api_level
 from keras_compat.engine.network import json_value
@@ -31,12 +29,7 @@ from tests.keras_compat.test_layer_gradients import ROWS, built, inputs_of
 
 LEVELS = ("1.2", "2.3")
 
-
-@pytest.fixture(autouse=True)
-def plainly() -> Iterator[None]:
-    with at.config.use(numba=False):
-        yield
-    K.clear_session()
+pytestmark = pytest.mark.usefixtures("fresh_names", "without_kernels")
 
 
 def classes_of(registry: Registry) -> dict[str, type]:
@@ -358,16 +351,7 @@ def test_what_every_layer_takes():
 OF_THE_GRAPH = {"Siamese", "SiameseHead", "LambdaMerge", "Merge", "AutoEncoder", "Lambda"}
 
 
-@pytest.fixture
-def float64() -> Iterator[None]:
-    """What the rows are made for."""
-    before = K.floatx()
-    K.set_floatx("float64")
-    yield
-    K.set_floatx(before)
-
-
-@pytest.mark.usefixtures("float64")
+@pytest.mark.usefixtures("small_and_exact")
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in OF_THE_GRAPH])
 def test_a_copy_computes_the_same(name):
     """By config, by pickle and by deepcopy, in every configuration of the gradient tests, with the same weights."""

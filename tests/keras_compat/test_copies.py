@@ -12,14 +12,13 @@ import pickle
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
-import autotensor as at
 from keras_compat import backend as K
 from keras_compat import constraints, initializers, optimizers, regularizers
 from keras_compat import layers as L
@@ -41,12 +40,7 @@ RNG = np.random.RandomState(0)
 X = RNG.rand(8, 3).astype("float32")
 STEPS = RNG.rand(8, 5, 3).astype("float32")
 
-
-@pytest.fixture(autouse=True)
-def plainly() -> Iterator[None]:
-    with at.config.use(numba=False):
-        yield
-    K.clear_session()
+pytestmark = pytest.mark.usefixtures("fresh_names", "without_kernels")
 
 
 # -- the user's own ---------------------------------------------------------------------------------------------------
@@ -476,14 +470,10 @@ def test_copies_of_optimizers(name, how):
 # -- configs of whole models, and the user's own at every depth -------------------------------------------------------
 
 
-def read_yaml(text: str, **arguments: Any) -> Any:
-    return model_from_yaml(text, **arguments)
-
-
 READERS: dict[str, tuple[Callable[[Any], Any], Callable[..., Any]]] = {
     "json": (lambda m: m.to_json(), model_from_json),
     "json, indented": (lambda m: m.to_json(indent=2), model_from_json),
-    "yaml": (lambda m: m.to_yaml(), read_yaml),
+    "yaml": (lambda m: m.to_yaml(), model_from_yaml),
     "config": (lambda m: {"class_name": type(m).__name__, "config": m.get_config()}, model_from_config),
 }
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +11,18 @@ import h5py
 import numpy as np
 import pytest
 
-import autotensor as at
 import keras_compat
 from keras_compat import backend as K
 from keras_compat.layers import GRU, LSTM, BatchNormalization, Convolution1D, Convolution2D, Dense
 from keras_compat.models import Graph, Sequential
+from tests.keras_compat.test_golden import HERE, SHARED
 
 RNG = np.random.default_rng(3)
-HERE = Path(__file__).parent
-SHARED = Path(os.environ.get("KERAS_GOLDEN", HERE.parents[2] / "shared" / "golden"))
 ROOTS = [HERE / "golden", SHARED]
 CASES = sorted({path for root in ROOTS for path in (root / "keras-0.3.3-theano").glob("*/*.weights.h5")})
 
 
-@pytest.fixture(autouse=True)
-def plain_kernels() -> Iterator[None]:
-    with at.config.use(numba=False):
-        yield
-    K.clear_session()
+pytestmark = pytest.mark.usefixtures("fresh_names", "without_kernels")
 
 
 def write(path: Path, *layers: Any, graph: bool = False) -> Path:

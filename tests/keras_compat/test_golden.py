@@ -31,6 +31,8 @@ from keras_compat.dialect.level import api_level
 from keras_compat.engine.registry import LAYERS
 from keras_compat.models import load_model, model_from_config
 
+pytestmark = pytest.mark.usefixtures("fresh_names")
+
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("KERAS_GOLDEN", HERE.parents[2] / "shared" / "golden"))
 # The releases whose programs this package reads.
@@ -42,8 +44,7 @@ LEVELS = {
     "keras-2.3.1-tensorflow": "2.3",
     "keras-2.3.1-theano": "2.3",
 }
-# Later releases: their layers computed the same, so their predictions are compared. Their files, and what they changed
-# in training, are not this package's yet.
+# Later releases: here the programs' predictions; their files and training are in test_saving_later.
 LATER = ("tf.keras-2.15.0", "keras-3.15.1-torch")
 _RESET_AFTER = "GRU(reset_after=True) is the default there"
 _HARD_SIGMOID = "Keras 3's hard_sigmoid is another function"
@@ -323,12 +324,6 @@ def count() -> Iterator[None]:
         print(f"  {times} x {reason}")
 
 
-@pytest.fixture(autouse=True)
-def fresh_names() -> Iterator[None]:
-    yield
-    K.clear_session()
-
-
 @pytest.mark.parametrize("path", _cases([path for path in PART if _name(path) in WITH_KERNELS]))
 def test_case_with_kernels(path: Path) -> None:
     _check(path)
@@ -341,7 +336,7 @@ def test_case(path: Path) -> None:
     _RAN.append(path)
 
 
-@pytest.mark.parametrize("path", _cases(_paths(SHARED, LATER)))
+@pytest.mark.parametrize("path", _cases(_paths(SHARED, LATER) or _paths(HERE / "golden", LATER)))
 def test_predictions_of_later_releases(path: Path) -> None:
     case = _Case(path)
     case.data["code"] = case.data["code"].replace("from tensorflow.keras", "from keras")

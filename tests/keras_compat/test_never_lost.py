@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -21,6 +22,7 @@ import pytest
 
 from keras_compat.layers import Dense
 from keras_compat.models import Sequential, load_model
+from tests.keras_compat.children import run_alone, start
 
 MODEL = """
 import sys
@@ -37,14 +39,15 @@ def fill(value):
 
 
 def python(program: str, *arguments: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, "-c", MODEL + textwrap.dedent(program), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    return start("-c", MODEL + textwrap.dedent(program), *arguments, OPENBLAS_NUM_THREADS="1")
+
+
+def tell(process: subprocess.Popen[str]) -> None:
+    """Send a line to a process, which may have ended."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write("\n")
+        process.stdin.flush()
 
 
 def values(path: Path) -> set[float]:
@@ -95,14 +98,8 @@ def kill(folder: Path, name: str, way: str, points: int) -> None:
     """Kill copies of a process at chosen steps of its save; see ``kills.py``. Counts are printed; ``-s`` shows them."""
     if not hasattr(os, "fork"):
         pytest.skip("processes can not be copied here")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("kills.py")), str(folder / name), way, str(points)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=environment | {"AUTOTENSOR_NUMBA": "0"},
-    )
+    program = str(Path(__file__).with_name("kills.py"))
+    done = run_alone(program, str(folder / name), way, str(points), timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout)
     print(f"\n{said}")
@@ -174,7 +171,7 @@ def test_16_a_disk_that_is_read_only(small_disk: Path) -> None:
     assert os.listdir(small_disk) == ["model.h5"]
 
 
-def test_16_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_16_a_folder_that_is_gone(tmp_path: Path) -> None:
     folder = tmp_path / "gone"
     folder.mkdir()
     model = make()
@@ -225,22 +222,32 @@ def test_16_links_are_followed(tmp_path: Path) -> None:
 
 
 def test_16_two_processes_save_to_one_path(tmp_path: Path) -> None:
+    """Each file that is seen is whole; the writers live until one was."""
     path = tmp_path / "model.h5"
     program = """
         for turn in range(10):
             fill(float(sys.argv[2]) + turn)
             model.save(sys.argv[1])
-        print('done')
+        print('done', flush=True)
+        sys.stdin.readline()
     """
     writers = [python(program, str(path), number) for number in ("1000", "2000")]
-    seen = 0
-    while any(writer.poll() is None for writer in writers):
-        if path.exists():
-            assert len(values(path)) == 1
-            seen += 1
-    for writer in writers:
-        said, complaints = writer.communicate()
-        assert said == "done\n", complaints
+    seen, last = 0, time.monotonic() + 300
+    try:
+        while any(writer.poll() is None for writer in writers) and time.monotonic() < last:
+            if path.exists():
+                assert len(values(path)) == 1
+                seen += 1
+                if seen == 1:
+                    for writer in writers:
+                        tell(writer)
+        for writer in writers:
+            said, complaints = writer.communicate(timeout=60)
+            assert said == "done\n", complaints
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.wait()
     assert seen and values(path) <= {1009.0, 2009.0}
     assert os.listdir(tmp_path) == ["model.h5"]
 

@@ -16,23 +16,20 @@ import types
 import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import keras_compat as keras
-from keras_compat import backend as K
 from keras_compat import layers as L
-from keras_compat.dialect.level import api_level
 from keras_compat.models import Model, Sequential
 from keras_compat.utils import drawing as drawing_module
 from keras_compat.utils import plot_model, vis_utils, visualize_util
 from keras_compat.utils.drawing import PURE, Dot, Edge, Node, record
 from keras_compat.utils.vis_utils import model_to_dot
+from tests.keras_compat.test_summary import HERE, run_program
 
-HERE = Path(__file__).parent / "summaries"
 needs_program = pytest.mark.skipif(
     drawing_module._program("dot") is None, reason=f"needs Graphviz or the extra plot: pip install {PURE}"
 )
@@ -78,10 +75,7 @@ def test_as_genuine_keras(level, release):
         if level == "2.3":
             assert drawn(model_to_dot(model, show_layer_names=False))["nodes"] == wanted[title]["classes"]
 
-    program = (HERE / "program.py").read_text().replace("from keras.", "from keras_compat.")
-    with api_level(level):
-        exec(compile(program, "program.py", "exec"), {"one": level == "1.2", "show": show, "clear": K.clear_session})
-        K.clear_session()
+    run_program(level, show)
     assert set(seen) == set(wanted)
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,7 @@ from keras_compat.optimizers import SGD
 from keras_compat.saving import plain
 from keras_compat.saving.errors import CorruptFileError
 from keras_compat.saving.state import read_state
-from tests.keras_compat import resume_cases
+from tests.keras_compat import children, resume_cases
 from tests.keras_compat.resume_cases import CASES, EPOCHS, OPTIMIZERS, X, Y, noisy, quiet, watchers
 
 PROGRAM = resume_cases.__file__
@@ -58,22 +55,11 @@ KERNELS = {name for name, case in CASES.items() if case.kernels}
 SLOW = sorted((ALL_WAYS - QUICK_WAYS) | TWINS | KERNELS)
 QUICK = [name for name in CASES if name not in SLOW]
 
-
-@pytest.fixture(autouse=True)
-def without_kernels() -> Iterator[None]:
-    with at.config.use(numba=False):
-        yield
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 def start(phase: str, folder: Path, names: list[str]) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "ignore"}
-    return subprocess.Popen(
-        [sys.executable, PROGRAM, phase, str(folder), *names],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+    return children.start(PROGRAM, phase, str(folder), *names, PYTHONWARNINGS="ignore")
 
 
 def finish(process: subprocess.Popen[str]) -> None:
@@ -152,11 +138,17 @@ def test_a_process_killed_at_any_moment(tmp_path: Path) -> None:
         process = start("killed", tmp_path, [name])
         assert process.stdout is not None
         chance = random.Random(seed)
-        for _ in range(chance.randint(2, 9)):
-            lines += bool(process.stdout.readline())
-        time.sleep(chance.uniform(0, 0.02))
-        process.kill()
-        process.communicate(timeout=60)
+        try:
+            for _ in range(chance.randint(2, 9)):
+                said = process.stdout.readline()
+                lines += bool(said)
+                if said == resume_cases.WAITING:
+                    break
+            time.sleep(chance.uniform(0, 0.02))
+            assert process.poll() is None
+        finally:
+            process.kill()
+            process.communicate(timeout=60)
     assert lines > 2
     finish(start("go_on", tmp_path, [name]))
     with np.load(tmp_path / f"go_on_{name}.npz") as resumed:

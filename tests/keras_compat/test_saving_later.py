@@ -31,6 +31,8 @@ from keras_compat.saving import configs, models
 from keras_compat.saving.stored import Writer
 from tests.keras_compat import test_golden as golden
 
+pytestmark = pytest.mark.usefixtures("fresh_names")
+
 ORACLES = {
     "tf.keras-2.15.0": Writer("tfkeras", "2.15.0", "tensorflow"),
     "keras-3.15.1-torch": Writer("keras3", "3.15.1", "torch"),
@@ -52,12 +54,6 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings(), at.config.use(numba=False):
         warnings.simplefilter("ignore")
         yield
-
-
-@pytest.fixture(autouse=True)
-def fresh_names() -> Iterator[None]:
-    yield
-    K.clear_session()
 
 
 def _built(case: golden._Case) -> Any:

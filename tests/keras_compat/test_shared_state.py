@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import autotensor as at
 from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
 from keras_compat.layers import BatchNormalization, Dense, Input, Lambda, Layer, concatenate
@@ -15,12 +14,7 @@ from keras_compat.models import Model, Sequential
 
 RNG = np.random.default_rng(3)
 
-
-@pytest.fixture(autouse=True)
-def without_kernels() -> Any:
-    """Each test makes a model of its own: its kernels would take longer to compile than it runs."""
-    with at.config.use(numba=False):
-        yield
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 def data(*shape: int) -> np.ndarray:

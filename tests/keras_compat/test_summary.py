@@ -7,6 +7,7 @@ Those are chains; here are nested models, shared layers, several inputs and outp
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ def sections(text: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2]))
 
 
+def run_program(level: str, show: Callable[..., None]) -> None:
+    """Run ``summaries/program.py`` at an API level; it shows each model that it makes, with a title."""
+    program = (HERE / "program.py").read_text().replace("from keras.", "from keras_compat.")
+    with api_level(level):
+        exec(compile(program, "program.py", "exec"), {"one": level == "1.2", "show": show, "clear": K.clear_session})
+        K.clear_session()
+
+
 @pytest.mark.parametrize(("level", "release"), [("1.2", "1.2.2"), ("2.3", "2.3.1"), ("2.2", "2.3.1")])
 def test_as_genuine_keras(level, release, capsys):
     def show(title, model, **arguments):
@@ -36,10 +45,7 @@ def test_as_genuine_keras(level, release, capsys):
     wanted = sections((HERE / f"keras-{release}.txt").read_text())
     if level == "2.2":  # 2.2.4's golden cases lack this line, and have all else
         wanted = {title: re.sub(r'^Model: ".*"\n', "", text) for title, text in wanted.items()}
-    program = (HERE / "program.py").read_text().replace("from keras.", "from keras_compat.")
-    with api_level(level):
-        exec(compile(program, "program.py", "exec"), {"one": level == "1.2", "show": show, "clear": K.clear_session})
-        K.clear_session()
+    run_program(level, show)
     ours = sections(capsys.readouterr().out)
     assert list(ours) == list(wanted) and len(wanted) == (12 if level == "1.2" else 10)
     for title, text in wanted.items():

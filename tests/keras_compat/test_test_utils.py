@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-import autotensor as at
 from keras_compat import backend as K
 from keras_compat import layers as L
 from keras_compat.dialect.level import api_level
 from keras_compat.engine import InputSpec
 from keras_compat.utils.test_utils import get_test_data, keras_test, layer_test
+
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 PENALTIES = {
     "kernel_regularizer": "l2",
@@ -313,10 +314,3 @@ def test_keras_test_starts_the_automatic_names_again() -> None:
     K.clear_session()
     assert [check(2, scale=3), check(4)] == [6, 4]
     assert check.__doc__ == "What it is for."
-
-
-@pytest.fixture(autouse=True)
-def without_kernels() -> Any:
-    """Each row makes five models: their kernels would take minutes to compile."""
-    with at.config.use(numba=False):
-        yield

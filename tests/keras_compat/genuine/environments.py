@@ -1,13 +1,16 @@
-"""Where the genuine releases of Keras are, and a program run in one of them."""
+"""Where the genuine releases of Keras are, a program run in one of them, and what is asked of a model on both sides."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tests.keras_compat.genuine.install import FOLDER
 
@@ -47,6 +50,29 @@ def run(release: str, backend: str, program: str, *arguments: str, home: Path) -
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+def single(values: list[Any]) -> Any:
+    """Return a list's only value, or the list."""
+    return values[0] if len(values) == 1 else values
+
+
+def numbered(arrays: Any, prefix: str) -> list[np.ndarray]:
+    """Return the arrays that are named by a prefix and 0, 1, 2 and so on."""
+    return [arrays[f"{prefix}{i}"] for i in itertools.takewhile(lambda i: f"{prefix}{i}" in arrays, itertools.count())]
+
+
+def reset(model: Any) -> None:
+    """Let a stateful model begin anew."""
+    if model.stateful:
+        model.reset_states()
+
+
+def predictions(model: Any, x: list[np.ndarray]) -> list[np.ndarray]:
+    """Return a model's outputs, from its first state on."""
+    reset(model)
+    made = model.predict(single(x), batch_size=4)
+    return made if isinstance(made, list) else [made]
 
 
 def ask(release: str, backend: str, jobs: Sequence[dict[str, Any]], folder: Path) -> None:

@@ -6,9 +6,7 @@ reads all files that the chosen tests want of its release, so that the first tes
 
 from __future__ import annotations
 
-import itertools
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +18,10 @@ from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
 from keras_compat.models import load_model
 from tests.keras_compat.genuine import environments
+from tests.keras_compat.genuine.environments import numbered, predictions, reset, single
 from tests.keras_compat.genuine.models import BOTH, KERAS_1, KERAS_2, targets, with_random_weights
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_names")]
 
 LEVELS = ("1.2", "2.3")
 # Not what a level builds, or what a release reads.
@@ -62,21 +61,9 @@ QUESTIONS += [("2.3.1", "tensorflow", "1.2"), ("2.3.1", "tensorflow", "2.3")]
 CASES = [(*q, name) for q in QUESTIONS for name in _names(q[0], q[2], q[1])]
 
 
-def _single(values: list[Any]) -> Any:
-    return values[0] if len(values) == 1 else values
-
-
-def _predict(model: Any, x: list[np.ndarray]) -> list[np.ndarray]:
-    if model.stateful:
-        model.reset_states()
-    made = model.predict(_single(x), batch_size=4)
-    return made if isinstance(made, list) else [made]
-
-
 def _fit(model: Any, x: list[np.ndarray], y: list[np.ndarray]) -> list[float]:
-    if model.stateful:
-        model.reset_states()
-    return model.fit(_single(x), _single(y), batch_size=4, epochs=2, shuffle=False, verbose=0).history["loss"]
+    reset(model)
+    return model.fit(single(x), single(y), batch_size=4, epochs=2, shuffle=False, verbose=0).history["loss"]
 
 
 class Asked:
@@ -117,7 +104,7 @@ class Asked:
             y = targets(model, x)
             _fit(model, x, y)
             model.save(paths["file"], to="keras1" if release == "1.2.2" else "keras2")
-            self.ours[case] = Ours(_predict(model, x), _fit(model, x, y), _predict(model, x))
+            self.ours[case] = Ours(predictions(model, x), _fit(model, x, y), predictions(model, x))
         arrays = {f"x{i}": v for i, v in enumerate(x)} | {f"y{i}": v for i, v in enumerate(y)}
         np.savez(paths["data"], **arrays)
         return {"name": name, **paths, "fit": FIT[release], "functions": FUNCTIONS, "custom_objects": ["square"]}
@@ -129,12 +116,6 @@ def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     words = ("release", "backend", "level", "name")
     wanted = {tuple([p[word] for word in words]) for p in chosen if set(words) <= set(p)}
     return Asked(tmp_path_factory.mktemp("genuine"), wanted)
-
-
-@pytest.fixture(autouse=True)
-def fresh_names() -> Iterator[None]:
-    yield
-    K.clear_session()
 
 
 def _off(a: Any, b: Any) -> float:
@@ -168,8 +149,7 @@ def test_a_file_of_ours_in_genuine_keras(asked: Asked, release: str, backend: st
     ):
         warnings.simplefilter("ignore")
         model = load_model(again, custom_objects={"squared": K.square, "square": K.square})
-        x = [data[f"x{i}"] for i in itertools.takewhile(lambda i: f"x{i}" in data, itertools.count())]
-        for i, value in enumerate(_predict(model, x)):
+        for i, value in enumerate(predictions(model, numbered(data, "x"))):
             assert _off(value, theirs[f"predf{i}"]) < 1e-6
 
 

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,9 @@ from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
 from keras_compat.models import load_model, model_from_json
 from tests.keras_compat.genuine import environments
+from tests.keras_compat.genuine.environments import numbered, predictions, reset, single
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_names")]
 
 SEEDS = 8
 RELEASES = {
@@ -35,20 +34,6 @@ RELEASES = {
 OTHER_LEVEL = {"1.2": "2.3", "2.2": "2.3", "2.3": "1.2"}
 
 
-@pytest.fixture(autouse=True)
-def fresh_names() -> Iterator[None]:
-    yield
-    K.clear_session()
-
-
-def _numbered(arrays: Any, prefix: str) -> list[np.ndarray]:
-    return [arrays[f"{prefix}{i}"] for i in itertools.takewhile(lambda i: f"{prefix}{i}" in arrays, itertools.count())]
-
-
-def _single(values: list[Any]) -> Any:
-    return values[0] if len(values) == 1 else values
-
-
 def _far(a: Any, b: Any, tight: bool) -> bool:
     """As for the golden data: predictions to 1e-5 + 1e-4 m, what depends on training to 2e-4 + 1e-3 m."""
     a, b = np.asarray(a, dtype="float64"), np.asarray(b, dtype="float64")
@@ -57,37 +42,26 @@ def _far(a: Any, b: Any, tight: bool) -> bool:
     return a.shape != b.shape or not np.abs(a - b).max() <= limit
 
 
-def _reset(model: Any) -> None:
-    if model.stateful:
-        model.reset_states()
-
-
-def _predictions(model: Any, x: list[np.ndarray]) -> list[np.ndarray]:
-    _reset(model)
-    made = model.predict(_single(x), batch_size=4)
-    return made if isinstance(made, list) else [made]
-
-
 def wrong_with(path: Path, level: str, resume: bool) -> str:
     """Load a file and compare; return what is wrong, or an empty text."""
     K.clear_session()
     with np.load(path.with_suffix(".npz")) as stored:
         arrays = dict(stored)
-    x, y = _numbered(arrays, "x"), _numbered(arrays, "y")
+    x, y = numbered(arrays, "x"), numbered(arrays, "y")
     with api_level(level), at.config.use(numba=False), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             model = load_model(str(path))
-            for a, b in zip(_predictions(model, x), _numbered(arrays, "pred")):
+            for a, b in zip(predictions(model, x), numbered(arrays, "pred")):
                 if _far(a, b, tight=True):
                     return f"predictions are off by {np.abs(a - b).max():.3g}"
             if not resume:
                 return ""
-            _reset(model)
-            fit = model.fit(_single(x), _single(y), batch_size=4, epochs=2, shuffle=False, verbose=0)
+            reset(model)
+            fit = model.fit(single(x), single(y), batch_size=4, epochs=2, shuffle=False, verbose=0)
             if _far(fit.history["loss"], arrays["losses"], tight=False):
                 return f"losses {fit.history['loss']} for {arrays['losses']}"
-            for a, b in zip(_predictions(model, x), _numbered(arrays, "predf")):
+            for a, b in zip(predictions(model, x), numbered(arrays, "predf")):
                 if _far(a, b, tight=False):
                     return f"predictions after training are off by {np.abs(a - b).max():.3g}"
         except Exception as error:
@@ -126,7 +100,7 @@ def _wrong_with_0x(path: Path, entry: dict[str, Any]) -> str:
     K.clear_session()
     with np.load(path.with_suffix(".npz")) as stored:
         arrays = dict(stored)
-    x = _numbered(arrays, "x")
+    x = numbered(arrays, "x")
     with api_level("0.3"), at.config.use(numba=False), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -136,10 +110,10 @@ def _wrong_with_0x(path: Path, entry: dict[str, Any]) -> str:
                 named = model.predict(dict(zip(entry["inputs"], x)))
                 made = [named[name] for name in entry["outputs"]]
             else:
-                made = [model.predict(_single(x))]
+                made = [model.predict(single(x))]
         except Exception as error:
             return f"{type(error).__name__}: {str(error)[:300]}"
-    wrong = [np.abs(a - b).max() for a, b in zip(made, _numbered(arrays, "pred")) if _far(a, b, tight=True)]
+    wrong = [np.abs(a - b).max() for a, b in zip(made, numbered(arrays, "pred")) if _far(a, b, tight=True)]
     return f"predictions are off by {max(wrong):.3g}" if wrong else ""
 
 
