@@ -9,9 +9,9 @@ from typing import Any
 
 from keras_compat.saving import configs, guard, keras3, limits, models
 from keras_compat.saving.errors import CorruptFileError
+from keras_compat.saving.h5_structure import SIGNATURE
 from keras_compat.saving.stored import StoredModel
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _TEXT_ONLY = "config"
 
 
@@ -35,7 +35,7 @@ def is_text(path: str) -> bool:
     """Whether a file is neither HDF5 nor an archive, and no zero byte is among its first ones."""
     with open(limits.path_of(path), "rb") as stream:
         head = stream.read(512)
-    return bool(head) and not head.startswith(_HDF5) and not keras3.is_archive(head) and b"\0" not in head
+    return bool(head) and not head.startswith(SIGNATURE) and not keras3.is_archive(head) and b"\0" not in head
 
 
 def read_config(path: str) -> dict[str, Any]:

@@ -276,7 +276,7 @@ class Merge(Layer):
             elif kind == "lambda" and key != "mode" and not is_code_allowed():
                 config[key] = None
             elif kind == "lambda":
-                config[key] = function_in(value, name, key, {"K": K, "np": np, **known})
+                config[key] = function_in(value, name, key, known)
             else:
                 raise ValueError(
                     f"[Merge] the {key} of layer {name!r} is a function that is not known ({value!r}). Pass it: "

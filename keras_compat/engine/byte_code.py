@@ -18,6 +18,9 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from keras_compat import backend as K
 from keras_compat.engine.loading import UnsafeModelError, is_code_allowed
 
 THIS_PYTHON = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
@@ -34,6 +37,8 @@ _LAYOUTS: tuple[tuple[str, str], ...] = (
 # The first instruction of functions since 3.11, by its number.
 _RESUME = {151: "Python 3.11 or 3.12", 149: "Python 3.13", 128: "Python 3.14"}
 _MOST_DEPTH = 60
+# What functions in Keras programs count on finding, wherever they are made again.
+NAMES: Mapping[str, Any] = {"K": K, "backend": K, "np": np}
 
 
 def is_byte_code(value: Any) -> bool:
@@ -53,7 +58,7 @@ def function_in(value: Any, layer: str, part: str, names: Mapping[str, Any]) -> 
         value: the code as text, or with its defaults and closure, see :func:`is_byte_code`.
         layer: name of the layer, for errors.
         part: which argument of the layer, for errors.
-        names: what the function finds as global names.
+        names: what the function finds as global names, beside ``NAMES``.
 
     Raises:
         UnsafeModelError: nobody allowed it, or it is of another version of Python.
@@ -78,7 +83,7 @@ def function_in(value: Any, layer: str, part: str, names: Mapping[str, Any]) -> 
             f"[Lambda] the {part} of layer {layer!r} encloses {', '.join(made.co_freevars)}, which the file does not "
             f"hold. Pass the function: custom_objects={{{layer!r}: function}}."
         )
-    return types.FunctionType(made, dict(names), made.co_name, tuple(defaults) if defaults else None, cells)
+    return types.FunctionType(made, {**NAMES, **names}, made.co_name, tuple(defaults) if defaults else None, cells)
 
 
 def written_by(code: Any) -> str:

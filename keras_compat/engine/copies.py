@@ -15,10 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from keras_compat import backend as K
 from keras_compat.engine import registry
+from keras_compat.engine.byte_code import NAMES
 from keras_compat.engine.functions import function_of
 from keras_compat.saving import models as files
 from keras_compat.utils.generic_utils import CustomObjectScope, func_dump, func_load
@@ -97,7 +95,7 @@ class FunctionCode:
                 f"{'.'.join(map(str, sys.version_info[:2]))}. Define the function in a module, and pickle again."
             )
         around = vars(sys.modules[self.module]) if self.module in sys.modules else {}
-        return func_load(self.code, globs={"K": K, "backend": K, "np": np, "__builtins__": __builtins__, **around})
+        return func_load(self.code, globs={**NAMES, "__builtins__": __builtins__, **around})
 
 
 def _live(name: str, item: Any) -> Any:

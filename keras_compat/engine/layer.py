@@ -67,14 +67,18 @@ def on_values() -> bool:
     return _calls.eager
 
 
+def class_name(cls: type) -> str:
+    """The name of a layer's class, in Keras 1 the one that it had there: ``"Convolution2D"``."""
+    return cls.__dict__.get("keras_1_name", cls.__name__) if get_api_level() == "1.2" else cls.__name__
+
+
 def name_prefix(cls: type) -> str:
     """What automatic names of a class begin with: ``"batchnormalization"`` in Keras 1, ``"batch_normalization"`` later.
 
     Keras 1 wrote the name of the class in small letters.
     """
-    if get_api_level() == "1.2":
-        return cls.__dict__.get("keras_1_name", cls.__name__).lower()
-    return to_snake_case(cls.__name__)
+    name = class_name(cls)
+    return name.lower() if get_api_level() == "1.2" else to_snake_case(name)
 
 
 def automatic_name(cls: type) -> str:

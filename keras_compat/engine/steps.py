@@ -20,6 +20,7 @@ from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.engine import data as D
 from keras_compat.engine import objective as O
+from keras_compat.engine.layer import unique
 from keras_compat.engine.training_utils import batch_shuffle, make_batches
 from keras_compat.utils.progbar import Progbar
 
@@ -65,7 +66,7 @@ class Steps:
             updates = [*self.train_updates(), *self.metric_updates, *K.as_updates(model.state_updates)]
             found, generators = at.sources([*self.outputs, *[new for _, new in updates]])
             first = [*model.weights, *getattr(model.optimizer, "weights", ()), *[variable for variable, _ in updates]]
-            self._sources = list({id(v): v for v in [*first, *found]}.values()), generators
+            self._sources = unique([*first, *found]), generators
         return self._sources
 
     def get(self, training: bool, weighted: bool, fresh: bool, phase: Any = None, by_list: bool = False) -> Any:

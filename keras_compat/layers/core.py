@@ -432,7 +432,7 @@ class Lambda(Layer):
                     elif part == "output_shape" and not is_code_allowed():
                         config[part] = None  # found by itself
                     else:
-                        config[part] = function_in(value, name, part, {"K": K, "backend": K, "np": np, **known})
+                        config[part] = function_in(value, name, part, known)
                 continue
             if kind == "function" and isinstance(value, str):
                 config[part] = function_of(value, custom_objects)

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level
+from keras_compat.engine.layer import class_name
 from keras_compat.engine.network import get_source_inputs as get_source_inputs
 from keras_compat.engine.registry import LAYERS, deserialize
 from keras_compat.utils.progbar import write_out
@@ -155,7 +156,7 @@ def print_summary(
     if old:
         layers = getattr(model, "flattened_layers", layers)
     for i, layer in enumerate(layers):
-        fields = [f"{layer.name} ({class_name(layer)})", _output_shape(layer), str(_params_of(layer))]
+        fields = [f"{layer.name} ({class_name(type(layer))})", _output_shape(layer), str(_params_of(layer))]
         if chain:
             row(fields)
         else:
@@ -192,12 +193,6 @@ def _output_shape(layer: Any) -> str:
         return str(layer.output_shape)
     except AttributeError:
         return "multiple"
-
-
-def class_name(layer: Any) -> str:
-    """Name of a layer's class, in Keras 1 the one that it had there: ``"Convolution2D"``."""
-    cls = type(layer)
-    return cls.__dict__.get("keras_1_name", cls.__name__) if get_api_level() == "1.2" else cls.__name__
 
 
 def _params_of(layer: Any) -> int:

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from keras_compat.engine.layer import class_name
 from keras_compat.layers import Wrapper as Wrapper
 from keras_compat.models import Model as Model
 from keras_compat.models import Sequential
 from keras_compat.utils.drawing import Dot as Dot
 from keras_compat.utils.drawing import record
-from keras_compat.utils.layer_utils import class_name
 
 # Nothing here needs the package; programs look whether it is None.
 pydot = None
@@ -125,9 +125,9 @@ def _entered(layer: Any, place: int, expand: bool) -> Any:
 
 
 def _label(layer: Any, show_shapes: bool, show_layer_names: bool, with_inner: bool) -> str:
-    kind, name = class_name(layer), layer.name
+    kind, name = class_name(type(layer)), layer.name
     if isinstance(layer, Wrapper) and with_inner:
-        kind, name = f"{kind}({class_name(layer.layer)})", f"{name}({layer.layer.name})"
+        kind, name = f"{kind}({class_name(type(layer.layer))})", f"{name}({layer.layer.name})"
     label = record(f"{name}: {kind}" if show_layer_names else kind)
     if not show_shapes:
         return label

@@ -80,6 +80,7 @@ READS: dict[str, tuple[str, ...]] = {
         "moving averages of a frozen layer or model",
         "updates of a frozen layer",
     ),
+    "engine/layer.py:class_name": (SUMMARY, "automatic names of layers"),
     "engine/layer.py:name_prefix": ("automatic names of layers",),
     "engine/network.py:_wrong_end": ("`Model` of tensors that no layer made",),
     "engine/objective.py:_base_name": (NAMES,),
@@ -120,7 +121,6 @@ READS: dict[str, tuple[str, ...]] = {
     "saving/keras1_configs.py:_named": ("`losses.cosine_proximity` of equal directions",),
     "saving/keras1_configs.py:consume_less": (IMPLEMENTATION,),
     "saving/later_configs.py:_as_level_2": (BY_GATE, "`dtype` of `Embedding` in configs"),
-    "utils/layer_utils.py:class_name": (SUMMARY,),
     "utils/layer_utils.py:print_summary": (SUMMARY,),
 }
 
