@@ -36,6 +36,31 @@ def numbered(data, prefix):
     return [data[n] for n in sorted(names, key=lambda n: int(n[len(prefix) :]))]
 
 
+class Average:
+    """An update of a moving average that is yet to be made, by Keras 2.3's formula."""
+
+    def __init__(self, x, value, momentum):
+        self.x, self.value, self.momentum = x, value, momentum
+
+
+def in_turn(updates):
+    """Updates, those of one average each after the other: of a layer that is called twice TensorFlow 1 knows no order.
+
+    Two runs of genuine Keras would differ.
+    """
+    import tensorflow as tf
+
+    last, made = {}, []
+    for update in updates:
+        if isinstance(update, Average):
+            x, value = update.x, tf.cast(update.value, update.x.dtype.base_dtype)
+            with tf.control_dependencies(last.get(id(x), [])):
+                update = tf.assign_sub(x, (x.read_value() - value) * (1.0 - update.momentum))
+            last[id(x)] = [update]
+        made.append(update)
+    return made
+
+
 def values_before_updates():
     """TensorFlow 1 may assign a variable while something still reads it: all new values first, then all assignments."""
     import tensorflow as tf
@@ -59,12 +84,15 @@ def values_before_updates():
     plain = K.function
 
     def function(inputs, outputs, updates=None, **kwargs):
-        pairs = [u for u in updates or () if isinstance(u, tuple)]
-        others = [u for u in updates or () if not isinstance(u, tuple)]
+        updates = in_turn(updates or ())
+        pairs = [u for u in updates if isinstance(u, tuple)]
+        others = [u for u in updates if not isinstance(u, tuple)]
         values = tf.tuple([tf.convert_to_tensor(new) for _, new in pairs]) if pairs else []
         return plain(inputs, outputs, updates=[(p, new) for (p, _), new in zip(pairs, values)] + others, **kwargs)
 
     K.function = function
+    if keras.__version__.startswith("2.3"):
+        K.moving_average_update = Average
 
 
 def run(job):
