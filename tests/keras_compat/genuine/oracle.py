@@ -46,12 +46,12 @@ class Average:
 def in_turn(updates):
     """Updates, those of one average each after the other: of a layer that is called twice TensorFlow 1 knows no order.
 
-    Two runs of genuine Keras would differ.
+    Two runs of genuine Keras would differ. What is listed twice is done once, as an operation of a graph is.
     """
     import tensorflow as tf
 
     last, made = {}, []
-    for update in updates:
+    for update in dict.fromkeys(updates):
         if isinstance(update, Average):
             x, value = update.x, tf.cast(update.value, update.x.dtype.base_dtype)
             with tf.control_dependencies(last.get(id(x), [])):
