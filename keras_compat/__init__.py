@@ -6,6 +6,7 @@ Change ``keras`` to ``keras_compat`` in the imports of a script, and it runs.
 from autotensor import register_library
 
 from . import activations as activations
+from . import applications as applications
 from . import backend as backend
 from . import callbacks as callbacks
 from . import constraints as constraints
@@ -16,6 +17,7 @@ from . import losses as losses
 from . import metrics as metrics
 from . import models as models
 from . import optimizers as optimizers
+from . import preprocessing as preprocessing
 from . import regularizers as regularizers
 from . import utils as utils
 from .dialect import legacy_convolutions, legacy_layers, legacy_methods, legacy_models

@@ -10,6 +10,9 @@ from keras_compat import datasets as datasets
 from keras_compat import initializations as initializations
 from keras_compat import legacy as legacy
 from keras_compat import objectives as objectives
+from keras_compat.callbacks import callbacks as callbacks
+from keras_compat import preprocessing as preprocessing
+from keras_compat import wrappers as wrappers
 from keras_compat.engine import base_layer as base_layer
 from keras_compat.engine import saving as saving
 from keras_compat.engine import topology as topology

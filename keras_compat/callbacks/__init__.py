@@ -14,6 +14,9 @@ from keras_compat.callbacks.loggers import BaseLogger as BaseLogger
 from keras_compat.callbacks.loggers import History as History
 from keras_compat.callbacks.loggers import LambdaCallback as LambdaCallback
 from keras_compat.callbacks.loggers import ProgbarLogger as ProgbarLogger
+from keras_compat.callbacks.streams import CSVLogger as CSVLogger
+from keras_compat.callbacks.streams import RemoteMonitor as RemoteMonitor
+from keras_compat.callbacks.tensorboard import TensorBoard as TensorBoard
 from keras_compat.callbacks.watching import EarlyStopping as EarlyStopping
 from keras_compat.callbacks.watching import LearningRateScheduler as LearningRateScheduler
 from keras_compat.callbacks.watching import ReduceLROnPlateau as ReduceLROnPlateau

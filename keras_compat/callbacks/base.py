@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
+
+from keras_compat.dialect.level import get_api_level
+from keras_compat.utils.generic_utils import warn
 
 Logs = dict[str, Any]
 
@@ -46,6 +51,16 @@ class LogValues(dict[str, Any]):
         return dict.get(self, self._known(name), default)
 
 
+def available(name: str, logs: Logs | None) -> str:
+    """What there is in the place of a value that the logs do not have: all names, and the one that is meant perhaps."""
+    names = list(logs or ())
+    near = difflib.get_close_matches(name, names, 1)
+    meant = f" Is {near[0]!r} meant?" if near else ""
+    if name.startswith("val_") and not any(known.startswith("val_") for known in names):
+        meant = " Is there no validation data?"
+    return f"Available metrics are: {','.join(names)}.{meant}"
+
+
 class Params(dict[str, Any]):
     """The description of a run; Keras 1's ``nb_epoch`` and ``nb_sample`` are ``epochs`` and ``samples``."""
 
@@ -64,11 +79,17 @@ class Params(dict[str, Any]):
         return dict.get(self, self._OLD.get(name, name), default)
 
 
+def counted(epoch: int) -> int:
+    """The number of an epoch in file names and messages: from 1 on, in Keras 1 (API level 1.2) from 0 on."""
+    return epoch if get_api_level() == "1.2" else epoch + 1
+
+
 class Callback:
     """Base class. ``self.model`` and ``self.params`` are set before training.
 
     ``params`` holds verbose, epochs, steps, samples, batch_size, do_validation, metrics (names in the logs), and
-    goes_on: whether the run continues an earlier one from a saved state.
+    goes_on: whether the run continues an earlier one from a saved state. When an exception or Ctrl-C has ended the
+    training, ``params["interrupted"]`` is True in ``on_train_end``.
     ``logs`` holds ``batch`` and ``size`` at a batch's start, also the loss and metrics at its end, and the averages
     with ``val_`` twins at an epoch's end.
     """
@@ -122,7 +143,7 @@ class Callback:
         """Called before the first epoch."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """Called after the last epoch."""
+        """Called after the last epoch, and after an exception or Ctrl-C: the place to close files."""
 
     def on_save_point(self, point: Any) -> None:
         """Called after each batch and each epoch of ``fit``, when all callbacks have been told of it.
@@ -164,10 +185,8 @@ class CallbackList:
         self._hooks = {hook: [] for hook in _HOOKS}
         for callback in self.callbacks:
             for hook in _HOOKS:
-                if hook in _BATCH_ALIASES.values():
-                    continue
-                if _defines(callback, hook) or (hook in _BATCH_ALIASES and _defines(callback, _BATCH_ALIASES[hook])):
-                    method = getattr(callback, hook, None) or getattr(callback, _BATCH_ALIASES[hook])
+                method = None if hook in _BATCH_ALIASES.values() else _method(callback, hook)
+                if method is not None:
                     self._hooks[hook].append(method)
 
     def listeners(self, hook: str, without: Sequence[Any] = ()) -> list[Callable[..., Any]]:
@@ -245,6 +264,42 @@ class CallbackList:
         """After training."""
         self._call("on_train_end", logs)
 
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
+        """From ``on_train_begin`` to ``on_train_end``, which each callback that began gets whatever happens.
+
+        ``params["interrupted"]`` tells them of an exception, which goes on its way when all have been told. What one
+        of them raises then is a warning; else it is raised when all others have been told.
+        """
+        begun: list[Any] = []
+        failed: BaseException | None = None
+        try:
+            for callback in self.callbacks:
+                self._tell(callback, "on_train_begin")
+                begun.append(callback)
+            yield
+        except BaseException as error:
+            self.params["interrupted"] = True
+            failed = error
+        for callback in begun:
+            try:
+                self._tell(callback, "on_train_end")
+            except BaseException as error:
+                self.params["interrupted"] = True
+                if failed is not None:
+                    warn(f"[{type(callback).__name__}] on_train_end raised {type(error).__name__}: {error}")
+                failed = failed or error
+        try:
+            if failed is not None:
+                raise failed
+        finally:
+            del failed  # it knows this frame
+
+    def _tell(self, callback: Any, hook: str) -> None:
+        method = _method(callback, hook)
+        if method is not None:
+            method(LogValues())
+
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before evaluate."""
         self._call("on_test_begin", logs)
@@ -263,6 +318,13 @@ class CallbackList:
 
     def __iter__(self) -> Any:
         return iter(self.callbacks)
+
+
+def _method(callback: Any, hook: str) -> Callable[..., Any] | None:
+    """The hook of a callback that defines it, perhaps under its old name."""
+    if _defines(callback, hook) or (hook in _BATCH_ALIASES and _defines(callback, _BATCH_ALIASES[hook])):
+        return getattr(callback, hook, None) or getattr(callback, _BATCH_ALIASES[hook])
+    return None
 
 
 def _defines(callback: Any, hook: str) -> bool:

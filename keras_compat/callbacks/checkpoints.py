@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from keras_compat.callbacks.base import Callback, Logs, LogValues
+from keras_compat.callbacks.base import Callback, Logs, LogValues, available, counted
 from keras_compat.callbacks.watching import Watch
-from keras_compat.dialect.level import get_api_level
 from keras_compat.utils.progbar import write_out
 
 
@@ -71,11 +70,10 @@ class ModelCheckpoint(Watch):
         if self.epochs_since_last_save < self.period:
             return
         self.epochs_since_last_save = 0
-        counted = epoch if get_api_level() == "1.2" else epoch + 1
-        path = str(os.fspath(self.filepath)).format_map(LogValues({**logs, "epoch": counted}))
+        path = self._path(epoch, logs)
         text = f"saving model to {path}"
         if self.save_best_only:
-            current = self._current(logs, "Can save best model only")
+            current = self._current(logs, f"Can save best model only with {self.monitor} available, skipping.")
             if current is None:
                 return
             if not self._improves(current):
@@ -91,6 +89,14 @@ class ModelCheckpoint(Watch):
         else:
             self.model.save(path, overwrite=True)
 
+    def _path(self, epoch: int, logs: Logs) -> str:
+        values = LogValues({**logs, "epoch": counted(epoch)})
+        try:
+            return str(os.fspath(self.filepath)).format_map(values)
+        except KeyError as missing:
+            known = available(str(missing.args[0]), values)
+            raise KeyError(f"[ModelCheckpoint] filepath {self.filepath!r} asks for {missing}. {known}") from None
+
     def _save_state(self, point: Any) -> None:
         if self._waiting is not None:
             path, self._waiting = self._waiting, None
@@ -98,7 +104,7 @@ class ModelCheckpoint(Watch):
 
     def _say(self, epoch: int, text: str) -> None:
         if self.verbose > 0:
-            write_out(f"\nEpoch {epoch + 1:05d}: {text}\n")
+            write_out(f"\nEpoch {counted(epoch):05d}: {text}\n")
 
 
 class BackupAndRestore(Callback):
@@ -166,7 +172,7 @@ class BackupAndRestore(Callback):
             point.save(self.path)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        if self.delete_checkpoint and self.path.exists():
+        if self.delete_checkpoint and not self.params.get("interrupted") and self.path.exists():
             self.path.unlink()
             if not any(self.backup_dir.iterdir()):
                 self.backup_dir.rmdir()

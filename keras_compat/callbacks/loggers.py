@@ -73,7 +73,8 @@ class ProgbarLogger(Callback):
         self.report: Any = None  # of a training loop that keeps the averages itself, and calls draw()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        self.verbose = self.params["verbose"]
+        # A bar that is asked for by name is shown: with `verbose=0` it is the only one.
+        self.verbose = self.params["verbose"] or 1
         self.epochs = self.params["epochs"]
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
@@ -81,8 +82,7 @@ class ProgbarLogger(Callback):
         self._sums = {}
         self.target = self.params["steps"] if self.use_steps else self.params["samples"]
         if self.verbose:
-            if self.epochs > 1:
-                write_out(f"Epoch {epoch + 1}/{self.epochs}\n")
+            write_out(f"Epoch {epoch + 1}/{self.epochs}\n")
             self.progbar = Progbar(self.target, verbose=self.verbose, stateful_metrics=self.params["metrics"])
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
@@ -131,6 +131,10 @@ class ProgbarLogger(Callback):
             write_out(f" - {took:.0f}s" + "".join(f" - {k}: {show_value(v)}" for k, v in values) + "\n")
         else:
             self.progbar.finish(self.seen, values)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.progbar is not None:
+            self.progbar.leave()
 
 
 class History(Callback):

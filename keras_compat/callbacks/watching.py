@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_compat import backend as K
-from keras_compat.callbacks.base import Callback, Logs
+from keras_compat.callbacks.base import Callback, Logs, available, counted
 from keras_compat.dialect.level import get_api_level
 from keras_compat.utils.generic_utils import warn
 from keras_compat.utils.progbar import write_out
@@ -40,14 +40,15 @@ class Watch(Callback):
     def _improves(self, value: float) -> bool:
         return bool(self.monitor_op(value, self.best))
 
-    def _current(self, logs: Logs | None, purpose: str) -> float | None:
+    def _current(self, logs: Logs | None, without: str) -> float | None:
+        """The value that is followed; None where the logs do not have it, with a warning that begins so."""
         value = (logs or {}).get(self.monitor)
         if value is None:
-            warn(
-                f"{purpose} conditioned on metric `{self.monitor}` which is not available. Available metrics are: "
-                f"{','.join(logs or ())}"
-            )
+            warn(f"{without} {available(self.monitor, logs)}")
         return value
+
+    def _missing(self, purpose: str) -> str:
+        return f"{purpose} conditioned on metric `{self.monitor}` which is not available."
 
 
 class EarlyStopping(Watch):
@@ -97,7 +98,7 @@ class EarlyStopping(Watch):
             self.best = self.baseline
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        current = self._current(logs, "Early stopping")
+        current = self._current(logs, self._missing("Early stopping"))
         if current is None:
             return
         if self._improves(current):
@@ -119,11 +120,11 @@ class EarlyStopping(Watch):
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self.stopped_epoch > 0 and self.verbose > 0:
-            write_out(f"Epoch {self.stopped_epoch + 1:05d}: early stopping\n")
+            write_out(f"Epoch {counted(self.stopped_epoch):05d}: early stopping\n")
 
     def get_monitor_value(self, logs: Logs) -> float | None:
         """The value that is followed, or None with a warning."""
-        return self._current(logs, "Early stopping")
+        return self._current(logs, self._missing("Early stopping"))
 
 
 class ReduceLROnPlateau(Watch):
@@ -138,6 +139,7 @@ class ReduceLROnPlateau(Watch):
         min_delta: what counts as better.
         cooldown: epochs after a reduction that do not count.
         min_lr: lower bound of the rate.
+        epsilon: Keras 1's name of ``min_delta``.
     """
 
     def __init__(
@@ -150,12 +152,13 @@ class ReduceLROnPlateau(Watch):
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0,
-        **kwargs: Any,
+        *,
+        epsilon: float | None = None,
     ):
-        if "epsilon" in kwargs:
-            min_delta = kwargs.pop("epsilon")
-        if kwargs:
-            raise TypeError(f"[ReduceLROnPlateau] Keyword argument not understood: {', '.join(kwargs)}. Check it.")
+        if epsilon is not None:
+            min_delta = epsilon
+            if get_api_level() != "1.2":
+                warn("`epsilon` argument is deprecated and will be removed, use `min_delta` instead.")
         if factor >= 1.0:
             raise ValueError(f"[ReduceLROnPlateau] does not support a factor >= 1.0; got {factor}. Try 0.1.")
         super().__init__(monitor, mode)
@@ -185,7 +188,7 @@ class ReduceLROnPlateau(Watch):
         rate = float(K.get_value(self.model.optimizer.lr))
         if logs is not None:
             logs["lr"] = rate
-        current = self._current(logs, "Reduce LR on plateau")
+        current = self._current(logs, self._missing("Reduce LR on plateau"))
         if current is None:
             return
         if self.in_cooldown():
@@ -206,7 +209,7 @@ class ReduceLROnPlateau(Watch):
             new = max(rate * self.factor, self.min_lr)
             K.set_value(self.model.optimizer.lr, new)
             if self.verbose > 0:
-                write_out(f"\nEpoch {epoch + 1:05d}: ReduceLROnPlateau reducing learning rate to {new}.\n")
+                write_out(f"\nEpoch {counted(epoch):05d}: ReduceLROnPlateau reducing learning rate to {new}.\n")
             self.cooldown_counter = self.cooldown
             self.wait = 1 if late else 0
 
@@ -238,7 +241,7 @@ class LearningRateScheduler(Callback):
             )
         K.set_value(optimizer.lr, rate)
         if self.verbose > 0:
-            write_out(f"\nEpoch {epoch + 1:05d}: LearningRateScheduler setting learning rate to {rate}.\n")
+            write_out(f"\nEpoch {counted(epoch):05d}: LearningRateScheduler setting learning rate to {rate}.\n")
 
     def _rate(self, epoch: int, now: float) -> Any:
         try:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import numpy.typing as npt
 
-from ..saving.guard import load_npz
-from ..utils.data_utils import cache_path, get_file
+from keras_compat.datasets import _files
 
 Digits = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
-# The same file at both places: where Keras 2.3.1 has it, then where tf.keras has it.
-ORIGINS = (
-    "https://s3.amazonaws.com/img-datasets/mnist.npz",
-    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+# The same file at both places: where Keras 2.3.1 has it, then where tf.keras has it. The hash is tf.keras's; Keras
+# 2.3.1 knows the MD5 sum 8a61469f7ea1b51cbae51d4f78837e45.
+FILE = _files.DataFile(
+    name="mnist.npz",
+    origins=(
+        "https://s3.amazonaws.com/img-datasets/mnist.npz",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+    ),
+    size=11_490_434,
+    file_hash="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    older=("mnist.pkl.gz", None),
 )
-# Published for it by tf.keras; stronger than the MD5 sum 8a61469f7ea1b51cbae51d4f78837e45 of Keras 2.3.1.
-SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
 def load_data(path: str = "mnist.npz") -> tuple[Digits, Digits]:
@@ -29,27 +31,19 @@ def load_data(path: str = "mnist.npz") -> tuple[Digits, Digits]:
 
     Args:
         path: name of the file below ``~/.keras/datasets`` (``KERAS_HOME`` moves that), or an absolute path.
-            Keras 1's pickle ``mnist.pkl.gz`` is never opened: ``mnist.npz`` beside it holds the same digits.
+            Keras 1's ``mnist.pkl.gz`` is read where it is there; ``mnist.npz`` holds the same digits.
 
     Raises:
         OSError: the file is not in the cache and can not be downloaded; says what to place where.
     """
-    if path.endswith(".pkl.gz"):
-        path = path[: -len(".pkl.gz")] + ".npz"
-    arrays = load_npz(_fetch(path), objects=False)
-    return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+    found = _files.read(_files.find(FILE, path, "mnist.load_data"))
+    if isinstance(found, dict):
+        found = (found["x_train"], found["y_train"]), (found["x_test"], found["y_test"])
+    (x_train, y_train), (x_test, y_test) = found
+    return (_bytes(x_train), _bytes(y_train)), (_bytes(x_test), _bytes(y_test))
 
 
-def _fetch(path: str) -> str:
-    reasons = []
-    for origin in ORIGINS:
-        try:
-            return get_file(path, origin, file_hash=SHA256)
-        except OSError as error:
-            reasons.append(str(error))
-    target = os.path.abspath(cache_path(path))
-    found = "what is there is another file" if os.path.isfile(target) else "it is not there"
-    raise OSError(
-        f"[mnist.load_data] the file mnist.npz (11,490,434 bytes, sha256 {SHA256}) expected at {target}; "
-        f"{found}, and the download failed: {' '.join(reasons)} Place a copy of {ORIGINS[0]} at {target}."
-    )
+def _bytes(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu":
+        raise ValueError("[mnist.load_data] expected arrays of whole numbers; the file holds something else.")
+    return values.astype(np.uint8, copy=False)

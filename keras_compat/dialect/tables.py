@@ -240,9 +240,18 @@ RENAME: dict[str, _Renames] = {
     "models:Sequential.train_on_batch": {"X": "x"},
     "models:Sequential.predict_classes": {"X": "x"},
     "models:Sequential.predict_proba": {"X": "x"},
+    "wrappers.scikit_learn:BaseWrapper.fit": {"X": "x"},
+    "wrappers.scikit_learn:KerasClassifier.predict": {"X": "x"},
+    "wrappers.scikit_learn:KerasClassifier.predict_proba": {"X": "x"},
+    "wrappers.scikit_learn:KerasClassifier.score": {"X": "x"},
+    "wrappers.scikit_learn:KerasRegressor.predict": {"X": "x"},
+    "wrappers.scikit_learn:KerasRegressor.score": {"X": "x"},
     "models:Model.fit_generator": _QUEUE | {"nb_epoch": "epochs"},
     "models:Model.evaluate_generator": _QUEUE,
     "models:Model.predict_generator": _QUEUE,
+    "utils.enqueuers:SequenceEnqueuer.start": _QUEUE,
+    "utils.enqueuers:GeneratorEnqueuer": _QUEUE | {"generator": "sequence"},
+    "utils.enqueuers:GeneratorEnqueuer.start": _QUEUE,
     # Optimizers, regularizers, constraints, callbacks.
     "optimizers:SGD": _OPTIMIZER,
     "optimizers:RMSprop": _OPTIMIZER,
@@ -253,7 +262,6 @@ RENAME: dict[str, _Renames] = {
     "optimizers:Nadam": _OPTIMIZER,
     "constraints:MaxNorm": {"m": "max_value"},
     "constraints:MinMaxNorm": {"low": "min_value", "high": "max_value"},
-    "callbacks:ReduceLROnPlateau": {"epsilon": "min_delta"},
     # Backend.
     "backend:conv1d": {"stride": "strides", "border_mode": "padding"},
     "backend:conv2d": _KERNEL_LAYOUT | {"border_mode": "padding", "filter_dilation": "dilation_rate"},
@@ -628,6 +636,12 @@ V1_POSITIONAL: dict[str, str] = {
     "models:Sequential.train_on_batch": "x y class_weight= sample_weight=",
     "models:Sequential.predict_classes": "x batch_size= verbose=",
     "models:Sequential.predict_proba": "x batch_size= verbose=",
+    "wrappers.scikit_learn:BaseWrapper.fit": "x y",
+    "wrappers.scikit_learn:KerasClassifier.predict": "x",
+    "wrappers.scikit_learn:KerasClassifier.predict_proba": "x",
+    "wrappers.scikit_learn:KerasClassifier.score": "x y",
+    "wrappers.scikit_learn:KerasRegressor.predict": "x",
+    "wrappers.scikit_learn:KerasRegressor.score": "x y",
     "models:Model.fit_generator": (
         "generator samples_per_epoch nb_epoch verbose= callbacks= validation_data= nb_val_samples= "
         "class_weight= max_q_size= nb_worker= pickle_safe= initial_epoch="
@@ -648,6 +662,7 @@ V1_POSITIONAL: dict[str, str] = {
     "constraints:MinMaxNorm": "low= high= rate= axis=",
     "constraints:UnitNorm": "axis=",
     "callbacks:ReduceLROnPlateau": "monitor= factor= patience= verbose= mode= epsilon= cooldown= min_lr=",
+    "callbacks:TensorBoard": "log_dir= histogram_freq= write_graph= write_images=",
     # Backend: only where something differs.
     "backend:batch_get_value": "xs",
     "backend:binary_crossentropy": "output target from_logits=",
@@ -791,6 +806,9 @@ KINDS: dict[str, str] = {
     "amsgrad": "flag",
     "center": "flag",
     "scale": "flag",
+    "write_graph": "flag",
+    "write_grads": "flag",
+    "write_images": "flag",
     "mask_zero": "flag",
     "trainable": "flag",
     "unit_forget_bias": "flag",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import queue
+import contextlib
+import math
 import threading
+import time
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -11,8 +13,13 @@ from typing import Any
 import numpy as np
 
 from keras_compat.engine.steps import Report
+from keras_compat.utils.enqueuers import GeneratorEnqueuer as GeneratorEnqueuer
+from keras_compat.utils.enqueuers import Passes, warn_of_generator
 from keras_compat.utils.generic_utils import warn
 from keras_compat.utils.progbar import Progbar
+
+# Seconds that a batch takes from which on the rest of the epoch is worth a thread: handing one over takes 0.1 ms.
+WORTH_A_THREAD = 0.001
 
 
 def is_sequence(source: Any) -> bool:
@@ -34,55 +41,83 @@ def is_source(source: Any) -> bool:
 class Source:
     """Batches of a generator, or of a sequence over and over.
 
+    Batches are made ahead of their use, in an epoch at a time, so that the generator is asked for those that are used
+    and no more. What is drawn from global random generators, and what the program does between two epochs, stays in one
+    order: results are those of ``workers=0``.
+
     Args:
         source: an iterator of batches, or an object with ``__len__`` and ``__getitem__``.
         steps: batches an epoch; those of a sequence if None.
         samples: instead of steps, samples an epoch, as Keras 1 counts: the epoch ends with the batch that reaches them.
-        shuffle: take the batches of a sequence in another order each epoch.
+            Keras 1 knew iterators only: what is one is not taken for a sequence then.
+        shuffle: take the batches of a sequence in another order each pass.
+        workers: 0 makes batches as they are asked for; else a thread makes them ahead, or so many processes.
+        max_queue_size: at most so many batches are made ahead.
+        use_multiprocessing: processes make the batches of a sequence. See `utils.enqueuers.Passes`.
+
+    Raises:
+        TypeError: it gives no batches.
+        ValueError: an epoch would have none.
     """
 
-    def __init__(self, source: Any, steps: int | None, what: str, samples: int | None = None, shuffle: bool = False):
+    def __init__(
+        self,
+        source: Any,
+        steps: float | None,
+        what: str,
+        samples: int | None = None,
+        shuffle: bool = False,
+        workers: int = 0,
+        max_queue_size: int = 10,
+        use_multiprocessing: bool = False,
+    ):
         if not is_source(source):
             raise TypeError(
                 f"[{what}] expected a generator of batches, or an object with __len__ and __getitem__; got "
                 f"{type(source).__name__}. Pass arrays to fit()."
             )
+        _check_count("workers", workers, what)
+        _check_count("max_queue_size", max_queue_size, what)
         self.source = source
         self.what = what
-        self.sequence = is_sequence(source)
-        self.shuffle = shuffle and self.sequence
+        self.sequence = is_sequence(source) and not (samples is not None and hasattr(source, "__next__"))
         self.samples = samples
-        if steps is None and samples is None and self.sequence:
+        self._as_long_as_sequence = steps is None and samples is None and self.sequence
+        if self._as_long_as_sequence:
             steps = len(source)
+        word = "steps_per_epoch" if what == "fit_generator" else "validation_steps" if " " in what else "steps"
         if steps is None and samples is None:
             raise ValueError(
                 f"[{what}] a generator does not say where an epoch ends: expected the number of batches, got None. "
-                f"Write {'steps_per_epoch' if what.startswith('fit') else 'steps'}=100."
+                f"Write {word}=100."
             )
-        self.steps = steps
+        if self._as_long_as_sequence and not steps:
+            raise ValueError(
+                f"[{what}] expected at least one batch; the {type(source).__name__} has none: its len() is 0. Are "
+                "there fewer samples than a batch has?"
+            )
+        if (steps if samples is None else samples) <= 0:
+            raise ValueError(
+                f"[{what}] expected at least one batch an epoch; got {word if samples is None else 'samples'}="
+                f"{steps if samples is None else samples}. Is it the number of samples // the batch size?"
+            )
+        # `len(x) / 32`, as programs write it, is the number of whole batches and the rest.
+        self.steps = None if steps is None else math.ceil(steps)
+        self.ended = False
+        self.workers = workers
+        self.max_queue_size = max_queue_size
         self._iterator = None if self.sequence else iter(source)
-        # Where the present pass over a sequence is: the order of its batches, and how many of them were taken.
-        self._order: np.ndarray | None = None
-        self._taken = 0
+        if use_multiprocessing and workers > 0 and not self.sequence:
+            warn_of_generator(what)
+        self._passes = Passes(source, shuffle, use_multiprocessing, workers, max_queue_size, what)
 
     def _next(self) -> Any:
         """The next batch. Raises StopIteration where there is none."""
-        if self._iterator is not None:
-            return next(self._iterator)
-        if self._order is None or self._taken >= len(self._order):
-            if self._order is not None and hasattr(self.source, "on_epoch_end"):
-                self.source.on_epoch_end()
-            self._order, self._taken = np.arange(len(self.source)), 0
-            if self.shuffle:
-                np.random.shuffle(self._order)
-            if not len(self._order):
-                raise StopIteration
-        self._taken += 1
-        return self.source[int(self._order[self._taken - 1])]
+        return self._passes.take() if self._iterator is None else next(self._iterator)
 
     def get_state(self) -> dict[str, Any]:
         """Which batches of a sequence come next, as plain data; a generator keeps that to itself."""
-        return {"order": self._order, "taken": self._taken}
+        return self._passes.get_state()
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on where a sequence was. Raises ValueError where it had another length."""
@@ -93,31 +128,77 @@ class Source:
                 f"[{self.what}] expected the sequence of {len(order)} batches that training began with; got {now}. "
                 "Go on with the same data."
             )
-        self._order, self._taken = order, state["taken"]
+        self._passes.set_state(state)
 
-    def epoch(self, number: int = 0, seen: int = 0) -> Iterator[tuple[int, Any, int]]:
+    def epoch(self, number: int = 0, seen: int = 0, alone: bool = False) -> Iterator[tuple[int, Any, int]]:
         """(number, batch, its size) for the batches of one epoch; ends early, with a warning, where there are none.
 
-        An epoch under way goes on at a number, with the samples seen so far.
+        Args:
+            number: to begin with, where an epoch under way goes on.
+            seen: samples so far.
+            alone: each batch is made when it is asked for: somebody looks on who could tell the difference.
         """
+        batches, made = self._epoch(number, seen), number
+        may_run_ahead = self.workers and not alone and not self._passes.with_processes
+        with contextlib.ExitStack() as stack:
+            begun = time.perf_counter()
+            for i, batch, size in batches:
+                takes_long = time.perf_counter() - begun > WORTH_A_THREAD
+                made, seen = i + 1, seen + size
+                yield i, batch, size
+                if may_run_ahead and takes_long:
+                    break
+                begun = time.perf_counter()
+            else:
+                may_run_ahead = False
+            if may_run_ahead:
+                ahead = GeneratorEnqueuer(batches)
+                ahead.start(1, max(self.max_queue_size, 1))
+                stack.callback(ahead.stop)
+                for i, batch, size in ahead.get():
+                    made, seen = i + 1, seen + size
+                    yield i, batch, size
+        if self.ended:
+            asked = f"{self.samples} samples" if self.samples is not None else f"{self.steps} batches"
+            warn(f"[{self.what}] Your generator ran out of data after {made} batches; {asked} an epoch were asked.")
+        elif self.samples is not None and seen > self.samples:
+            warn(
+                f"[{self.what}] Epoch comprised more than the {self.samples} samples asked for: {seen}, which might "
+                "affect learning results. Choose a multiple of the batch size."
+            )
+
+    def _epoch(self, number: int, seen: int) -> Iterator[tuple[int, Any, int]]:
         while (seen < self.samples) if self.samples is not None else (number < (self.steps or 0)):
             try:
                 batch = self._next()
             except StopIteration:
-                asked = f"{self.samples} samples" if self.samples is not None else f"{self.steps} batches"
-                warn(
-                    f"[{self.what}] Your generator ran out of data after {number} batches; {asked} an epoch were asked."
-                )
+                self.ended = True
                 return
             size = batch_size_of(batch)
             yield number, batch, size
             number += 1
             seen += size
-        if self.samples is not None and seen > self.samples:
-            warn(
-                f"[{self.what}] Epoch comprised more than the {self.samples} samples asked for: {seen}, which might "
-                "affect learning results. Choose a multiple of the batch size."
-            )
+
+    def end_epoch(self) -> None:
+        """The epoch is over: tell a sequence of which all batches were taken, and ask it for its new length."""
+        self._passes.end_pass()
+        if self._as_long_as_sequence:
+            self.steps = len(self.source)
+
+    def close(self) -> None:
+        """End the processes, if there are any."""
+        self._passes.close()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _check_count(name: str, value: Any, what: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise ValueError(f"[{what}] {name} must be a whole number of at least 0; got {value!r}. Leave it out.")
 
 
 def batch_size_of(batch: Any) -> int:
@@ -153,19 +234,32 @@ class GeneratorLoop:
         self.model = model
         self.source = source
         self.class_weight = class_weight
-        # What is counted: batches, or samples as in Keras 1.
-        self.steps = source.steps if source.samples is None else None
         self.n = source.samples
+        # What draws random numbers does so before a thread that makes batches might.
+        model._require_compiled(source.what).train_updates()
+
+    @property
+    def steps(self) -> int | None:
+        """Batches an epoch; None where samples are counted, as in Keras 1."""
+        return self.source.steps if self.n is None else None
 
     def run_epoch(self, report: Report, first: int = 0) -> None:
         """All batches of one epoch, or those from ``first`` on, until somebody stops the training."""
-        for i, batch, size in self.source.epoch(first, report.seen):
-            x, y, weights = parts_of(batch, self.source.what)
-            report.begin(i, size)
-            values = self.model._on_batch(True, x, y, weights, self.class_weight, False)
-            report.end(i, size, np.ravel(values).tolist())
-            if self.model.stop_training:
-                break
+        source = self.source
+        with contextlib.closing(source.epoch(first, report.seen, report.has_listeners)) as batches:
+            for i, batch, size in batches:
+                x, y, weights = parts_of(batch, source.what)
+                report.begin(i, size)
+                values = self.model._on_batch(True, x, y, weights, self.class_weight, False)
+                report.end(i, size, np.ravel(values).tolist())
+                if self.model.stop_training:
+                    break
+        if source.ended:
+            self.model.stop_training = True
+
+    def end_epoch(self) -> None:
+        """All is done for an epoch."""
+        self.source.end_epoch()
 
     def get_state(self) -> dict[str, Any]:
         """What the following batches depend on, as plain data."""
@@ -189,11 +283,14 @@ def test_on(model: Any, source: Source, hooks: Any, verbose: int = 0) -> list[fl
     model.reset_metrics()
     report = Report(hooks, "test", model.metrics_names, model.stateful_metric_names, draw, count)
     hooks.on_test_begin()
-    for i, batch, size in source.epoch():
-        x, y, weights = parts_of(batch, source.what)
-        report.begin(i, size)
-        report.end(i, size, np.ravel(model._on_batch(False, x, y, weights, None, False)).tolist())
+    with contextlib.closing(source.epoch(alone=report.has_listeners)) as batches:
+        for i, batch, size in batches:
+            x, y, weights = parts_of(batch, source.what)
+            report.begin(i, size)
+            report.end(i, size, np.ravel(model._on_batch(False, x, y, weights, None, False)).tolist())
     hooks.on_test_end()
+    if not report.seen:
+        raise ValueError(f"[{source.what}] expected at least one batch; the generator gave none. Is it used up?")
     return report.averages()
 
 
@@ -201,106 +298,22 @@ def predict_on(model: Any, source: Source, hooks: Any, verbose: int = 0) -> list
     """The outputs of the batches of an epoch of a source, joined; ``verbose=1`` shows how far it is."""
     bar, seen = _bar(source, verbose), 0
     made: list[list[np.ndarray]] = []
+    listened = bool(hooks.listeners("on_predict_batch_begin") or hooks.listeners("on_predict_batch_end"))
     hooks.on_predict_begin()
-    for i, batch, size in source.epoch():
-        x = batch[0] if isinstance(batch, tuple) and len(batch) in (2, 3) else batch
-        hooks.on_predict_batch_begin(i, {"batch": i, "size": size})
-        outputs = model._predictor()(*model._standardize_inputs(x))
-        made.append(outputs)
-        hooks.on_predict_batch_end(i, {"batch": i, "size": size, "outputs": outputs})
-        seen += size
-        if bar is not None:
-            bar.update(i + 1 if source.samples is None else seen)
+    with contextlib.closing(source.epoch(alone=listened)) as batches:
+        for i, batch, size in batches:
+            x = batch[0] if isinstance(batch, tuple) and len(batch) in (2, 3) else batch
+            hooks.on_predict_batch_begin(i, {"batch": i, "size": size})
+            outputs = model._predictor()(*model._standardize_inputs(x))
+            made.append(outputs)
+            hooks.on_predict_batch_end(i, {"batch": i, "size": size, "outputs": outputs})
+            seen += size
+            if bar is not None:
+                bar.update(i + 1 if source.samples is None else seen)
     hooks.on_predict_end()
     if not made:
-        raise ValueError(f"[{source.what}] expected at least one batch; the generator gave none.")
+        raise ValueError(f"[{source.what}] expected at least one batch; the generator gave none. Is it used up?")
     return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*made)]
-
-
-class GeneratorEnqueuer:
-    """Draws from a generator in threads ahead of its use, into a queue of limited length.
-
-    The threads take turns at the generator, so its items come in its order with one of them.
-
-    Args:
-        generator: any iterator.
-        pickle_safe: of Keras 1, use_multiprocessing of Keras 2: taken; threads do the work.
-        wait_time: seconds between looks at an empty queue.
-        random_seed: taken for old programs.
-    """
-
-    def __init__(
-        self,
-        generator: Any,
-        pickle_safe: bool = False,
-        wait_time: float | None = None,
-        random_seed: int | None = None,
-        *,
-        use_multiprocessing: bool = False,
-    ):
-        self.generator = generator
-        self.wait_time = 0.05 if wait_time is None else wait_time
-        self.queue: Any = None
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
-        self._error: BaseException | None = None
-
-    def start(self, nb_worker: int = 1, max_q_size: int = 10, wait_time: float | None = None, **kwargs: Any) -> None:
-        """Start ``nb_worker`` (or ``workers``) threads; the queue holds ``max_q_size`` (``max_queue_size``) items."""
-        nb_worker, max_q_size = kwargs.pop("workers", nb_worker), kwargs.pop("max_queue_size", max_q_size)
-        if kwargs:
-            raise TypeError(f"[GeneratorEnqueuer.start] Keyword argument not understood: {', '.join(kwargs)}.")
-        if wait_time is not None:
-            self.wait_time = wait_time
-        self.queue = queue.Queue(maxsize=max_q_size)
-        self._stopped.clear()
-        self._error = None
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(nb_worker)]
-        for thread in self._threads:
-            thread.start()
-
-    def _work(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                with self._lock:
-                    item = next(self.generator)
-                    self._put(item)
-            except StopIteration:
-                return
-            except BaseException as error:
-                self._error = error
-                return
-
-    def _put(self, item: Any) -> None:
-        while not self._stopped.is_set():
-            try:
-                self.queue.put(item, timeout=self.wait_time)
-                return
-            except queue.Full:
-                continue
-
-    def is_running(self) -> bool:
-        """True from ``start`` to ``stop``."""
-        return bool(self._threads) and not self._stopped.is_set()
-
-    def get(self) -> Iterator[Any]:
-        """The items, until the generator ends or ``stop``; an error of the generator is raised here."""
-        while self.is_running():
-            try:
-                yield self.queue.get(timeout=self.wait_time)
-            except queue.Empty:
-                if not any(thread.is_alive() for thread in self._threads) and self.queue.empty():
-                    if self._error is not None:
-                        raise self._error from None
-                    return
-
-    def stop(self, timeout: float | None = None) -> None:
-        """Stop the threads and wait for them, at most ``timeout`` seconds for each."""
-        self._stopped.set()
-        for thread in self._threads:
-            thread.join(timeout)
-        self._threads = []
 
 
 def generator_queue(
@@ -309,4 +322,5 @@ def generator_queue(
     """A queue that threads fill from a generator, and the event that stops them (Keras 0.x)."""
     enqueuer = GeneratorEnqueuer(generator, wait_time=wait_time)
     enqueuer.start(nb_worker, max_q_size)
-    return enqueuer.queue, enqueuer._stopped
+    assert enqueuer.stop_signal is not None
+    return enqueuer.queue, enqueuer.stop_signal

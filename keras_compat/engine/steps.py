@@ -362,6 +362,11 @@ class Report:
         self._end = hooks.listeners(f"on_{what}_batch_end", quiet)
         self.start()
 
+    @property
+    def has_listeners(self) -> bool:
+        """Whether anybody but ourselves is told of each batch."""
+        return bool(self._begin or self._end or self.after)
+
     def start(self) -> None:
         """Begin an epoch."""
         self.totals = [0.0] * len(self.names)
@@ -449,6 +454,9 @@ class TrainLoop:
             if model.stop_training:
                 break
         self.order = None
+
+    def end_epoch(self) -> None:
+        """All is done for an epoch: arrays need not know."""
 
     def get_state(self) -> dict[str, Any]:
         """What the rest of an epoch depends on, as plain data."""

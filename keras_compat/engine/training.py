@@ -6,6 +6,7 @@ one graph, see :mod:`~keras_compat.engine.steps`. Here is what users call: argum
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import numbers
 from collections.abc import Callable, Mapping, Sequence
@@ -66,6 +67,7 @@ from keras_compat.utils.generic_utils import to_list as to_list
 from keras_compat.utils.generic_utils import unknown_arguments, unpack_singleton, warn
 from keras_compat.utils.layer_utils import print_summary
 from keras_compat.utils.progbar import Progbar as Progbar
+from keras_compat.utils.progbar import write_out
 
 # As many kinds of batches are remembered besides the last.
 _REMEMBERED = 15
@@ -773,7 +775,11 @@ class Model(Network):
             epochs, initial_epoch, verbose, callbacks, class_weight, validation_freq: as for ``fit``.
             validation_data: arrays as for ``fit``, or a generator or sequence.
             validation_steps: batches of it.
-            max_queue_size, workers, use_multiprocessing: taken for old programs; batches are made as they are needed.
+            workers: 0 makes batches when they are needed; else a thread makes them ahead, one after the other. Results
+                are the same.
+            max_queue_size: so many batches are made ahead at most.
+            use_multiprocessing: as many processes as ``workers`` make the batches of a sequence; each item of it begins
+                with random generators of its own, so any number gives the same. A generator stays in the thread.
             shuffle: take the batches of a sequence in another order each epoch.
             samples_per_epoch, nb_val_samples: counts of samples instead of batches (Keras 1).
         """
@@ -781,12 +787,12 @@ class Model(Network):
         _check_whole("initial_epoch", initial_epoch)
         listed = _callback_list(callbacks, "fit_generator")
         self._require_compiled_now("fit_generator")
-        if use_multiprocessing and workers > 1 and not G.is_sequence(generator):
-            warn(
-                "Using a generator with `use_multiprocessing=True` and multiple workers may duplicate your data. "
-                "Please consider using the `keras.utils.Sequence` class."
-            )
-        source = G.Source(generator, steps_per_epoch, "fit_generator", samples_per_epoch, shuffle)
+        helpers = {
+            "workers": workers,
+            "max_queue_size": max_queue_size,
+            "use_multiprocessing": use_multiprocessing,
+        }
+        source = G.Source(generator, steps_per_epoch, "fit_generator", samples_per_epoch, shuffle, **helpers)
         if self.inputs is None:
             raise ValueError(
                 "[fit_generator] The model has no input shape yet. Give the first layer input_shape=(...), or call "
@@ -795,12 +801,13 @@ class Model(Network):
         validation: Any
         if G.is_source(validation_data):
             what = "fit_generator's validation_data"
-            validation = G.Source(validation_data, validation_steps, what, nb_val_samples)
+            validation = G.Source(validation_data, validation_steps, what, nb_val_samples, **helpers)
         else:
             validation = self._validation_arrays(validation_data)
         self._check_trainable()
         loop = G.GeneratorLoop(self, source, class_weight)
-        return self._fit_loop(loop, validation, 32, epochs, verbose, listed, initial_epoch, None, validation_freq)
+        with source, validation if isinstance(validation, G.Source) else contextlib.nullcontext():
+            return self._fit_loop(loop, validation, 32, epochs, verbose, listed, initial_epoch, None, validation_freq)
 
     def _require_compiled_now(self, what: str) -> None:
         if not self._is_compiled or self.optimizer is None:
@@ -822,8 +829,11 @@ class Model(Network):
     ) -> Any:
         """Loss, or ``[loss, *metrics]``, over ``steps`` batches of a generator (or ``val_samples``, as in Keras 1)."""
         self._require_compiled("evaluate_generator")
-        source = G.Source(generator, steps, "evaluate_generator", val_samples)
-        return unpack_singleton(G.test_on(self, source, self._hooks_for(callbacks, "evaluate_generator"), verbose))
+        source = G.Source(
+            generator, steps, "evaluate_generator", val_samples, False, workers, max_queue_size, use_multiprocessing
+        )
+        with source:
+            return unpack_singleton(G.test_on(self, source, self._hooks_for(callbacks, "evaluate_generator"), verbose))
 
     def predict_generator(
         self,
@@ -839,8 +849,13 @@ class Model(Network):
     ) -> Any:
         """Outputs for ``steps`` batches of a generator (or ``val_samples``, as in Keras 1): an array, or a list."""
         self._require_built("predict_generator")
-        source = G.Source(generator, steps, "predict_generator", val_samples)
-        return unpack_singleton(G.predict_on(self, source, self._hooks_for(callbacks, "predict_generator"), verbose))
+        source = G.Source(
+            generator, steps, "predict_generator", val_samples, False, workers, max_queue_size, use_multiprocessing
+        )
+        with source:
+            return unpack_singleton(
+                G.predict_on(self, source, self._hooks_for(callbacks, "predict_generator"), verbose)
+            )
 
     def _validation_arrays(self, validation_data: Any) -> Any:
         if validation_data is None or (isinstance(validation_data, (list, tuple)) and not validation_data):
@@ -887,7 +902,8 @@ class Model(Network):
         history = cbks.History()
         count = "steps" if loop.steps is not None else "samples"
         logger = cbks.BaseLogger(stateful_metrics=stateful)
-        bar = cbks.ProgbarLogger(count, stateful_metrics=stateful) if verbose else None
+        has_bar = any(isinstance(callback, cbks.ProgbarLogger) for callback in callbacks)
+        bar = cbks.ProgbarLogger(count, stateful_metrics=stateful) if verbose and not has_bar else None
         ours: list[Any] = [logger] if bar is None else [logger, bar]
         hooks = cbks.CallbackList([*ours, *callbacks, history])
         draw = bar.draw if bar is not None and verbose == 1 else None
@@ -913,26 +929,33 @@ class Model(Network):
         for callback in hooks.callbacks:
             callback.validation_data = self._last_validation
         self.stop_training = False
-        hooks.on_train_begin()
-        for epoch in progress.begin(epochs):
-            self.reset_metrics()
-            logs = cbks.LogValues()
-            hooks.on_epoch_begin(epoch)
-            report.start()
-            loop.run_epoch(report, progress.begin_epoch(epoch))
-            if validation is not None and should_run_validation(validation_freq, epoch):
-                if isinstance(validation, G.Source):
-                    values = G.test_on(self, validation, hooks)
-                else:
-                    xv, yv, wv = validation
-                    arrays = [*xv, *yv, *(wv or ())]
-                    values = test_on_arrays(self, arrays, wv is not None, batch_size, hooks, 0, validation_steps)
-                logs.update({f"val_{name}": value for name, value in zip(names, values)})
-            hooks.on_epoch_end(epoch, logs)
-            progress.after_epoch()
-            if self.stop_training:
-                break
-        hooks.on_train_end()
+        if verbose and isinstance(loop, TrainLoop) and loop.n is not None and isinstance(validation, tuple):
+            write_out(f"Train on {loop.n} samples, validate on {D.n_samples(validation[0])} samples\n")
+        with hooks.training():
+            for epoch in progress.begin(epochs):
+                self.reset_metrics()
+                logs = cbks.LogValues()
+                hooks.on_epoch_begin(epoch)
+                report.start()
+                loop.run_epoch(report, progress.begin_epoch(epoch))
+                if not report.done:  # a generator that was used up
+                    break
+                if validation is not None and should_run_validation(validation_freq, epoch):
+                    if isinstance(validation, G.Source):
+                        values = G.test_on(self, validation, hooks)
+                    else:
+                        xv, yv, wv = validation
+                        arrays = [*xv, *yv, *(wv or ())]
+                        values = test_on_arrays(self, arrays, wv is not None, batch_size, hooks, 0, validation_steps)
+                    logs.update({f"val_{name}": value for name, value in zip(names, values)})
+                hooks.on_epoch_end(epoch, logs)
+                if not self.stop_training:
+                    loop.end_epoch()
+                    if loop.steps != hooks.params["steps"]:
+                        hooks.set_params(hooks.params | {"steps": loop.steps})
+                progress.after_epoch()
+                if self.stop_training:
+                    break
         return history
 
     def _callback_model(self) -> Any:
@@ -957,7 +980,15 @@ class Model(Network):
         self._refuse_unknown("evaluate", kwargs)
         if G.is_batches(x):
             self._refuse_beside_generator("evaluate", y=y, sample_weight=sample_weight)
-            return self.evaluate_generator(x, steps=steps, callbacks=callbacks, verbose=verbose)
+            return self.evaluate_generator(
+                x,
+                steps=steps,
+                callbacks=callbacks,
+                max_queue_size=max_queue_size,
+                workers=workers,
+                use_multiprocessing=use_multiprocessing,
+                verbose=verbose,
+            )
         _check_batch_size(batch_size, "evaluate", steps, "steps")
         xs, ys, weights = self._standardize(x, y, sample_weight, None, "evaluate")
         hooks = self._hooks_for(callbacks, "evaluate")
@@ -994,7 +1025,15 @@ class Model(Network):
             if 0 < len(x) <= most and steps is None:
                 return self.predict_on_batch(x)
         if G.is_batches(x):
-            return self.predict_generator(x, steps=steps, callbacks=callbacks, verbose=verbose)
+            return self.predict_generator(
+                x,
+                steps=steps,
+                callbacks=callbacks,
+                max_queue_size=max_queue_size,
+                workers=workers,
+                use_multiprocessing=use_multiprocessing,
+                verbose=verbose,
+            )
         _check_batch_size(batch_size, "predict", steps, "steps")
         batch_size = batch_size or 32
         self._build_for(x, "predict")

@@ -18,6 +18,7 @@ from keras_compat.saving.guard_h5 import text as text
 from keras_compat.saving.guard_h5 import texts as texts
 from keras_compat.saving.guard_h5 import walk as walk
 from keras_compat.saving.guard_npz import load_npz as load_npz
+from keras_compat.saving.guard_npz import load_pickle as load_pickle
 from keras_compat.saving.guard_text import check_config as check_config
 from keras_compat.saving.guard_text import classes_in as classes_in
 from keras_compat.saving.guard_text import parse_json as parse_json

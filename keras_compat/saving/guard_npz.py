@@ -75,6 +75,14 @@ def load_npy(data: bytes, what: str, max_bytes: int | None = None, *, objects: b
     return flat.reshape(shape, order="F" if fortran else "C").copy()
 
 
+def load_pickle(data: bytes, what: str, max_bytes: int | None = None) -> Any:
+    """What a pickle of plain data says (data sets of Keras 0.x and 1, CIFAR); nothing in it is called.
+
+    Texts of Python 2 are read byte for byte, as latin-1. Errors as those of :func:`load_npz`.
+    """
+    return _unpickled(data, what, most_bytes(len(data), max_bytes))
+
+
 def _unpickled(data: bytes, what: str, most: int) -> Any:
     try:
         reader = _Reader(io.BytesIO(data), encoding="latin1")

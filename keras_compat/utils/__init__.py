@@ -4,6 +4,8 @@ from . import data_utils as data_utils
 from . import generic_utils as generic_utils
 from . import io_utils as io_utils
 from . import np_utils as np_utils
+from .data_utils import GeneratorEnqueuer as GeneratorEnqueuer
+from .data_utils import OrderedEnqueuer as OrderedEnqueuer
 from .data_utils import Sequence as Sequence
 from .data_utils import get_file as get_file
 from .generic_utils import CustomObjectScope as CustomObjectScope

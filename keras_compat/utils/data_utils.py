@@ -17,6 +17,13 @@ from typing import Any
 
 from keras_compat.utils.archives import UnsafeArchiveError as UnsafeArchiveError
 from keras_compat.utils.archives import extract_archive
+from keras_compat.utils.enqueuers import GeneratorEnqueuer as GeneratorEnqueuer
+from keras_compat.utils.enqueuers import OrderedEnqueuer as OrderedEnqueuer
+from keras_compat.utils.enqueuers import SequenceEnqueuer as SequenceEnqueuer
+from keras_compat.utils.enqueuers import get_index as get_index
+from keras_compat.utils.enqueuers import init_pool as init_pool
+from keras_compat.utils.enqueuers import init_pool_generator as init_pool_generator
+from keras_compat.utils.enqueuers import next_sample as next_sample
 
 # Keras 1 has Progbar here.
 from keras_compat.utils.progbar import Progbar as Progbar

@@ -99,6 +99,12 @@ class Progbar:
         self._seen_so_far = current
         self._draw(current, time.perf_counter(), True)
 
+    def leave(self) -> None:
+        """End the line of a bar that has not come to its end, so that what is printed next begins a line."""
+        if self._total_width:
+            self._total_width = 0
+            self._write("\n")
+
     def add(self, n: int, values: Sequence[tuple[str, Any]] | None = None) -> None:
         """Go ``n`` steps on."""
         self.update(self._seen_so_far + n, values)
@@ -116,7 +122,7 @@ class Progbar:
             head = self._bar_text(current, max(self.width - over, 5)) if self.target is not None else head
         line = (head + tail)[: columns - 1]
         pad = " " * max(min(self._total_width, columns - 1) - len(line), 0)
-        self._total_width = len(line)
+        self._total_width = 0 if last else len(line)
         self._write("\r" + line + pad + ("\n" if last else ""))
 
     def _bar_text(self, current: int, width: int) -> str:

@@ -63,7 +63,8 @@ READS: dict[str, tuple[str, ...]] = {
     "callbacks/watching.py:EarlyStopping.on_epoch_end": (PATIENCE,),
     "callbacks/watching.py:LearningRateScheduler._rate": (SCHEDULER,),
     "callbacks/watching.py:LearningRateScheduler.on_epoch_end": (SCHEDULER,),
-    "callbacks/checkpoints.py:ModelCheckpoint.on_epoch_end": ("`ModelCheckpoint` counts epochs in file names from",),
+    "callbacks/base.py:counted": ("callbacks count epochs in file names and messages from",),
+    "callbacks/watching.py:ReduceLROnPlateau.__init__": ("`ReduceLROnPlateau(epsilon=...)`",),
     "callbacks/watching.py:ReduceLROnPlateau.on_epoch_end": (PATIENCE,),
     "callbacks/watching.py:Watch._goes_up": ('`mode="auto"` takes `fmeasure` for what should rise',),
     "commands/doctor.py:settings": (),  # these two say which level holds
@@ -122,6 +123,8 @@ READS: dict[str, tuple[str, ...]] = {
     "saving/keras1_configs.py:consume_less": (IMPLEMENTATION,),
     "saving/later_configs.py:_as_level_2": (BY_GATE, "`dtype` of `Embedding` in configs"),
     "utils/layer_utils.py:print_summary": (SUMMARY,),
+    "wrappers/scikit_learn.py:KerasRegressor.score": ("`KerasRegressor.score`",),
+    "wrappers/scikit_learn.py:_classes_of": ("whole labels of a `KerasClassifier` are",),
 }
 
 # Defaults of classes and functions, by the argument; those of one class only as "class.argument".

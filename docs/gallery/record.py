@@ -1,0 +1,61 @@
+"""Run examples at full scale and keep what the gallery shows of them, one json file for each.
+
+A file holds the learning curves of the variable ``history`` that the example leaves behind ("loss", "val_loss", ...:
+one number for each epoch), and beside them "data" (its line "Data: ..."), "seconds" and "result" (its last line).
+
+Run:  python docs/gallery/record.py mnist_mlp mnist_cnn
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import runpy
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+EXAMPLES = HERE.parent.parent / "examples"
+
+
+class Tee(io.TextIOBase):
+    """Writes to the screen, and keeps what was written."""
+
+    def __init__(self) -> None:
+        self.screen = sys.stdout
+        self.kept: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.kept.append(text)
+        return self.screen.write(text)
+
+    def flush(self) -> None:
+        self.screen.flush()
+
+
+def record(name: str) -> dict[str, Any]:
+    """Run the example ``name`` and return what its file is to hold.
+
+    Raises:
+        KeyError: the example leaves no variable ``history`` behind.
+    """
+    sys.argv = [str(EXAMPLES / f"{name}.py")]
+    sys.path.insert(0, str(EXAMPLES))
+    tee = Tee()
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(tee):
+        left_behind = runpy.run_path(sys.argv[0], run_name="__main__")
+    seconds = time.perf_counter() - start
+    lines = "".join(tee.kept).splitlines()
+    source = next((line.removeprefix("Data: ") for line in lines if line.startswith("Data: ")), "made up")
+    curves = {key: [round(float(v), 4) for v in values] for key, values in left_behind["history"].history.items()}
+    return {**curves, "data": source, "seconds": round(seconds), "result": lines[-1]}
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        kept = record(name)
+        (HERE / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,197 @@
+"""What all networks have in common: the arguments, the input, the end of the network, the model with its weights."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import backend as K
+from ..engine.network import get_source_inputs
+from ..layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input
+from ..models import Model
+from ._weights import Pretrained
+
+# What `keras_applications` is told to build with. Here the parts are known.
+SUBMODULES = ("backend", "layers", "models", "utils")
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass
+class Request:
+    """What a caller asks of a network. Each network's function begins with one and ends with its ``model()``.
+
+    Args:
+        network: the function's name, for errors.
+        include_top: whether the network ends with its classifier.
+        weights: None for random ones, ``'imagenet'``, or the path of a file.
+        input_tensor: a tensor to build on, or None.
+        input_shape: of a picture, without the batch; None for the usual one.
+        pooling: None, ``'avg'`` or ``'max'`` over rows and columns, if there is no classifier.
+        classes: of the classifier.
+        submodules: further words of the call: those of ``keras_applications`` are ignored, others refused.
+
+    Raises:
+        ValueError: weights, classes or pooling that can not be.
+        TypeError: a word that no network knows.
+    """
+
+    network: str
+    include_top: bool
+    weights: Any
+    input_tensor: Any
+    input_shape: Sequence[int | None] | None
+    pooling: str | None
+    classes: int
+    submodules: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for word in self.submodules:
+            if word not in SUBMODULES:
+                raise TypeError(
+                    f"[{self.network}] Invalid keyword argument: {word}; expected one of the network's own. "
+                    "Check the spelling."
+                )
+        if isinstance(self.pooling, int) and not isinstance(self.pooling, bool):
+            # Keras 1 had no pooling: its fifth argument is the number of classes.
+            self.pooling, self.classes = None, self.pooling
+        if not self.include_top and self.pooling not in (None, "avg", "max"):
+            raise ValueError(
+                f"[{self.network}] pooling is None, 'avg' or 'max'; got {self.pooling!r}. None keeps rows and columns."
+            )
+        if self.weights not in ("imagenet", None) and not os.path.exists(self.weights):
+            raise ValueError(
+                f"[{self.network}] The `weights` argument should be either `None` (random initialization), `imagenet` "
+                f"(pre-training on ImageNet), or the path to the weights file to be loaded; got {self.weights!r}. "
+                "Is the path right?"
+            )
+        if self.pretrained and self.include_top and self.classes != 1000:
+            raise ValueError(
+                f'[{self.network}] If using `weights` as `"imagenet"` with `include_top` as true, `classes` should be '
+                f"1000; got {self.classes}. For classes of your own pass include_top=False and add a Dense layer."
+            )
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the published weights are asked for."""
+        return isinstance(self.weights, str) and self.weights == "imagenet"
+
+    def image(self, size: int, smallest: int, flat: bool | None = None) -> Any:
+        """Return the tensor of pictures that the network begins with.
+
+        Args:
+            size: rows and columns of the pictures that it was made for.
+            smallest: the fewest that it works with.
+            flat: whether rows and columns must be known: by default if there is a classifier.
+
+        Raises:
+            ValueError: an ``input_shape`` that does not fit.
+        """
+        self.shape = self._checked_shape(size, smallest, self.include_top if flat is None else flat)
+        if self.input_tensor is None:
+            self.input = Input(shape=self.shape)
+        elif K.is_keras_tensor(self.input_tensor):
+            self.input = self.input_tensor
+        else:
+            self.input = self.input_tensor = Input(tensor=self.input_tensor, shape=self.shape)
+        return self.input
+
+    @property
+    def rows(self) -> int | None:
+        """Rows of the pictures, None if open; known after :meth:`image`."""
+        return rows_and_columns(self.shape)[0]
+
+    def _checked_shape(self, size: int, smallest: int, flat: bool) -> Shape:
+        given = None if self.input_shape is None else tuple(self.input_shape)
+        first = K.image_data_format() == "channels_first"
+        channels = 3
+        if given and not self.pretrained and len(given) == 3:
+            channels = given[0 if first else -1]  # type: ignore[assignment]
+            if channels not in (1, 3):
+                warnings.warn(
+                    f"[{self.network}] This model usually expects 1 or 3 input channels. However, it was passed an "
+                    f"input_shape with {channels} input channels.",
+                    stacklevel=5,
+                )
+        usual: Shape = _shape(channels, size, size)
+        if self.pretrained and flat:
+            if given not in (None, usual):
+                raise ValueError(
+                    f"[{self.network}] When setting `include_top=True` and loading `imagenet` weights, `input_shape` "
+                    f"should be {usual}; got {given}. Pass include_top=False for pictures of other sizes."
+                )
+            return usual
+        if not given:
+            return usual if flat else _shape(3, None, None)
+        if len(given) != 3:
+            raise ValueError(
+                f"[{self.network}] `input_shape` must be a tuple of three integers; got {given}. Leave out the batch."
+            )
+        if self.pretrained and given[0 if first else -1] != 3:
+            raise ValueError(
+                f"[{self.network}] The input must have 3 channels; got `input_shape={given}`. "
+                "Only weights=None allows others."
+            )
+        if any(n is not None and n < smallest for n in rows_and_columns(given)):
+            raise ValueError(
+                f"[{self.network}] Input size must be at least {smallest}x{smallest}; got `input_shape={given}`. "
+                f"The order of images is {K.image_data_format()}."
+            )
+        if flat and None in given:
+            raise ValueError(
+                f"[{self.network}] If `include_top` is True, you should specify a static `input_shape`. Got "
+                f"`input_shape={given}`. Write numbers in place of None."
+            )
+        return given
+
+    def head(self, x: Any, dense: str, average: str | None = "avg_pool", named: bool = False) -> Any:
+        """End the network: classifier, pooling over rows and columns, or as it is.
+
+        Args:
+            dense: name of the classifier's layer.
+            average: name of the pooling before it; None for an automatic one.
+            named: whether pooling without a classifier has names of its own.
+        """
+        if self.include_top:
+            x = GlobalAveragePooling2D(name=average)(x)
+            return Dense(self.classes, activation="softmax", name=dense)(x)
+        return self.pooled(x, named)
+
+    def pooled(self, x: Any, named: bool = False) -> Any:
+        """Return the means or maxima over rows and columns that were asked for, or ``x``."""
+        if self.pooling == "avg":
+            return GlobalAveragePooling2D(name="avg_pool" if named else None)(x)
+        if self.pooling == "max":
+            return GlobalMaxPooling2D(name="max_pool" if named else None)(x)
+        return x
+
+    def model(self, x: Any, name: str, pretrained: Pretrained | None) -> Model:
+        """Return the model up to ``x``, with the weights that were asked for."""
+        # A tensor given may itself come out of layers: the model begins where they do.
+        inputs = self.input if self.input_tensor is None else get_source_inputs(self.input_tensor)
+        model = Model(inputs, x, name=name)
+        if self.pretrained:
+            if pretrained is None:
+                raise ValueError(
+                    f"[{self.network}] ImageNet weights exist for the published sizes of a network only; got another "
+                    "one. Pass weights=None or the path of a file of weights."
+                )
+            pretrained.load(model, self.network, self.include_top)
+        elif self.weights is not None:
+            model.load_weights(self.weights)
+        return model
+
+
+def _shape(channels: int, rows: int | None, columns: int | None) -> Shape:
+    if K.image_data_format() == "channels_first":
+        return (channels, rows, columns)
+    return (rows, columns, channels)
+
+
+def rows_and_columns(shape: Sequence[int | None]) -> tuple[int | None, int | None]:
+    """Return rows and columns of a picture's shape, in the order of images that is set."""
+    rows, columns = shape[1:3] if K.image_data_format() == "channels_first" else shape[:2]
+    return rows, columns

@@ -1,0 +1,40 @@
+"""VGG19: 19 layers with weights, all convolutions 3x3 (K. Simonyan, A. Zisserman, arXiv:1409.1556)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..models import Model
+from ._request import Request
+from ._vgg import vgg
+from ._weights import by_order, published
+from .imagenet_utils import decode_predictions as decode_predictions
+from .imagenet_utils import preprocess_input as preprocess_input
+
+_RELEASE = "https://github.com/fchollet/deep-learning-models/releases/download/v0.1/"
+WEIGHTS_PATH = TF_WEIGHTS_PATH = _RELEASE + "vgg19_weights_tf_dim_ordering_tf_kernels.h5"
+WEIGHTS_PATH_NO_TOP = TF_WEIGHTS_PATH_NO_TOP = _RELEASE + "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+TH_WEIGHTS_PATH = _RELEASE + "vgg19_weights_th_dim_ordering_th_kernels.h5"
+TH_WEIGHTS_PATH_NO_TOP = _RELEASE + "vgg19_weights_th_dim_ordering_th_kernels_notop.h5"
+
+_TF = published(
+    TF_WEIGHTS_PATH, "cbe5617147190e668d6c5d5026f83318", TF_WEIGHTS_PATH_NO_TOP, "253f8cb515780f3b799900260a226db6"
+)
+_TH = published(TH_WEIGHTS_PATH, None, TH_WEIGHTS_PATH_NO_TOP, None, theano_kernels=True)
+
+
+def VGG19(
+    include_top: bool = True,
+    weights: Any = "imagenet",
+    input_tensor: Any = None,
+    input_shape: Any = None,
+    pooling: Any = None,
+    classes: int = 1000,
+    **submodules: Any,
+) -> Model:
+    """Return VGG19: pictures of 224x224, at least 32x32 without the classifier; ``preprocess_input`` is Caffe's.
+
+    See :class:`keras_compat.applications._request.Request` for the arguments and errors of all networks.
+    """
+    request = Request("VGG19", include_top, weights, input_tensor, input_shape, pooling, classes, submodules)
+    return vgg(request, "vgg19", depths=(2, 2, 4, 4, 4), pretrained=by_order(_TF, _TH))

@@ -1,0 +1,108 @@
+"""The API reference: every name once, each with a text, and nothing in it that leads nowhere."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from docs.reference import pages as reference
+from docs.reference.pages import Page, broken_references, keras1_call, resolves, without_text
+
+PAGES = {page.name: page for page in reference.pages()}
+
+
+def test_every_module_that_programs_import_has_a_page() -> None:
+    assert {"autotensor", "keras_compat.models", "keras_compat.layers", "keras_compat.backend"} <= PAGES.keys()
+    assert {"Model", "Sequential", "load_model"} <= PAGES["keras_compat.models"].names.keys()
+    assert "Dense" in PAGES["keras_compat.layers"].names
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_what_is_public_has_a_text(name: str) -> None:
+    assert without_text(PAGES[name]) == []
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_references_lead_somewhere(name: str) -> None:
+    assert broken_references(PAGES[name]) == []
+
+
+def test_an_object_stands_once_and_its_other_names_lead_there() -> None:
+    shown = [id(value) for page in PAGES.values() for value in page.names.values()]
+    assert len(shown) == len(set(shown))
+    for page in PAGES.values():
+        for alias, target in page.aliases.items():
+            module, _, name = target.rpartition(".")
+            assert PAGES[module].names[name] is getattr(page.module, alias)
+    assert PAGES["keras_compat.layers"].aliases["Convolution2D"] == "keras_compat.layers.Conv2D"
+
+
+def test_the_words_of_keras_1_stand_beside_those_of_keras_2() -> None:
+    layers = PAGES["keras_compat.layers"]
+    said = keras1_call(layers.names["Dense"], layers)
+    assert "``Dense(output_dim, init=, activation=, weights=, W_regularizer=" in said
+    assert "``output_dim`` is ``units``" in said
+    assert "``nb_filter`` is ``filters``" in keras1_call(layers.names["Conv2D"], layers)
+    assert keras1_call(layers.names["Layer"], layers) == ""
+
+
+PLANTED = '''
+"""A module for the test; see `keras_compat.layers.Dense` and `keras_compat.layers.Dens`."""
+
+
+class A:
+    """Has a text."""
+
+    def with_text(self):
+        """Like `autotensor.no_such_thing()`."""
+
+    def without(self):
+        pass
+
+    def _private(self):
+        pass
+
+
+def bare():
+    pass
+'''
+
+
+def planted() -> Page:
+    module = ModuleType("keras_compat.planted")
+    exec(PLANTED, vars(module))
+    return Page(module.__name__, module, {name: getattr(module, name) for name in reference.public(module)})
+
+
+def test_what_is_missing_is_noticed() -> None:
+    page = planted()
+    assert list(page.names) == ["A", "bare"]
+    assert without_text(page) == ["keras_compat.planted.A.without", "keras_compat.planted.bare"]
+    assert broken_references(page) == [
+        "keras_compat.planted: keras_compat.layers.Dens",
+        "keras_compat.planted.A.with_text: autotensor.no_such_thing",
+    ]
+    assert resolves("autotensor.Tensor.numpy") and not resolves("keras_compat.no_module.at_all")
+
+
+def test_the_pages_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    pytest.importorskip("pdoc", reason="the extra docs makes the reference")
+    from docs.reference import __main__ as build
+
+    listed = ["keras_compat.constraints", "keras_compat.saving"]
+    monkeypatch.setattr(build, "pages", lambda: [PAGES[name] for name in listed])
+    monkeypatch.setattr(sys, "argv", ["reference", str(tmp_path)])
+    assert build.main() == 0, capsys.readouterr().out
+    text = (tmp_path / "keras_compat" / "constraints.html").read_text()
+    assert 'id="MaxNorm"' in text and 'href="#MaxNorm"' in text and "maxnorm" in text
+    assert "UnsafeModelError" in (tmp_path / "search.js").read_text()
+
+    monkeypatch.setattr(build, "pages", lambda: [planted()])
+    assert build.main() == 1
+    assert "no text: keras_compat.planted.bare" in capsys.readouterr().out
+    page = tmp_path / "a.html"
+    text = '<p id="here"><a href="#here"></a><a href="#gone"></a><a href="b.html"></a><a href="https://x.org"></a>'
+    assert build.broken_links({page: text}) == ["a.html: #gone", "a.html: b.html"]
