@@ -68,9 +68,9 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 
 def run_all(folder: Path, names: list[str]) -> Path:
-    """The three phases of some cases: two processes beside each other, then the one that goes on."""
-    for process in [start("whole", folder, names), start("begin", folder, names)]:
-        finish(process)
+    """The three phases of some cases, one after the other: what the first compiles, the others load."""
+    finish(start("whole", folder, names))
+    finish(start("begin", folder, names))
     finish(start("go_on", folder, names[::-1]))
     return folder
 
