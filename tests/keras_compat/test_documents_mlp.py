@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import autotensor as at
 from keras_compat.dialect.level import LEVELS, api_level
 
 RNG = np.random.default_rng(7)
@@ -37,8 +38,9 @@ from keras_compat.utils.np_utils import to_categorical
 
 @pytest.fixture(params=LEVELS)
 def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each level; with compiled kernels, which take long to make, only the last."""
     np.random.seed(1337)
-    with api_level(request.param):
+    with api_level(request.param), at.config.use(numba=request.param == LEVELS[-1]):
         yield request.param
 
 
