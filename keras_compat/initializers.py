@@ -125,11 +125,12 @@ class RandomUniform(_Random):
 def _truncated(rng: np.random.RandomState, shape: Sequence[int]) -> np.ndarray:
     """Standard normal numbers; those beyond 2 are drawn again."""
     values = rng.standard_normal(tuple(shape))
-    beyond = np.abs(values) > 2
-    while beyond.any():
-        values[beyond] = rng.standard_normal(int(beyond.sum()))
-        beyond = np.abs(values) > 2
-    return values
+    flat = np.asarray(values).reshape(-1)
+    beyond = np.flatnonzero(np.abs(flat) > 2)
+    while beyond.size:
+        flat[beyond] = drawn = rng.standard_normal(beyond.size)
+        beyond = beyond[np.abs(drawn) > 2]
+    return flat.reshape(tuple(shape))
 
 
 class TruncatedNormal(_Random):

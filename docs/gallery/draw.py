@@ -1,8 +1,9 @@
 """Draws learning curves: ``python docs/gallery/draw.py`` makes an SVG of each JSON file beside it.
 
 A file holds the ``history`` of a training, ``{"loss": [...], "val_loss": [...], "accuracy": [...], ...}``, one number
-for each epoch. Two panels: the loss, and the first other quantity. Training is the thin line, validation the thick one. The
-colours are readable on white and on black, so one picture serves both.
+for each epoch, and facts, which are no lists (`record.py` writes them). Two panels: the loss, and the first other
+quantity. Training is the thin line, validation the thick one. The colours are readable on white and on black, so one
+picture serves both.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def panel(name: str, training: list[float], validation: list[float], left: float
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
-    drawn = [text(left + (WIDTH + LEFT - RIGHT) / 2, 16, name), text(x((epochs + 1) / 2), HEIGHT - 3, "epoch")]
+    drawn = [text(x(1), 16, name, "start"), text(x((epochs + 1) / 2), HEIGHT - 3, "epoch")]
     for value in ticks(low, high):
         drawn.append(f'<path d="M{x(1):.1f} {y(value):.1f}H{x(epochs):.1f}" stroke="{GREY}" stroke-opacity=".35"/>')
         drawn.append(text(x(1) - 6, y(value) + 4, f"{value:.4g}", "end"))
@@ -64,15 +65,17 @@ def panel(name: str, training: list[float], validation: list[float], left: float
 
 def picture(history: History, title: str) -> str:
     """The SVG text of a training's loss and of the first quantity beside it."""
-    history = {LONGER.get(name, name): values for name, values in history.items() if name != "lr"}
-    quantities = ["loss", *(name for name in history if name != "loss" and not name.startswith("val_"))][:2]
+    history = {LONGER.get(name, name): values for name, values in history.items() if isinstance(values, list)}
+    history.pop("lr", None)
+    others = dict.fromkeys(name.removeprefix("val_") for name in history)
+    quantities = ["loss", *(name for name in others if name != "loss")][:2]
     drawn: list[str] = []
     for i, name in enumerate(quantities):
-        drawn += panel(name, history[name], history.get(f"val_{name}", []), i * WIDTH)
+        drawn += panel(name, history.get(name, []), history.get(f"val_{name}", []), i * WIDTH)
     keys = [("training", TRAINING)] + [("validation", VALIDATION)] * any(n.startswith("val_") for n in history)
     wide = WIDTH * len(quantities)
     for i, (words, colour) in enumerate(keys):
-        drawn.append(text(wide - RIGHT - 70 * (len(keys) - 1 - i), HEIGHT - 3, words, "end", colour))
+        drawn.append(text(wide - RIGHT - 70 * (len(keys) - 1 - i), 16, words, "end", colour))
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {HEIGHT + 4}" width="{wide}" font-size="12"'
         f' font-family="sans-serif" fill="none" role="img" aria-label="{title}: learning curves">',

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from .. import backend as K
 from .. import layers
 from ..dialect.level import get_api_level
+
+# What `keras_applications` is told to build with. Here the parts are known.
+SUBMODULES = ("backend", "layers", "models", "utils")
+
+
+def only_submodules(caller: str, words: Iterable[str]) -> None:
+    """Refuse further words of a call, but those of ``keras_applications``, which are ignored."""
+    for word in words:
+        if word not in SUBMODULES:
+            raise TypeError(f"[{caller}] Invalid keyword argument: {word}; expected one it knows. Check the spelling.")
 
 
 def channel_axis() -> int:
@@ -19,7 +29,9 @@ def channel_axis() -> int:
 
 def channels_of(x: Any) -> int:
     """Return how many channels a batch of pictures has."""
-    return K.int_shape(x)[channel_axis()]
+    channels = K.int_shape(x)[channel_axis()]
+    assert channels is not None  # the convolution before has made so many
+    return channels
 
 
 def normalized(x: Any, name: str | None = None, **settings: Any) -> Any:
@@ -35,15 +47,21 @@ def relu(x: Any, name: str | None = None) -> Any:
 def summed(tensors: Sequence[Any], name: str | None = None) -> Any:
     """Return the sum of tensors, by the layer that the API level has for it."""
     if in_keras_1():
-        return layers.merge(list(tensors), mode="sum", name=name)
+        return _merge(list(tensors), mode="sum", name=name)
     return layers.add(list(tensors), name=name)
 
 
 def joined(tensors: Sequence[Any], name: str | None = None) -> Any:
     """Return tensors side by side in their channels, by the layer that the API level has for it."""
     if in_keras_1():
-        return layers.merge(list(tensors), mode="concat", concat_axis=channel_axis(), name=name)
+        return _merge(list(tensors), mode="concat", concat_axis=channel_axis(), name=name)
     return layers.concatenate(list(tensors), axis=channel_axis(), name=name)
+
+
+def _merge(tensors: list[Any], **arguments: Any) -> Any:
+    """Keras 1's function, which is placed over the module of its name once the package is loaded."""
+    function: Any = layers.merge
+    return function(tensors, **arguments)
 
 
 def in_keras_1() -> bool:

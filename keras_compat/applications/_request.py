@@ -12,10 +12,8 @@ from .. import backend as K
 from ..engine.network import get_source_inputs
 from ..layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input
 from ..models import Model
+from ._parts import only_submodules
 from ._weights import Pretrained
-
-# What `keras_applications` is told to build with. Here the parts are known.
-SUBMODULES = ("backend", "layers", "models", "utils")
 
 Shape = tuple[int | None, ...]
 
@@ -49,12 +47,7 @@ class Request:
     submodules: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        for word in self.submodules:
-            if word not in SUBMODULES:
-                raise TypeError(
-                    f"[{self.network}] Invalid keyword argument: {word}; expected one of the network's own. "
-                    "Check the spelling."
-                )
+        only_submodules(self.network, self.submodules)
         if isinstance(self.pooling, int) and not isinstance(self.pooling, bool):
             # Keras 1 had no pooling: its fifth argument is the number of classes.
             self.pooling, self.classes = None, self.pooling

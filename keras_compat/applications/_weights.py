@@ -60,13 +60,15 @@ class Pretrained:
             convert_all_kernels_in_model(model)
 
 
-def published(top: str, top_md5: str | None, no_top: str, no_top_md5: str | None, **more: bool) -> Pretrained:
+def published(
+    top: str, top_md5: str | None, no_top: str, no_top_md5: str | None, theano_kernels: bool = False
+) -> Pretrained:
     """Return the two files of a network by their addresses; in the cache they keep the last part as their name."""
-    files = [
-        PublishedFile(address.rpartition("/")[2], address, md5)
-        for address, md5 in ((top, top_md5), (no_top, no_top_md5))
-    ]
-    return Pretrained(*files, **more)
+
+    def file(address: str, md5: str | None) -> PublishedFile:
+        return PublishedFile(address.rpartition("/")[2], address, md5)
+
+    return Pretrained(file(top, top_md5), file(no_top, no_top_md5), theano_kernels)
 
 
 def by_order(tensorflow: Pretrained, theano: Pretrained) -> Pretrained:

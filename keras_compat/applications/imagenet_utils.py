@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import backend as K
+from ._parts import only_submodules
 from ._weights import PublishedFile
 
 CLASS_INDEX_PATH = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
@@ -37,6 +38,7 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     Raises:
         ValueError: an unknown order or mode.
     """
+    only_submodules("preprocess_input", submodules)
     data_format = K.image_data_format() if data_format is None else data_format
     if data_format not in ("channels_first", "channels_last"):
         raise ValueError(
@@ -110,6 +112,7 @@ def decode_predictions(preds: Any, top: int = 5, **submodules: Any) -> list[list
         OSError: the file is not there and can not be had.
     """
     global CLASS_INDEX
+    only_submodules("decode_predictions", submodules)
     preds = np.asarray(preds)
     if preds.ndim != 2 or preds.shape[1] != 1000:
         raise ValueError(
@@ -121,4 +124,4 @@ def decode_predictions(preds: Any, top: int = 5, **submodules: Any) -> list[list
         with open(path, encoding="utf-8") as stream:
             CLASS_INDEX = json.load(stream)
     names = CLASS_INDEX
-    return [[(*names[str(i)], scores[i]) for i in scores.argsort()[::-1][:top]] for scores in preds]  # type: ignore[misc]
+    return [[(*names[str(i)], scores[i]) for i in scores.argsort()[::-1][:top]] for scores in preds]

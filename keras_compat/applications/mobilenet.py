@@ -41,7 +41,7 @@ def usual_size(input_shape: Sequence[int | None] | None, sizes: Sequence[int]) -
     """Return the size of pictures that weights would be for: the one given if there are some for it, else 224."""
     if input_shape is not None and len(input_shape) == 3:
         rows, columns = rows_and_columns(input_shape)
-        if rows == columns and rows in sizes:
+        if rows is not None and rows == columns and rows in sizes:
             return rows
     return 224
 

@@ -50,13 +50,12 @@ def _normalized(x: Any, name: str) -> Any:
 
 
 def _conv(x: Any, filters: int, name: str, size: int = 1, **more: Any) -> Any:
-    settings = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"} | more
+    settings: dict[str, Any] = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"} | more
     return Conv2D(filters, (size, size), name=name, **settings)(x)
 
 
 def _separable(x: Any, filters: int, name: str, size: int, stride: int = 1) -> Any:
     """Return two separable convolutions, each after relu and normalised; the first has the stride."""
-    settings: dict[str, Any] = {"use_bias": False, "kernel_initializer": "he_normal"}
     both = (size, size)
     x = Activation("relu")(x)
     padding = "same"
@@ -64,9 +63,9 @@ def _separable(x: Any, filters: int, name: str, size: int, stride: int = 1) -> A
         padding = "valid"
         x = ZeroPadding2D(stride_padding(x, size), name=f"separable_conv_1_pad_{name}")(x)
     first = f"separable_conv_1_{name}"
-    x = SeparableConv2D(filters, both, strides=(stride, stride), padding=padding, name=first, **settings)(x)
+    x = SeparableConv2D(filters, both, strides=(stride, stride), padding=padding, name=first, use_bias=False)(x)
     x = relu(_normalized(x, f"separable_conv_1_bn_{name}"))
-    x = SeparableConv2D(filters, both, padding="same", name=f"separable_conv_2_{name}", **settings)(x)
+    x = SeparableConv2D(filters, both, padding="same", name=f"separable_conv_2_{name}", use_bias=False)(x)
     return _normalized(x, f"separable_conv_2_bn_{name}")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
 from typing import Any, ClassVar
 
 from keras_compat.dialect.level import get_api_level
@@ -264,41 +264,9 @@ class CallbackList:
         """After training."""
         self._call("on_train_end", logs)
 
-    @contextlib.contextmanager
-    def training(self) -> Iterator[None]:
-        """From ``on_train_begin`` to ``on_train_end``, which each callback that began gets whatever happens.
-
-        ``params["interrupted"]`` tells them of an exception, which goes on its way when all have been told. What one
-        of them raises then is a warning; else it is raised when all others have been told.
-        """
-        begun: list[Any] = []
-        failed: BaseException | None = None
-        try:
-            for callback in self.callbacks:
-                self._tell(callback, "on_train_begin")
-                begun.append(callback)
-            yield
-        except BaseException as error:
-            self.params["interrupted"] = True
-            failed = error
-        for callback in begun:
-            try:
-                self._tell(callback, "on_train_end")
-            except BaseException as error:
-                self.params["interrupted"] = True
-                if failed is not None:
-                    warn(f"[{type(callback).__name__}] on_train_end raised {type(error).__name__}: {error}")
-                failed = failed or error
-        try:
-            if failed is not None:
-                raise failed
-        finally:
-            del failed  # it knows this frame
-
-    def _tell(self, callback: Any, hook: str) -> None:
-        method = _method(callback, hook)
-        if method is not None:
-            method(LogValues())
+    def training(self) -> Training:
+        """A training as a ``with`` block; see :class:`Training`."""
+        return Training(self)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         """Before evaluate."""
@@ -318,6 +286,51 @@ class CallbackList:
 
     def __iter__(self) -> Any:
         return iter(self.callbacks)
+
+
+class Training:
+    """A ``with`` block from ``on_train_begin`` to ``on_train_end``, which whoever began is told whatever happens.
+
+    ``params["interrupted"]`` tells callbacks of an exception, which goes on its way when all have been told. What one
+    of them raises then is a warning; what one raises at a quiet end comes out when the others have been told.
+    """
+
+    def __init__(self, hooks: CallbackList):
+        self.hooks = hooks
+        self._begun: list[Any] = []
+
+    def __enter__(self) -> None:
+        try:
+            for callback in self.hooks.callbacks:
+                self._tell(callback, "on_train_begin")
+                self._begun.append(callback)
+        except BaseException:
+            self._end(interrupted=True)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end(interrupted=error is not None)
+
+    def _end(self, interrupted: bool) -> None:
+        if interrupted:
+            self.hooks.params["interrupted"] = True
+        for i, callback in enumerate(self._begun):
+            try:
+                self._tell(callback, "on_train_end")
+            except BaseException as error:
+                if not interrupted:
+                    self._begun = self._begun[i + 1 :]
+                    self._end(interrupted=True)
+                    raise
+                warn(f"[{type(callback).__name__}] on_train_end raised {type(error).__name__}: {error}")
+
+    @staticmethod
+    def _tell(callback: Any, hook: str) -> None:
+        method = _method(callback, hook)
+        if method is not None:
+            method(LogValues())
 
 
 def _method(callback: Any, hook: str) -> Callable[..., Any] | None:

@@ -80,10 +80,15 @@ class ProgbarLogger(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self.seen = self._weight = 0
         self._sums = {}
-        self.target = self.params["steps"] if self.use_steps else self.params["samples"]
+        self.target = self._steps() if self.use_steps else self.params["samples"]
         if self.verbose:
             write_out(f"Epoch {epoch + 1}/{self.epochs}\n")
             self.progbar = Progbar(self.target, verbose=self.verbose, stateful_metrics=self.params["metrics"])
+
+    def _steps(self) -> int | None:
+        """Batches of an epoch; Keras says their number only where they are not counted in samples."""
+        steps, samples, size = (self.params.get(name) for name in ("steps", "samples", "batch_size"))
+        return -(-samples // size) if steps is None and samples and size else steps
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         logs = logs or {}

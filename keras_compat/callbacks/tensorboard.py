@@ -138,6 +138,14 @@ class TensorBoard(Callback):
             self._writer.close()
             self._writer = None
 
+    def get_state(self) -> dict[str, Any]:
+        """How far the counts of samples are, for a training that goes on."""
+        return {"seen": self.samples_seen, "written": self.samples_seen_at_last_write}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what ``get_state`` returned."""
+        self.samples_seen, self.samples_seen_at_last_write = state["seen"], state["written"]
+
     # -- numbers ------------------------------------------------------------------------------------------------------
 
     def _write_logs(self, logs: Logs, index: int) -> None:
@@ -156,7 +164,8 @@ class TensorBoard(Callback):
             values.append(_counted(tag, array))
             picture = _pictures(array) if self.write_images else None
             if picture is not None:
-                values.append(events.images(tag, picture))
+                # TensorFlow gives no name twice: this is the second summary of the weight.
+                values.append(events.images(f"{tag}_1", picture))
         self.writer.add_summary(b"".join(values), epoch)
 
     def _write_observed(self, epoch: int) -> None:

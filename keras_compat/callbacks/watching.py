@@ -261,10 +261,33 @@ class LearningRateScheduler(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Stops the training at the first batch whose loss is NaN or infinite."""
+    """Stops the training at the first batch whose loss is NaN or infinite.
+
+    As in Keras that batch has changed the weights by then, and most of them are no numbers any more.
+
+    Args:
+        restore_finite_weights: go back to the weights from before that batch (or the last ones that were finite). They
+            are copied before each batch, which takes time where weights are many; the optimizer's state stays as it is.
+    """
+
+    def __init__(self, *, restore_finite_weights: bool = False):
+        super().__init__()
+        self._finite: list[np.ndarray] | None = None
+        if restore_finite_weights:
+            self.on_batch_begin = self._keep  # type: ignore[method-assign]
+
+    def _keep(self, batch: int, logs: Logs | None = None) -> None:
+        weights = self.model.get_weights()
+        if all(np.isfinite(weight).all() for weight in weights):
+            self._finite = weights
 
     def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not np.isfinite(loss):
             write_out(f"Batch {batch}: Invalid loss, terminating training\n")
             self.model.stop_training = True
+            if self._finite is not None:
+                self.model.set_weights(self._finite)
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self._finite = None

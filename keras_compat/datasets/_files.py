@@ -1,7 +1,7 @@
 """Where a data set's file is: in the Keras folder, else at its official place, else an error that says what to do.
 
-The files are those of Keras 2.3.1, by name and content, and lie where it keeps them. Those of Keras 1 are pickles; where
-one lies in the folder and Keras 2's does not, it is used. All are read without running anything that stands in them.
+The files are those of Keras 2.3.1, by name and content, and lie where it keeps them. Those of Keras 1 are pickles;
+where one lies in the folder and Keras 2's does not, it is used. All are read without running anything in them.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def find(file: DataFile, path: str | None, caller: str) -> str:
 
     Args:
         file: what is wanted.
-        path: another name in the Keras folder, or an absolute path. At an absolute path whatever is there is taken, with
-            a warning if it is another file; in the Keras folder only the right one. A pickle of Keras 1 (``.pkl``,
+        path: another name in the Keras folder, or an absolute path. At an absolute path whatever is there is taken,
+            with a warning if it is another file; in the Keras folder only the right one. A pickle of Keras 1 (``.pkl``,
             ``.pkl.gz``) that is not there means ``file``.
         caller: begins the message of the error.
 

@@ -1,4 +1,4 @@
-"""Which of a data set's samples and words are taken, and in which order: Keras's steps, for IMDB, Reuters and Boston."""
+"""Which samples and words of a data set are taken, in which order: Keras's steps, for IMDB, Reuters and Boston."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def words(
     """Texts of word numbers as Keras hands them out, and their labels.
 
     Numbers are moved up by ``index_from`` and ``start_char`` is put in front; texts of ``maxlen`` numbers or more go;
-    numbers below ``skip_top`` or from ``num_words`` on become ``oov_char``. Without ``num_words`` the largest number that
-    there is counts as that, so it goes, too. All as in the releases, and so is this: ``oov_char=None`` keeps the other
-    numbers from Keras 2 on, and just those that should go in Keras 1.
+    numbers below ``skip_top`` or from ``num_words`` on become ``oov_char``. Without ``num_words`` the largest number
+    that there is counts as that, so it goes, too. All as in the releases, and so is this: ``oov_char=None`` keeps the
+    other numbers from Keras 2 on, and just those that should go in Keras 1.
 
     Raises:
         ValueError: no text is that short.
@@ -59,7 +59,8 @@ def words(
         moved, listed = [moved[i] for i in short], [listed[i] for i in short]
     if not moved:
         raise ValueError(
-            f"[{caller}] After filtering for sequences shorter than maxlen={maxlen}, no sequence was kept. Increase maxlen."
+            f"[{caller}] After filtering for sequences shorter than maxlen={maxlen}, no sequence was kept. "
+            "Increase maxlen."
         )
     limit = num_words or max((max(text) for text in moved if text), default=0)
     if oov_char is not None:
@@ -68,6 +69,11 @@ def words(
     return [[n for n in text if (skip_top <= n < limit) != inverted] for text in moved], listed
 
 
-def array_of_lists(lists: Sequence[list[int]]) -> npt.NDArray[Any]:
-    """Lists of different lengths as an array (n,) of lists."""
-    return np.fromiter(lists, object, len(lists))
+def parts(
+    texts: list[list[int]], labels: list[int], cut: int, as_lists: bool
+) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Texts and labels to learn from, and those from ``cut`` on; lists, or arrays (of lists, and of numbers)."""
+    # Genuine Keras makes an array of two axes where all texts happen to have one length.
+    x: Any = texts if as_lists else np.fromiter(texts, object, len(texts))
+    y: Any = labels if as_lists else np.array(labels)
+    return (x[:cut], y[:cut]), (x[cut:], y[cut:])

@@ -25,8 +25,8 @@ _TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
 def load_data() -> tuple[cifar.Pictures, cifar.Pictures]:
     """Return ``(x_train, y_train), (x_test, y_test)``; pictures uint8, labels ``(n, 1)``, 0 to 9.
 
-    Pictures are ``(n, 32, 32, 3)``, or ``(n, 3, 32, 32)`` where the order of images is channels first (always at API level
-    0.3). Classes: airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck.
+    Pictures are ``(n, 32, 32, 3)``, or ``(n, 3, 32, 32)`` where the order of images is channels first (always at API
+    level 0.3). Classes: airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck.
 
     The folder ``cifar-10-batches-py`` in ``~/.keras/datasets`` is taken as it is; else its archive is unpacked there.
 

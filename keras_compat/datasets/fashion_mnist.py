@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 60,000 and 10,000 pictures of clothes in ten classes, in the form of MNIST (Zalando Research, 2017)."""
+"""Fashion-MNIST: 60,000 and 10,000 pictures of clothes in ten classes, as MNIST has digits (Zalando Research, 2017)."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def load_data() -> tuple[Pictures, Pictures]:
     Classes 0 to 9: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot.
 
     The four files lie in ``~/.keras/datasets/fashion-mnist`` (``KERAS_HOME`` moves that). They are known by their
-    content, so copies that were packed anew serve; those of Debian's package ``dataset-fashion-mnist`` are found where it
-    puts them.
+    content, so copies that were packed anew serve; those of Debian's package ``dataset-fashion-mnist`` are found where
+    it puts them.
 
     Raises:
         OSError: a file is not there and can not be downloaded; says what to place where.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from keras_compat.datasets import _files, _selection
@@ -21,6 +20,8 @@ FILE = _files.DataFile(
     file_hash="69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
     older=("imdb_full.pkl", "d091312047c43cf9e4e38fef92437263"),
 )
+# Keras 0.x's: the first half only.
+OLDEST = "imdb.pkl"
 INDEX = _files.DataFile(
     name="imdb_word_index.json",
     origins=tuple(base + "imdb_word_index.json" for base in _BASES),
@@ -46,49 +47,67 @@ def load_data(
     The more frequent a word, the lower its number. 0 stands for no word, so that texts can be filled up with it.
 
     Args:
-        path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``imdb_full.pkl`` is read where
-            it is there.
+        path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``imdb_full.pkl`` is read
+            where it is there.
         num_words: only numbers below it stay. Keras 1's word is ``nb_words``.
         skip_top: numbers below it go, too: the most frequent words, which tell little.
         maxlen: reviews of so many numbers or more are left out. As in Keras, the first of those that remain fill up
             ``x_train`` to its size before ``x_test`` gets any.
-        seed: of the order. At API level 1.2 the reviews to test with are mixed by ``2 * seed``; below 2.3 NumPy's global
-            generator stays seeded.
+        seed: of the order. At API level 1.2 the reviews to test with are mixed by ``2 * seed``; below 2.3 NumPy's
+            global generator stays seeded.
         start_char: number in front of each review; None for none.
         oov_char: number in the place of those that go; None leaves them out (at API level 1.2 it leaves out the others,
             as Keras 1 does).
         index_from: added to each number.
-        test_split: Keras 0.x's: the share to test with, of all reviews mixed together.
+        test_split: Keras 0.x's: the share to test with, of all reviews mixed together; of the 25,000 in Keras 0.x's
+            file ``imdb.pkl`` where that is there. All is lists at API level 0.3.
 
     Raises:
         OSError: the file is not in the Keras folder and can not be downloaded; says what to place where.
         ValueError: ``maxlen`` leaves no review.
     """
+    if test_split is not None and path == FILE.name:
+        path = OLDEST
     found = _files.read(_files.find(FILE, path, "imdb.load_data"), objects=True)
     if isinstance(found, dict):
         found = (found["x_train"], found["y_train"]), (found["x_test"], found["y_test"])
-    (x_train, y_train), (x_test, y_test) = found
-    chosen = dict(num_words=num_words, skip_top=skip_top, maxlen=maxlen)
-    kept = dict(start_char=start_char, oov_char=oov_char, index_from=index_from)
+    halves = found if test_split is None else [_joined(found)]
     draws = _selection.generator(seed)
-    first = _selection.order(draws, len(x_train))
-    if get_api_level() == "1.2":
-        draws.seed(2 * seed)
-    second = _selection.order(draws, len(x_test))
-    texts = [x_train[i] for i in first] + [x_test[i] for i in second]
-    labels = [y_train[i] for i in first] + [y_test[i] for i in second]
-    texts, labels = _selection.words(texts, labels, **chosen, **kept, caller="imdb.load_data")
-    cut = len(x_train)
-    x = _selection.array_of_lists(texts)
-    y = np.array(labels)
-    return (x[:cut], y[:cut]), (x[cut:], y[cut:])
+    texts, labels = [], []
+    for number, (x, y) in enumerate(halves, 1):
+        if number == 2 and get_api_level() == "1.2":
+            draws.seed(2 * seed)
+        mixed = _selection.order(draws, len(x))
+        texts += [x[i] for i in mixed]
+        labels += [y[i] for i in mixed]
+    texts, labels = _selection.words(
+        texts,
+        labels,
+        num_words=num_words,
+        skip_top=skip_top,
+        maxlen=maxlen,
+        start_char=start_char,
+        oov_char=oov_char,
+        index_from=index_from,
+        caller="imdb.load_data",
+    )
+    cut = len(halves[0][0]) if test_split is None else int(len(texts) * (1 - test_split))
+    return _selection.parts(texts, labels, cut, as_lists=is_keras_0())
+
+
+def _joined(found: Any) -> tuple[list[Any], list[Any]]:
+    """All reviews and their labels: of Keras 0.x's file, two lists, or of both halves."""
+    if not isinstance(found[0], tuple):
+        return found
+    (x_train, y_train), (x_test, y_test) = found
+    return [*x_train, *x_test], [*y_train, *y_test]
 
 
 def get_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:
     """Return the number of each word, 1 for the most frequent; ``load_data`` adds ``index_from`` to them.
 
     Args:
-        path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``imdb_word_index.pkl`` is read
-            where it is there.
+        path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``imdb_word_index.pkl`` is
+            read where it is there.
     """
     return _files.read(_files.find(INDEX, path, "imdb.get_word_index"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from keras_compat.datasets import _files, _selection
@@ -46,8 +45,8 @@ def load_data(
     They are arrays; at API level 1.2 plain lists, as in Keras 1.
 
     Args:
-        path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``reuters.pkl`` is read where it
-            is there.
+        path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``reuters.pkl`` is read where
+            it is there.
         test_split: share of the newswires to test with.
         num_words, skip_top, maxlen, seed, start_char, oov_char, index_from: see :func:`imdb.load_data`.
 
@@ -70,17 +69,14 @@ def load_data(
         caller="reuters.load_data",
     )
     cut = int(len(texts) * (1 - test_split))
-    if get_api_level() == "1.2":
-        return (texts[:cut], labels[:cut]), (texts[cut:], labels[cut:])  # type: ignore[return-value]
-    wires, topics = _selection.array_of_lists(texts), np.array(labels)
-    return (wires[:cut], topics[:cut]), (wires[cut:], topics[cut:])
+    return _selection.parts(texts, labels, cut, as_lists=get_api_level() == "1.2")
 
 
 def get_word_index(path: str = "reuters_word_index.json") -> dict[str, int]:
     """Return the number of each word, 1 for the most frequent; ``load_data`` adds ``index_from`` to them.
 
     Args:
-        path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``reuters_word_index.pkl`` is
-            read where it is there.
+        path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``reuters_word_index.pkl``
+            is read where it is there.
     """
     return _files.read(_files.find(INDEX, path, "reuters.get_word_index"))

@@ -306,6 +306,13 @@ RENAME: dict[str, _Renames] = {
     "datasets.imdb:load_data": {"nb_words": "num_words"},
     "datasets.reuters:load_data": {"nb_words": "num_words"},
     "applications.imagenet_utils:preprocess_input": _LAYOUT,
+    "applications.inception_v3:conv2d_bn": {
+        "nb_filter": "filters",
+        "nb_row": "num_row",
+        "nb_col": "num_col",
+        "border_mode": "padding",
+        "subsample": "strides",
+    },
 }
 
 # Old words that Keras 2.2 still used: they say nothing about which dialect a call is written in.
@@ -713,6 +720,7 @@ V1_POSITIONAL: dict[str, str] = {
         "path= nb_words= skip_top= maxlen= test_split= seed= start_char= oov_char= index_from="
     ),
     "applications.imagenet_utils:preprocess_input": "x dim_ordering=",
+    "applications.inception_v3:conv2d_bn": "x nb_filter nb_row nb_col border_mode= subsample= name=",
 }
 
 # Each optimizer has its own get_updates.
@@ -949,6 +957,7 @@ EXTRA_KEYWORDS: dict[str, frozenset[str]] = {
     "layers:GlobalMaxPooling2D": frozenset({"data_format"}),
     "layers:GlobalMaxPooling3D": frozenset({"data_format"}),
     "optimizers:SGD": _OPTIMIZER_KEYWORDS,
+    "callbacks:ReduceLROnPlateau": _EPSILON,
     "optimizers:RMSprop": _OPTIMIZER_KEYWORDS | _EPSILON,
     "optimizers:Adagrad": _OPTIMIZER_KEYWORDS | _EPSILON,
     "optimizers:Adadelta": _OPTIMIZER_KEYWORDS | _EPSILON,

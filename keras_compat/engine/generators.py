@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -96,10 +96,11 @@ class Source:
                 f"[{what}] expected at least one batch; the {type(source).__name__} has none: its len() is 0. Are "
                 "there fewer samples than a batch has?"
             )
-        if (steps if samples is None else samples) <= 0:
+        count = steps if samples is None else samples
+        if count is not None and count <= 0:
             raise ValueError(
-                f"[{what}] expected at least one batch an epoch; got {word if samples is None else 'samples'}="
-                f"{steps if samples is None else samples}. Is it the number of samples // the batch size?"
+                f"[{what}] expected at least one batch an epoch; got {word if samples is None else 'samples'}={count}. "
+                "Is it the number of samples // the batch size?"
             )
         # `len(x) / 32`, as programs write it, is the number of whole batches and the rest.
         self.steps = None if steps is None else math.ceil(steps)
@@ -130,7 +131,7 @@ class Source:
             )
         self._passes.set_state(state)
 
-    def epoch(self, number: int = 0, seen: int = 0, alone: bool = False) -> Iterator[tuple[int, Any, int]]:
+    def epoch(self, number: int = 0, seen: int = 0, alone: bool = False) -> Generator[tuple[int, Any, int], None, None]:
         """(number, batch, its size) for the batches of one epoch; ends early, with a warning, where there are none.
 
         Args:
@@ -138,7 +139,8 @@ class Source:
             seen: samples so far.
             alone: each batch is made when it is asked for: somebody looks on who could tell the difference.
         """
-        batches, made = self._epoch(number, seen), number
+        batches: Iterator[Any] = self._epoch(number, seen)
+        made = number
         may_run_ahead = self.workers and not alone and not self._passes.with_processes
         with contextlib.ExitStack() as stack:
             begun = time.perf_counter()
@@ -167,7 +169,7 @@ class Source:
                 "affect learning results. Choose a multiple of the batch size."
             )
 
-    def _epoch(self, number: int, seen: int) -> Iterator[tuple[int, Any, int]]:
+    def _epoch(self, number: int, seen: int) -> Generator[tuple[int, Any, int], None, None]:
         while (seen < self.samples) if self.samples is not None else (number < (self.steps or 0)):
             try:
                 batch = self._next()

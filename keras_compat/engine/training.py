@@ -787,7 +787,7 @@ class Model(Network):
         _check_whole("initial_epoch", initial_epoch)
         listed = _callback_list(callbacks, "fit_generator")
         self._require_compiled_now("fit_generator")
-        helpers = {
+        helpers: dict[str, Any] = {
             "workers": workers,
             "max_queue_size": max_queue_size,
             "use_multiprocessing": use_multiprocessing,

@@ -74,8 +74,8 @@ def _length(sequence: Any) -> int:
         return len(sequence)
     except TypeError:
         raise ValueError(
-            f"[pad_sequences] `sequences` must be a list of iterables. Found non-iterable: {sequence}. Of one sequence make "
-            "a list."
+            f"[pad_sequences] `sequences` must be a list of iterables. Found non-iterable: {sequence}. "
+            "Of one sequence make a list."
         ) from None
 
 

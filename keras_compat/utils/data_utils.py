@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import http.client
 import os
-import re
-import secrets
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from typing import Any
 
 from keras_compat.utils.archives import UnsafeArchiveError as UnsafeArchiveError
 from keras_compat.utils.archives import extract_archive
+from keras_compat.utils.downloads import download, hash_of, new_hash
 from keras_compat.utils.enqueuers import GeneratorEnqueuer as GeneratorEnqueuer
 from keras_compat.utils.enqueuers import OrderedEnqueuer as OrderedEnqueuer
 from keras_compat.utils.enqueuers import SequenceEnqueuer as SequenceEnqueuer
@@ -28,11 +21,6 @@ from keras_compat.utils.enqueuers import next_sample as next_sample
 # Keras 1 has Progbar here.
 from keras_compat.utils.progbar import Progbar as Progbar
 from keras_compat.utils.progbar import write_out
-
-# Seconds without a sign of life from the server before a download is given up.
-TIMEOUT = 10.0
-
-_CHUNK = 1 << 16
 
 
 class Sequence:
@@ -84,8 +72,8 @@ def get_file(
     The file lies in ``<cache_dir>/<cache_subdir>/<fname>``; an absolute ``fname`` is taken as it is.
     A file that is there with the right hash (or with none asked for) is returned without touching the
     network. A download goes to a temporary file beside the target, is checked, and only then takes its
-    place, so an interrupted or wrong one leaves nothing behind and an older file as it was; it starts from
-    the beginning the next time.
+    place, so an interrupted or wrong one leaves an older file as it was. What a broken connection or Ctrl-C left is
+    gone on with the next time, where the server can tell that the file is still the same.
 
     Unlike in Keras, the hash of what was downloaded is checked too, only http and https are followed (never
     from https back to http), and archives are extracted with care: see :func:`extract_archive`.
@@ -112,12 +100,12 @@ def get_file(
     if md5_hash is not None and file_hash is None:
         file_hash, hash_algorithm = md5_hash, "md5"
     if file_hash is not None:
-        _new_hash(file_hash, hash_algorithm)
+        new_hash(file_hash, hash_algorithm)
     result = cache_path(fname, cache_subdir, cache_dir)
     path = result + ".tar.gz" if untar else result
     if not _is_there(path, file_hash, hash_algorithm):
         write_out(f"Downloading data from {origin}\n")
-        _download(origin, path, file_hash, hash_algorithm)
+        download(origin, path, file_hash, hash_algorithm)
     folder = os.path.dirname(path)
     if untar:
         if not os.path.exists(result) and not extract_archive(path, folder, "tar"):
@@ -146,107 +134,4 @@ def cache_path(fname: str, cache_subdir: str = "datasets", cache_dir: str | None
 
 def validate_file(fpath: str, file_hash: str, algorithm: str = "auto", chunk_size: int = 65535) -> bool:
     """Tell whether a file has the given hash (hexadecimal; see :func:`get_file` for ``algorithm``)."""
-    digest = _new_hash(file_hash, algorithm)
-    with open(fpath, "rb") as stream:
-        while chunk := stream.read(chunk_size):
-            digest.update(chunk)
-    return digest.hexdigest() == file_hash.lower()
-
-
-def _new_hash(file_hash: str, algorithm: str) -> hashlib._Hash:
-    if algorithm not in ("auto", "md5", "sha256"):
-        raise ValueError(
-            f"[get_file] hash_algorithm must be 'auto', 'md5' or 'sha256'; got {algorithm!r}. "
-            "'auto' goes by the length of the hash."
-        )
-    if not re.fullmatch(r"[0-9A-Fa-f]+", file_hash):
-        # Keras 1's fifth argument is the folder, Keras 2's the hash.
-        raise ValueError(
-            f"[get_file] file_hash must be a hash in hexadecimal; got {file_hash!r}. If it is a folder, write "
-            "cache_subdir=."
-        )
-    if algorithm == "sha256" or (algorithm == "auto" and len(file_hash) == 64):
-        return hashlib.sha256()
-    # MD5 is what Keras published for its files; it guards against accidents, not against malice.
-    return hashlib.md5(usedforsecurity=False)
-
-
-class _HttpOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https, but never from https to a connection anybody can change."""
-
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
-        old, new = urllib.parse.urlsplit(req.full_url).scheme, urllib.parse.urlsplit(newurl).scheme
-        if new not in ("http", "https") or (old == "https" and new == "http"):
-            raise urllib.error.URLError(f"refused a redirect from {old} to {new}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _download(origin: str, path: str, file_hash: str | None, algorithm: str) -> None:
-    """Fetch ``origin`` to ``path``: whole and with the right hash, or not at all."""
-    scheme = urllib.parse.urlsplit(origin).scheme
-    if scheme not in ("http", "https"):
-        raise ValueError(f"[get_file] origin must be an http or https address; got {origin!r}. Is it a local path?")
-    digest = None if file_hash is None else _new_hash(file_hash, algorithm)
-    folder, name = os.path.split(os.path.abspath(path))
-    part = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.part")
-    try:
-        with contextlib.closing(_open_url(origin)) as response:
-            os.makedirs(folder, exist_ok=True)
-            with open(part, "xb") as stream:
-                for chunk in _body(response, origin):
-                    stream.write(chunk)
-                    if digest is not None:
-                        digest.update(chunk)
-                stream.flush()
-                os.fsync(stream.fileno())
-        if digest is not None and file_hash is not None and digest.hexdigest() != file_hash.lower():
-            raise OSError(
-                f"[get_file] {origin} should have the hash {file_hash}; what came has {digest.hexdigest()}. "
-                "Nothing was kept. Has the file changed at its source?"
-            )
-        os.replace(part, path)
-    except PermissionError as error:
-        raise PermissionError(
-            f"[get_file] {folder} must be writable to keep {name}: {error}. Set KERAS_HOME or pass cache_dir=."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-
-
-def _open_url(origin: str) -> http.client.HTTPResponse:
-    opener = urllib.request.build_opener(_HttpOnly)
-    request = urllib.request.Request(origin, headers={"User-Agent": "keras_compat"})
-    try:
-        return opener.open(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        with error:  # it holds the open connection
-            raise _fetch_error(origin, f"the server answered {error.code} {error.reason}") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise _fetch_error(origin, str(getattr(error, "reason", error)) or type(error).__name__) from error
-
-
-def _body(response: http.client.HTTPResponse, origin: str) -> Iterable[bytes]:
-    """Yield the body in pieces; a body shorter than announced is an error (``read(n)`` alone hides it)."""
-    announced = response.headers.get("Content-Length")
-    total = int(announced) if announced is not None and announced.isdigit() else None
-    bar = Progbar(total)
-    received = 0
-    while True:
-        try:
-            chunk = response.read(_CHUNK)
-        except (OSError, http.client.HTTPException) as error:
-            raise _fetch_error(origin, f"{error or type(error).__name__} after {received} bytes") from error
-        if not chunk:
-            break
-        received += len(chunk)
-        yield chunk
-        bar.update(received)
-    if total is None:
-        write_out("\n")
-    elif received != total:
-        raise _fetch_error(origin, f"the connection ended after {received} of {announced} bytes")
-
-
-def _fetch_error(origin: str, reason: str) -> OSError:
-    return OSError(f"[get_file] could not fetch {origin}: {reason}. Is this machine online?")
+    return hash_of(fpath, file_hash, algorithm, chunk_size) == file_hash.lower()

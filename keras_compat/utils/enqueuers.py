@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import copy
 import itertools
 import multiprocessing
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from keras_compat.utils.generic_utils import warn
-from keras_compat.utils.workers import NoProcesses, Workers, seeded
+from keras_compat.utils.workers import Job, NoProcesses, Workers, seeded
 
 _counter = itertools.count()
 _END = object()
@@ -57,9 +59,8 @@ class Passes:
         self.shuffle = shuffle
         self.what = what
         self._count = workers if use_multiprocessing else 0
-        self._ahead = max_queue_size
+        self._ahead = max(max_queue_size, 1)
         self._workers: Workers | None = None
-        self._ordered = False
         self._stale = False
         # What the items are drawn from: a number from NumPy's generator, once there are processes; else -1.
         self._is_seeded = use_multiprocessing
@@ -68,6 +69,10 @@ class Passes:
         # Where the present pass is: the order of its items, and how many of them were taken.
         self._order: np.ndarray | None = None
         self._taken = 0
+        # How many were taken or ordered from processes; who plans these, and where it was after each plan.
+        self._ordered = 0
+        self._planner: Any = None
+        self._planned: deque[Any] = deque()
 
     @property
     def with_processes(self) -> bool:
@@ -84,19 +89,36 @@ class Passes:
         assert self._order is not None
         if not len(self._order):
             raise StopIteration
-        if self._count and not self._ordered:
-            self._order_rest()
+        if self._count and self._ordered == self._taken:
+            self._prepare_processes()
+        if self._workers is not None:
+            return self._from_processes(self._workers, self._order)
         index = int(self._order[self._taken])
         self._taken += 1
-        if self._workers is not None:
-            return self._workers.take()
-        if not self._is_seeded:
-            return self.sequence[index]
-        with seeded(self._seed, self._epoch, index):
+        with seeded(self._seed, self._epoch, index) if self._is_seeded else contextlib.nullcontext():
             return self.sequence[index]
 
+    def _from_processes(self, workers: Workers, order: np.ndarray) -> Any:
+        for index in order[self._ordered : self._taken + self._ahead + 1]:
+            workers.order(self._job(int(index)))
+            self._ordered += 1
+        self._taken += 1
+        item = workers.take()
+        if self._planned:
+            self.sequence.set_state(self._planned.popleft())
+        return item
+
+    def _job(self, index: int) -> Job:
+        place = self._seed, self._epoch, index
+        if self._planner is None:
+            return Job(*place)
+        with seeded(*place):
+            plan = self._planner.plan(index)
+            self._planned.append(self._planner.get_state())
+            return Job(*place, plan, np.random.get_state())
+
     def _begin_pass(self) -> None:
-        self._order, self._taken, self._ordered = np.arange(len(self.sequence)), 0, False
+        self._order, self._taken, self._ordered = np.arange(len(self.sequence)), 0, 0
         if self.shuffle:
             np.random.shuffle(self._order)
 
@@ -104,18 +126,17 @@ class Passes:
         """If all items of a pass have been taken, tell the sequence; a second time does nothing."""
         if self._order is None or self._taken < len(self._order):
             return
-        self._order, self._ordered = None, False
+        self._order = None
         self._epoch += 1
         if hasattr(self.sequence, "on_epoch_end"):
             self.sequence.on_epoch_end()
             self._stale = True
 
-    def _order_rest(self) -> None:
-        """Have the processes make the rest of a pass; where there can be none, warn and do without."""
-        assert self._order is not None
+    def _prepare_processes(self) -> None:
+        """Have processes with the present state of the sequence; where there can be none, warn and do without."""
         try:
             if self._workers is None:
-                self._workers = Workers(self.sequence, self._count, self._ahead, self.what)
+                self._workers = Workers(self.sequence, self._count, self.what)
             elif self._stale:
                 self._workers.update(self.sequence)
         except NoProcesses as reason:
@@ -126,8 +147,9 @@ class Passes:
             self.close()
             self._count = 0
             return
-        self._stale, self._ordered = False, True
-        self._workers.order([(self._seed, self._epoch, int(i)) for i in self._order[self._taken :]])
+        self._stale = False
+        plans = all(hasattr(self.sequence, name) for name in ("plan", "carry_out", "get_state", "set_state"))
+        self._planner = copy.copy(self.sequence) if plans else None
 
     def get_state(self) -> dict[str, Any]:
         """Which items come next, as plain data."""
@@ -137,11 +159,13 @@ class Passes:
         """Go on where a sequence of as many items was."""
         self._order, self._taken = state["order"], state["taken"]
         self._seed, self._epoch = state.get("seed", -1), state.get("epoch", 0)
-        self._ordered = False
+        self._ordered = self._taken
 
     def close(self) -> None:
         """End the processes."""
-        workers, self._workers, self._ordered = self._workers, None, False
+        workers, self._workers = self._workers, None
+        self._ordered = self._taken
+        self._planned.clear()
         if workers is not None:
             workers.close()
 

@@ -11,6 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from keras_compat.utils.progbar import write_out
+
 # Bytes that the attributes of an HDF5 object may take.
 HDF5_OBJECT_HEADER_LIMIT = 64512
 
@@ -106,7 +108,9 @@ def ask_to_proceed_with_overwrite(filepath: str) -> bool:
     """Ask on the terminal whether a file may be overwritten."""
     question = f"[WARNING] {filepath} already exists - overwrite? [y/n]"
     while (answer := input(question).strip().lower()) not in ("y", "n"):
-        question = "Enter y (overwrite) or n (cancel)."
+        question = 'Enter "y" (overwrite) or "n" (cancel).'
+    if answer == "y":
+        write_out("[TIP] Next time specify overwrite=True!\n")
     return answer == "y"
 
 

@@ -59,10 +59,13 @@ def to_categorical(
 
 
 def normalize(x: npt.ArrayLike, axis: int = -1, order: float = 2) -> npt.NDArray[Any]:
-    """Divide ``x`` by its norm of the given order along ``axis``; zero rows stay zero. Same shape."""
+    """Divide ``x`` by its norm of the given order along ``axis``; zero rows stay zero.
+
+    The shape stays, but that a vector ``(n,)`` comes back as ``(1, n)``, as in every Keras.
+    """
     values = np.asarray(x)
-    norm = np.asarray(np.linalg.norm(values, order, axis, keepdims=True))
-    return values / np.where(norm == 0, 1, norm)
+    norm = np.atleast_1d(np.linalg.norm(values, order, axis))
+    return values / np.expand_dims(np.where(norm == 0, 1, norm), axis)
 
 
 # -- of Keras 0.x and 1.x ---------------------------------------------------------------------------------------------
@@ -74,12 +77,11 @@ def categorical_probas_to_classes(p: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def probas_to_classes(y_pred: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Class numbers from probabilities: the largest of several columns, as ``(n,)``; of one column whether it is above
-    0.5, as ``(n, 1)``."""
+    """Class numbers ``(n,)`` from probabilities: the largest of several columns; of one whether it is above 0.5."""
     values = np.asarray(y_pred)
     if values.ndim > 1 and values.shape[1] > 1:
         return categorical_probas_to_classes(values)
-    return np.asarray(values > 0.5).astype("int32")
+    return np.asarray(values.reshape(-1) > 0.5).astype(int)
 
 
 def binary_logloss(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
@@ -89,9 +91,14 @@ def binary_logloss(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
 
 
 def multiclass_logloss(p: npt.ArrayLike, y: npt.ArrayLike) -> float:
-    """Mean of ``-log`` of the probability given to the true class; ``p`` rows of probabilities, ``y`` class numbers."""
+    """Mean of ``-log`` of the probability given to the true class.
+
+    Args:
+        p: rows of probabilities.
+        y: class numbers **from 1**, as in Keras 0.x and 1: 1 means the first column.
+    """
     rows = np.asarray(p, dtype=float)
-    return float(-np.mean(np.log(rows[np.arange(len(rows)), np.asarray(y).astype(int).reshape(-1)])))
+    return float(-np.mean(np.log(rows[np.arange(len(rows)), np.asarray(y).astype(int).reshape(-1) - 1])))
 
 
 def accuracy(p: npt.ArrayLike, y: npt.ArrayLike) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import shutil
+import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,8 @@ from typing import Any
 
 # A log file or a pipe gets a line at most this often, in seconds, beside the last one.
 _PLAIN_INTERVAL = 10.0
+# A bar needs some place, whatever a terminal says.
+_LEAST_COLUMNS = 10
 
 
 class Progbar:
@@ -89,6 +91,11 @@ class Progbar:
         elif self.verbose == 2 and last:
             self._write(self._values_text().removeprefix(" - ") + "\n")
 
+    @property
+    def seen_so_far(self) -> int:
+        """How many are done (Keras 1's name)."""
+        return self._seen_so_far
+
     def elapsed(self) -> float:
         """Seconds since the bar was made."""
         return time.perf_counter() - self._start
@@ -118,9 +125,9 @@ class Progbar:
         columns = _columns()
         head = self._bar_text(current, self.width)
         over = len(head) + len(tail) - (columns - 1)
-        if over > 0:
+        if over > 0 and not last:  # a line that wraps can not be rewritten; the last one need not be
             head = self._bar_text(current, max(self.width - over, 5)) if self.target is not None else head
-        line = (head + tail)[: columns - 1]
+        line = head + tail if last else (head + tail)[: columns - 1]
         pad = " " * max(min(self._total_width, columns - 1) - len(line), 0)
         self._total_width = 0 if last else len(line)
         self._write("\r" + line + pad + ("\n" if last else ""))
@@ -212,7 +219,11 @@ def _rewrites_lines() -> bool:
 def _columns() -> int:
     if "ipykernel" in sys.modules:
         return 10_000
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return max(int(columns), _LEAST_COLUMNS)
     try:
-        return max(shutil.get_terminal_size((80, 24)).columns, 10)
-    except (OSError, ValueError):
-        return 80
+        found = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError, AttributeError):
+        found = 0
+    return max(found or 80, _LEAST_COLUMNS)  # some terminals say 0

@@ -29,9 +29,10 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class WorkerError(RuntimeError):
     """A process that made items has ended before its time."""
 
 
-class _Remote(Exception):
+class WorkerTraceback(Exception):
     """Shows, as the cause of an error, where in a worker it came from."""
 
     def __str__(self) -> str:
@@ -73,6 +74,19 @@ def seeded(seed: int, epoch: int, index: int) -> Iterator[None]:
     finally:
         np.random.set_state(before[0])
         random.setstate(before[1])
+
+
+class Job(NamedTuple):
+    """What a process is to make: ``sequence[index]`` from a seed, or ``sequence.carry_out(plan)``.
+
+    A sequence that has ``plan(index)`` draws there, in the main process and in order, what is random about an item.
+    """
+
+    seed: int
+    epoch: int
+    item: int
+    plan: Any = None
+    random_state: Any = None  # of NumPy's generator after the plan was made
 
 
 # -- pickles with arrays beside them ----------------------------------------------------------------------------------
@@ -108,7 +122,8 @@ class _ItemPickler(pickle.Pickler):
 
 def _pack(thing: Any, pickler: type[pickle.Pickler]) -> tuple[bytes, list[memoryview]]:
     """A pickle, and the memory of the arrays that belong to it."""
-    stream, buffers = io.BytesIO(), []
+    stream = io.BytesIO()
+    buffers: list[pickle.PickleBuffer] = []
     pickler(stream, 5, buffer_callback=buffers.append).dump(thing)
     return stream.getvalue(), [b.raw() for b in buffers]
 
@@ -187,11 +202,28 @@ def _told(error: BaseException) -> BaseException:
     return error if type(copy) is type(error) else RuntimeError(f"{type(error).__name__}: {error}")
 
 
+def _end_with_parent() -> None:
+    """End at once, whatever is under way, where the program was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _made(sequence: Any, job: Job) -> Any:
+    with seeded(job.seed, job.epoch, job.item):
+        if job.plan is None:
+            return sequence[job.item]
+        np.random.set_state(job.random_state)
+        return sequence.carry_out(job.plan)
+
+
 def _serve(link: socket.socket, settings: dict[str, Any]) -> None:
     """What a process does until the other side ends: load the sequence, and make items."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's affair; this one ends with it
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _set_up(settings)
     sequence: Any = None
     buffers: list[Any] = []
@@ -205,9 +237,7 @@ def _serve(link: socket.socket, settings: dict[str, Any]) -> None:
                     sequence = pickle.loads(head, buffers=buffers)
                     answer: Any = ("ready",)
                 else:
-                    seed, epoch, index = rest
-                    with seeded(seed, epoch, index):
-                        answer = ("item", sequence[index])
+                    answer = ("item", _made(sequence, *rest))
                 pieces = _encode(answer)
             except BaseException as error:
                 pieces = _encode(("error", _told(error), traceback.format_exc()))
@@ -294,7 +324,6 @@ class Workers:
     Args:
         sequence: has ``sequence[index]``; it is pickled.
         count: of processes.
-        ahead: at most so many items are made before they are taken.
         what: for messages: what asks.
         changes: ``update`` will be called.
 
@@ -303,20 +332,19 @@ class Workers:
         WorkerError: a process ended at once.
     """
 
-    def __init__(self, sequence: Any, count: int, ahead: int, what: str, changes: bool = True):
+    def __init__(self, sequence: Any, count: int, what: str, changes: bool = True):
         present = multiprocessing.current_process()
         if getattr(present, "_inheriting", False):
             raise RuntimeError(f"[{what}] this process was made to help another; it must not begin training. {_GUARD}")
         if present.daemon:
             raise NoProcesses("this process is itself a helper of another, and may not have any")
         self.what = what
-        self.ahead = max(ahead, 1)
         self._changes = changes
         self._digests: list[bytes] = []
         self._folder: str | None = None
         self._turn = threading.Condition()
-        self._orders: Sequence[tuple[int, int, int]] = ()
-        self._given = self._taken = 0
+        self._jobs: deque[tuple[int, Job]] = deque()
+        self._ordered = self._taken = 0
         self._made: dict[int, tuple[Any, ...]] = {}
         self._dead: WorkerError | None = None
         self._closed = False
@@ -357,7 +385,7 @@ class Workers:
 
     def _load(self, head: bytes, buffers: list[memoryview]) -> None:
         """Give all processes the sequence; of its arrays, those that have changed."""
-        digests = [hashlib.blake2b(b).digest() for b in (head, *buffers)] if self._changes else []
+        digests = [hashlib.blake2b(b).digest() for b in (memoryview(head), *buffers)] if self._changes else []
         before, self._digests = self._digests, digests
         if digests and digests == before:
             return
@@ -374,7 +402,7 @@ class Workers:
                 with self._watching(number, "while it started"):
                     answer = _receive(link)
                 if answer[0] == "error":
-                    raise NoProcesses(f"a process could not load it: {answer[1]}") from _Remote(answer[2])
+                    raise NoProcesses(f"a process could not load it: {answer[1]}") from WorkerTraceback(answer[2])
         finally:
             self._remove_folder()
 
@@ -425,12 +453,13 @@ class Workers:
         """In a thread for each process: send it what is to be made, and bring what it has made."""
         link = self._links[number]
         while (ticket := self._next_ticket()) is not None:
-            _, epoch, index = order = self._orders[ticket]
+            place, job = ticket
             try:
-                _send(link, ("make", *order))
+                _send(link, ("make", job))
                 answer = _receive(link)
             except (OSError, EOFError):
-                dead = None if self._closed else self._end_of(number, f"while it made batch {index} of epoch {epoch}")
+                when = f"while it made batch {job.item} of epoch {job.epoch}"
+                dead = None if self._closed else self._end_of(number, when)
                 with self._turn:
                     self._dead = self._dead or dead
                     self._turn.notify_all()
@@ -438,25 +467,20 @@ class Workers:
             except Exception as error:  # a class that can not be read here
                 answer = ("error", error, traceback.format_exc())
             with self._turn:
-                self._made[ticket] = answer
+                self._made[place] = answer
                 self._turn.notify_all()
 
-    def _next_ticket(self) -> int | None:
+    def _next_ticket(self) -> tuple[int, Job] | None:
         with self._turn:
-            while not self._closed and not (
-                self._given < len(self._orders) and self._given < self._taken + self.ahead and self._dead is None
-            ):
+            while not self._closed and (not self._jobs or self._dead is not None):
                 self._turn.wait()
-            if self._closed:
-                return None
-            self._given += 1
-            return self._given - 1
+            return None if self._closed else self._jobs.popleft()
 
-    def order(self, items: Sequence[tuple[int, int, int]]) -> None:
-        """Have items made, one for each (seed, epoch, index); all that was ordered before has been taken."""
+    def order(self, job: Job) -> None:
+        """Have something made, after what was ordered before."""
         with self._turn:
-            self._orders, self._made = items, {}
-            self._given = self._taken = 0
+            self._jobs.append((self._ordered, job))
+            self._ordered += 1
             self._turn.notify_all()
 
     def take(self) -> Any:
@@ -475,13 +499,12 @@ class Workers:
                 raise WorkerError(f"[{self.what}] expected processes at work; they have been closed. Start anew.")
             answer = self._made.pop(self._taken)
             self._taken += 1
-            self._turn.notify_all()
         if answer[0] == "error":
-            raise answer[1] from _Remote(answer[2])
+            raise answer[1] from WorkerTraceback(answer[2])
         return answer[1]
 
     def update(self, sequence: Any) -> None:
-        """Give the processes what has changed of the sequence; all that was ordered has been taken."""
+        """Give the processes what has changed of the sequence; all that was ordered must have been taken."""
         self._load(*_pack(sequence, _Pickler))
 
     def close(self) -> None:

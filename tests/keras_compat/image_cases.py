@@ -11,7 +11,8 @@ import io
 import json
 import os
 import warnings
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,9 @@ def flow(
         found: list[Any] = []
         if fit is not None:
             generator.fit(x, **fit)
-            found = [np.ravel(v) for v in (generator.mean, generator.std, generator.principal_components) if v is not None]
+            found = [
+                np.ravel(v) for v in (generator.mean, generator.std, generator.principal_components) if v is not None
+            ]
         given = {"batch_size": 4, "seed": 5, **arguments}
         iterator = generator.flow(x, y, **given)
         return found + take(iterator, batches, way)
@@ -117,9 +120,7 @@ for _data in ("colour", "even"):
         for _seed in (5, None):
             _name = f"order_{_data}_{'shuffled' if _shuffle else 'straight'}_{'seeded' if _seed else 'free'}"
             flow(_name, {}, _data, 8, shuffle=_shuffle, seed=_seed)
-            flow(
-                _name + "_by_place", {"rotation_range": 9}, _data, 8, "index", None, NEW, shuffle=_shuffle, seed=_seed
-            )
+            flow(_name + "_by_place", {"rotation_range": 9}, _data, 8, "index", None, NEW, shuffle=_shuffle, seed=_seed)
 flow("order_one_batch", {"horizontal_flip": True}, "even", 3, batch_size=32)
 
 # -- each option ------------------------------------------------------------------------------------------------------
@@ -190,7 +191,7 @@ flow("function_that_draws", {"preprocessing_function": noisy, "rotation_range": 
 
 @case("channels_first")
 def _(image: Any, folder: str) -> list[Any]:
-    options = {k: v for k, v in _OPTIONS["all"].items()}
+    options = dict(_OPTIONS["all"])
     word = {"data_format": "channels_first"} if hasattr(image, "save_img") else {"dim_ordering": "th"}
     iterator = image.ImageDataGenerator(**options, **word).flow(DATA["first"], np.arange(6), batch_size=4, seed=3)
     return take(iterator, 4)
@@ -291,7 +292,9 @@ def _(image: Any, folder: str) -> list[Any]:
 @case("functions_oldest", ("1.2.2",))
 def _(image: Any, folder: str) -> list[Any]:
     x = DATA["first"][2].astype("float32")
-    matrix = image.transform_matrix_offset_center(np.array([[0.83, -0.41, 1.07], [0.31, 1.13, -2.03], [0, 0, 1]]), 10, 9)
+    matrix = image.transform_matrix_offset_center(
+        np.array([[0.83, -0.41, 1.07], [0.31, 1.13, -2.03], [0, 0, 1]]), 10, 9
+    )
     found = [image.apply_transform(x, matrix), image.apply_transform(x, matrix, 0, "constant", 3.0)]
     return [matrix, digest(np.stack([*found, image.flip_axis(x, 1), image.flip_axis(x, 2)]))]
 
@@ -385,7 +388,17 @@ def frame(folder: str) -> Any:
     """A table of the files, with a missing one, classes, several classes, numbers and weights."""
     import pandas
 
-    names = ["b/2.png", "b/10.png", "none.png", "a/x.PNG", "a/y.bmp", "a/z.png", "c c/1.png", "a/notes.txt", "c c/0.bmp"]
+    names = [
+        "b/2.png",
+        "b/10.png",
+        "none.png",
+        "a/x.PNG",
+        "a/y.bmp",
+        "a/z.png",
+        "c c/1.png",
+        "a/notes.txt",
+        "c c/0.bmp",
+    ]
     return pandas.DataFrame(
         {
             "filename": names,
@@ -427,13 +440,60 @@ for _subset in ("training", "validation"):
     from_frame(f"frame_{_subset}", {"validation_split": 0.3}, subset=_subset)
 
 
+def write_odd_files(folder: str) -> dict[str, str]:
+    """Pictures of every kind that files have but plain colour, none of whose pixels a format changes."""
+    from PIL import Image
+
+    rgb = pictures(1, 6, 8, 3, seed=50)[0]
+    grey = rgb[:, :, 0]
+    colours = np.random.RandomState(3).randint(0, 256, 768).tolist()
+    frames = []
+    for i in range(3):
+        frame = Image.new("P", (8, 6))
+        frame.putpalette(colours)
+        frame.putdata([(int(v) + 40 * i) % 256 for v in grey.ravel()])
+        frames.append(frame)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera was on its side
+    files: dict[str, tuple[Any, dict[str, Any]]] = {
+        "palette.png": (frames[0], {}),
+        "clear.png": (frames[1], {"transparency": 7}),
+        "moving.gif": (frames[0], {"save_all": True, "append_images": frames[1:]}),
+        "grey_alpha.png": (Image.fromarray(rgb[:, :, :2].copy()), {}),
+        "alpha.png": (Image.fromarray(np.dstack([rgb, grey])), {}),
+        "inks.tif": (Image.fromarray(rgb).convert("CMYK"), {}),
+        "deep.png": (Image.fromarray(grey.astype("uint16") * 257), {}),
+        "deeper.tif": (Image.fromarray(grey.astype("int32") * 100000), {}),
+        "bits.png": (Image.fromarray(grey > 128), {}),
+        "turned.png": (Image.fromarray(rgb), {"exif": turned}),
+    }
+    paths = {name: os.path.join(folder, name) for name in files}
+    for name, (picture, options) in files.items():
+        picture.save(paths[name], **options)
+    return paths
+
+
+@case("odd_files", NEW)
+def _(image: Any, folder: str) -> list[Any]:
+    found = []
+    for name, path in write_odd_files(folder).items():
+        for mode in ("rgb", "rgba", "grayscale"):
+            if mode != "grayscale" or name not in ("palette.png", "clear.png", "moving.gif"):  # Pillows differ by 1
+                x = image.img_to_array(image.load_img(path, color_mode=mode))
+                found += [np.array(x.shape), x.ravel()[:8], x.sum(keepdims=True).ravel()]
+    return found
+
+
 # -- conversions ------------------------------------------------------------------------------------------------------
 
 
 @case("arrays_and_pictures")
 def _(image: Any, folder: str) -> list[Any]:
     x = DATA["floats"][0] * 3 - 1
-    found = [np.asarray(image.array_to_img(x, scale=True)), np.asarray(image.array_to_img(DATA["grey"][0], scale=False))]
+    found = [
+        np.asarray(image.array_to_img(x, scale=True)),
+        np.asarray(image.array_to_img(DATA["grey"][0], scale=False)),
+    ]
     found += [np.asarray(image.array_to_img(np.zeros((3, 4, 1)))), np.asarray(image.array_to_img(x + 5))]
     picture = image.array_to_img(DATA["colour"][1], scale=False)
     found += [image.img_to_array(picture), image.img_to_array(picture.convert("L"))]

@@ -40,6 +40,7 @@ from keras_compat.layers import (
 )
 from keras_compat.models import Model, Sequential, load_model, restore_state
 from keras_compat.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Nadam, Optimizer, RMSprop
+from keras_compat.preprocessing.image import ImageDataGenerator
 from keras_compat.utils.data_utils import Sequence
 
 EPOCHS = 10
@@ -50,6 +51,7 @@ LABELS = _RNG.randint(0, 3, 44)
 STEPS = _RNG.normal(size=(24, 5, 3)).astype("float32")
 SUMS = STEPS.sum(axis=(1, 2))[:, None] / 5
 IMAGES = _RNG.normal(size=(40, 8, 8, 2)).astype("float32")
+PHOTOS = (_RNG.uniform(size=(44, 8, 8, 3)) * 255).astype("uint8")
 
 OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
     "sgd": lambda: SGD(0.05, momentum=0.9, nesterov=True, decay=1e-3),
@@ -462,6 +464,48 @@ CASES["kernels_pictures"] = Case(
 )
 CASES["kernels_stateful"] = Case(stateful, on_arrays(STEPS, SUMS, shuffle=False), kernels=True)
 
+
+# -- pictures changed at random ---------------------------------------------------------------------------------------
+
+
+def _changed(**flow: Any) -> Any:
+    generator = ImageDataGenerator(
+        rotation_range=20, width_shift_range=0.2, horizontal_flip=True, featurewise_center=True
+    )
+    generator.fit(PHOTOS)
+    return generator.flow(PHOTOS, PHOTOS.mean(axis=(1, 2)) / 255, 8, **flow)
+
+
+def of_pictures() -> Sequential:
+    model = Sequential([Flatten(input_shape=(8, 8, 3)), BatchNormalization(), Dropout(0.3), Dense(3)])
+    model.compile("adam", "mse", metrics=["mae"])
+    return model
+
+
+def _from_pictures(seed: int | None, **arguments: Any) -> Callable[[Any, int, list[Any]], Any]:
+    def fit(model: Any, epochs: int, callbacks: list[Any]) -> Any:
+        given = {"epochs": epochs} | arguments
+        if "samples_per_epoch" in arguments:
+            given = {"nb_epoch": epochs} | arguments
+        return model.fit_generator(
+            _changed(seed=seed), callbacks=callbacks, verbose=0, validation_data=_changed(seed=7), **given
+        )
+
+    return fit
+
+
+CASES["pictures_mid_epoch"] = Case(of_pictures, _from_pictures(None), watchers, stop=(4, 2), freq=2)
+CASES["pictures_seeded_mid_epoch"] = Case(
+    of_pictures, _from_pictures(3, steps_per_epoch=3, shuffle=False), watchers, stop=(4, 1), freq=1
+)
+CASES["pictures_in_words_of_keras_1"] = Case(
+    of_pictures,
+    _from_pictures(3, samples_per_epoch=40, nb_val_samples=16),
+    watchers,
+    stop=(4, 3),
+    freq=2,
+    level="1.2",
+)
 
 # -- running them -----------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from keras_compat.utils import data_utils
+from keras_compat.utils import downloads
 from keras_compat.utils.data_utils import get_file, validate_file
 
 BODY = bytes(range(256)) * 1000
@@ -148,7 +148,7 @@ def test_a_failure_leaves_the_older_file(url, tmp_path, case):
 
 
 def test_a_silent_server_is_given_up(url, tmp_path, monkeypatch):
-    monkeypatch.setattr(data_utils, "TIMEOUT", 0.2)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
     with pytest.raises(OSError, match="timed out after"):
         get_file("data.bin", f"{url}/stalls", cache_dir=str(tmp_path))
     assert files(tmp_path) == []
@@ -173,8 +173,8 @@ def test_only_web_addresses(tmp_path, origin):
 
 
 def test_https_is_not_left_for_http():
-    handler = data_utils._HttpOnly()
-    request = data_utils.urllib.request.Request("https://example.org/x")
+    handler = downloads._HttpOnly()
+    request = downloads.urllib.request.Request("https://example.org/x")
     with pytest.raises(OSError, match="https to http"):
         handler.redirect_request(request, None, 302, "Found", {}, "http://example.org/x")
     assert handler.redirect_request(request, None, 302, "Found", {}, "https://example.org/y") is not None

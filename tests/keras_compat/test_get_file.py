@@ -29,7 +29,7 @@ from typing import Any
 
 import pytest
 
-from keras_compat.utils import archives, data_utils
+from keras_compat.utils import archives, downloads
 from keras_compat.utils.archives import UnsafeArchiveError, extract_archive
 from keras_compat.utils.data_utils import get_file
 
@@ -356,6 +356,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(BODY)))
             self.end_headers()
             self.wfile.write(BODY[:5000])
+        elif self.path.startswith("/parts"):
+            self.in_parts(server)
         elif self.path == "/chunks-cut":
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
@@ -379,6 +381,27 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(404)
 
+    def in_parts(self, server: Any) -> None:
+        """A server that gives parts and breaks off `server.cuts` times, each time after so many bytes."""
+        body, asked = server.parts, self.headers.get("Range")
+        server.asked.append((asked, self.headers.get("If-Range")))
+        start = 0
+        if asked and server.ranges and self.headers.get("If-Range") in (server.tag, server.date):
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if start >= len(body):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        for name, value in (("ETag", server.tag), ("Last-Modified", server.date)):
+            if value:
+                self.send_header(name, value)
+        if start:
+            self.send_header("Content-Range", f"bytes {start + server.wrong_start}-{len(body) - 1}/{len(body)}")
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        end = start + server.cuts.pop(0) if server.cuts else len(body)
+        self.wfile.write(body[start:end])
+
     def redirect(self, to: str) -> None:
         self.send_response(302)
         self.send_header("Location", to)
@@ -393,6 +416,8 @@ def server():
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.paths, server.release = [], threading.Event()
     server.pages = {"/good": BODY}
+    server.parts, server.asked, server.cuts, server.ranges = BODY, [], [], True
+    server.tag, server.date, server.wrong_start = '"one"', None, 0
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -428,7 +453,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_19_a_download_that_goes_wrong_leaves_nothing(server, tmp_path, monkeypatch, case, there):
     page, expected, message = WRONG[case]
     if case.startswith("timeout"):
-        monkeypatch.setattr(data_utils, "TIMEOUT", 0.2)
+        monkeypatch.setattr(downloads, "TIMEOUT", 0.2)
     folder = tmp_path / "datasets"
     if there:
         folder.mkdir()
@@ -453,8 +478,8 @@ def test_19_proxy_errors(server, tmp_path, monkeypatch):
 
 
 def test_19_https_is_not_left(tmp_path):
-    handler = data_utils._HttpOnly()
-    request = data_utils.urllib.request.Request("https://example.org/x")
+    handler = downloads._HttpOnly()
+    request = downloads.urllib.request.Request("https://example.org/x")
     for to in ("http://example.org/x", "ftp://example.org/x", "file:///etc/passwd"):
         with pytest.raises(OSError, match="refused a redirect from https"):
             handler.redirect_request(request, None, 302, "Found", {}, to)
@@ -465,7 +490,7 @@ def test_19_interrupted(server, tmp_path, monkeypatch):
     def interrupt(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(data_utils.Progbar, "update", interrupt)
+    monkeypatch.setattr(downloads.Progbar, "update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         get_file("data.bin", server.url + "/good", cache_dir=str(tmp_path))
     assert tree(tmp_path / "datasets") == {}
@@ -543,3 +568,135 @@ def test_words_of_both_lines(server, tmp_path):
     assert path == str(tmp_path / "sub" / "a")
     with pytest.raises(ValueError, match="write cache_subdir="):
         get_file("a", server.url + "/good", False, None, "models")
+
+
+# -- downloads in parts -----------------------------------------------------------------------------------------------
+
+
+def interrupted(server: Any, folder: Path, *cuts: int) -> list[str]:
+    """Try to fetch `/parts` from a server that breaks off; return what is in the folder then."""
+    for cut in cuts:
+        server.cuts = [cut]
+        with pytest.raises(ConnectionError, match="the connection ended after"):
+            get_file("data.bin", server.url + "/parts", cache_dir=str(folder))
+    return sorted(tree(folder / "datasets"))
+
+
+def fetched(server: Any, folder: Path, **words: Any) -> bytes:
+    """Fetch `/parts` to its end; nothing is left beside it."""
+    path = get_file("data.bin", server.url + "/parts", cache_dir=str(folder), **words)
+    assert sorted(tree(folder / "datasets")) == ["data.bin"]
+    return Path(path).read_bytes()
+
+
+@pytest.mark.parametrize("by", ["tag", "date", "both"])
+def test_an_interrupted_download_goes_on_where_it_ended(server, tmp_path, capsys, by):
+    date = "Wed, 21 Oct 2015 07:28:00 GMT"
+    server.tag, server.date = {"tag": ('"one"', None), "date": (None, date), "both": ('"one"', date)}[by]
+    assert interrupted(server, tmp_path, 5000, 70000, 1) == [".data.bin.part"]
+    assert fetched(server, tmp_path, file_hash=SHA256) == BODY
+    mark = server.tag or date
+    starts = [None, "bytes=5000-", "bytes=75000-", "bytes=75001-"]
+    assert server.asked == [(start, mark if start else None) for start in starts]
+    out = capsys.readouterr().out
+    assert "Going on from 75,001 bytes that came before." in out
+    assert "256000/256000 [==============================]" in out
+
+
+def test_ctrl_c_keeps_what_came(server, tmp_path, monkeypatch):
+    def interrupt(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(downloads.Progbar, "update", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            get_file("data.bin", server.url + "/parts", cache_dir=str(tmp_path))
+    assert sorted(tree(tmp_path / "datasets")) == [".data.bin.part"]
+    assert fetched(server, tmp_path) == BODY
+    assert len(server.asked) == 2 and int(server.asked[1][0].removeprefix("bytes=").removesuffix("-")) > 0
+
+
+def test_without_a_mark_nothing_is_kept(server, tmp_path):
+    for server.tag in ('W/"weak"', None):
+        assert interrupted(server, tmp_path, 5000) == []
+    assert fetched(server, tmp_path) == BODY
+    assert server.asked == [(None, None)] * 3
+
+
+def test_a_server_that_is_away_costs_nothing(server, tmp_path):
+    interrupted(server, tmp_path, 5000)
+    kept = tree(tmp_path / "datasets")
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(ConnectionError, match="could not fetch"):
+        get_file("data.bin", server.url + "/parts", cache_dir=str(tmp_path))
+    assert tree(tmp_path / "datasets") == kept
+
+
+@pytest.mark.parametrize("case", ["changed", "no ranges", "wrong place", "shorter", "other origin"])
+def test_another_file_is_fetched_from_the_start(server, tmp_path, case):
+    """The server says that the file is another one, gives no parts, or a wrong part; or it is another place."""
+    interrupted(server, tmp_path, 5000)
+    if case == "changed":
+        server.parts, server.tag = BODY[::-1], '"two"'
+    elif case == "no ranges":
+        server.ranges = False
+    elif case == "wrong place":
+        server.wrong_start = 1
+    elif case == "shorter":
+        server.parts = BODY[:300]
+    elif case == "other origin":
+        server.url += "/parts"
+    assert fetched(server, tmp_path) == server.parts
+    assert server.asked[-1][0] is None or server.asked[-1][0] == "bytes=5000-"
+
+
+def test_a_rest_that_does_not_fit_is_seen_by_the_hash(server, tmp_path):
+    """The server says it is the same file, and it is not: fetched anew once, and an error if that is wrong as well."""
+    server.parts = bytes(len(BODY))
+    interrupted(server, tmp_path, 5000)
+    server.parts = BODY
+    assert fetched(server, tmp_path, file_hash=SHA256) == BODY
+    assert [start for start, _ in server.asked] == [None, "bytes=5000-", None]
+    os.unlink(tmp_path / "datasets" / "data.bin")
+    interrupted(server, tmp_path, 5000)
+    with pytest.raises(OSError, match="should have the hash 000"):
+        get_file("data.bin", server.url + "/parts", cache_dir=str(tmp_path), file_hash="0" * 64)
+    assert tree(tmp_path / "datasets") == {}
+
+
+def test_a_damaged_part_is_thrown_away(server, tmp_path):
+    interrupted(server, tmp_path, 5000)
+    place = tmp_path / "datasets" / ".data.bin.part"
+    whole = place.read_bytes()
+    assert whole.startswith(BODY[:5000])
+    rng = random.Random(0)
+    damaged = [b"", whole[:5000], whole[:-1], whole[1:5001], whole[5000:], b"x" * 5000 + b"\xff" * 4 + whole[-19:]]
+    for _ in range(40):
+        changed = bytearray(whole)
+        changed[rng.randrange(5000, len(whole))] ^= 1 << rng.randrange(8)
+        damaged.append(bytes(changed))
+    for content in damaged:
+        (tmp_path / "datasets" / "data.bin").unlink(missing_ok=True)
+        place.write_bytes(content)
+        assert fetched(server, tmp_path, file_hash=SHA256) == BODY
+
+
+def test_two_at_once_take_up_one_part(server, tmp_path):
+    interrupted(server, tmp_path, 5000)
+    errors: list[Exception] = []
+
+    def fetch() -> None:
+        try:
+            get_file("data.bin", server.url + "/parts", cache_dir=str(tmp_path), file_hash=SHA256)
+        except Exception as error:
+            errors.append(error)
+
+    both = [threading.Thread(target=fetch) for _ in range(4)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert not errors
+    assert tree(tmp_path / "datasets") == {"data.bin": BODY}
+    assert [start for start, _ in server.asked].count("bytes=5000-") == 1

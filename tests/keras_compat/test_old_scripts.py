@@ -44,7 +44,7 @@ for number, part in enumerate(parts):
     if child == 0:
         os.chdir(tempfile.mkdtemp(dir="."))
         try:
-            exec(compile(program, message, "exec"), {"__name__": "__main__", "fails": fails})
+            exec(compile(program, message, "exec"), globals())
         except BaseException:
             print(traceback.format_exc())
             os._exit(1)

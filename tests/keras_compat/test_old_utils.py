@@ -39,11 +39,13 @@ def chain():
 def test_classes_from_probabilities():
     p = np.array([[0.1, 0.9], [0.8, 0.2]])
     assert np_utils.probas_to_classes(p).tolist() == np_utils.categorical_probas_to_classes(p).tolist() == [1, 0]
-    assert np_utils.probas_to_classes(np.array([[0.4], [0.6]])).tolist() == [[0], [1]]
+    assert np_utils.probas_to_classes(np.array([[0.4], [0.6]])).tolist() == [0, 1]  # genuine's shape
     assert np_utils.accuracy([1, 0, 1], [1, 1, 1]) == pytest.approx(2 / 3)
     assert np_utils.binary_logloss([0.8, 0.4], [1, 0]) == pytest.approx(-(np.log(0.8) + np.log(0.6)) / 2)
     assert np_utils.binary_logloss([0.0], [1]) == pytest.approx(-np.log(1e-15))
-    assert np_utils.multiclass_logloss(P=p, Y=[1, 1]) == pytest.approx(-(np.log(0.9) + np.log(0.2)) / 2)
+    assert np_utils.multiclass_logloss(P=p, Y=[2, 2]) == pytest.approx(-(np.log(0.9) + np.log(0.2)) / 2)  # from 1
+    genuine = np_utils.multiclass_logloss(np.array([[0.8, 0.2], [0.4, 0.6]]), np.array([1, 2]))
+    assert genuine == pytest.approx(0.3669845875401002)
 
 
 def test_kernels_turned():
@@ -380,7 +382,10 @@ def test_questions_before_overwriting(monkeypatch, capsys):
     asked = []
     monkeypatch.setattr(builtins, "input", lambda text: (asked.append(text), next(answers))[1])
     assert io_utils.ask_to_proceed_with_overwrite("f.h5") is True and len(asked) == 2 and "f.h5" in asked[0]
+    assert capsys.readouterr().out == "[TIP] Next time specify overwrite=True!\n"
+    assert asked[1] == 'Enter "y" (overwrite) or "n" (cancel).'
     assert keras.models.ask_to_proceed_with_overwrite("f.h5") is False
+    assert capsys.readouterr().out == ""
 
 
 def test_dictionaries_in_files(tmp_path):

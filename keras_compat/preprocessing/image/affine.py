@@ -1,7 +1,6 @@
-"""Affine maps of pictures: where each pixel of the result comes from, and the value that is there.
+"""Affine maps of pictures, as Keras makes them: rotation, shift, shear and zoom about the middle, in one pass.
 
-Equal to ``scipy.ndimage.affine_transform`` (1.6 and later), bit for bit in float32, for the orders 0 and 1 and the
-four fill modes that Keras names; SciPy is needed for others only.
+SciPy is needed for splines only, and for fill modes that Keras does not name.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-FILL_MODES = ("constant", "nearest", "reflect", "wrap")
+from autotensor.images import FILL_MODES, affine_transform
 
 
 def transform_matrix_offset_center(matrix: Any, x: float, y: float) -> np.ndarray:
@@ -67,7 +66,7 @@ def apply_transform(
     planes = np.moveaxis(x, channel_axis, 0)
     matrix = np.asarray(transform_matrix, dtype="float64")
     if order in (0, 1) and fill_mode in FILL_MODES:
-        moved = _sampled(planes, matrix, order, fill_mode, cval)
+        moved = affine_transform(planes, matrix, order, fill_mode, cval)
     else:
         moved = _by_scipy(planes, matrix, order, fill_mode, cval)
     return np.moveaxis(moved, 0, channel_axis)
@@ -86,71 +85,3 @@ def _by_scipy(planes: np.ndarray, matrix: np.ndarray, order: int, fill_mode: str
         for p in planes
     ]
     return np.stack(moved)
-
-
-def _sampled(planes: np.ndarray, matrix: np.ndarray, order: int, fill_mode: str, cval: float) -> np.ndarray:
-    """Planes (channels, rows, columns) at the places that a matrix names, of order 0 or 1."""
-    channels, height, width = planes.shape
-    # The sums in SciPy's order: which pixel is nearest depends on the last bit.
-    i, j = np.arange(height, dtype="float64")[:, None], np.arange(width, dtype="float64")[None, :]
-    rows = ((matrix[0, 2] + i * matrix[0, 0]) + j * matrix[0, 1]).ravel()
-    columns = ((matrix[1, 2] + i * matrix[1, 0]) + j * matrix[1, 1]).ravel()
-    outside = None
-    if fill_mode == "constant":
-        outside = (rows < 0) | (rows > height - 1) | (columns < 0) | (columns > width - 1)
-    else:
-        rows, columns = _inside(rows, height, fill_mode), _inside(columns, width, fill_mode)
-    if outside is not None:
-        rows, columns = np.where(outside, 0.0, rows), np.where(outside, 0.0, columns)
-    flat = planes.reshape(channels, height * width)
-    if order == 0:
-        found = flat.take(_pixel(rows + 0.5, height) * width + _pixel(columns + 0.5, width), axis=1)
-    else:
-        found = _between(flat, rows, columns, height, width)
-    if outside is not None:
-        found[:, outside] = cval
-    if np.issubdtype(planes.dtype, np.integer) and order == 1:
-        found = np.trunc(found + np.where(found > 0, 0.5, -0.5))
-    return found.astype(planes.dtype, copy=False).reshape(planes.shape)
-
-
-def _pixel(places: np.ndarray, length: int) -> np.ndarray:
-    """Whole numbers below places, within the picture."""
-    return np.clip(np.floor(places).astype(np.intp), 0, length - 1)
-
-
-def _between(flat: np.ndarray, rows: np.ndarray, columns: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Weighted means of the four pixels around each place, in float64."""
-    first, left = np.floor(rows), np.floor(columns)
-    down, right = rows - first, columns - left
-    up, near = 1.0 - down, 1.0 - right
-    top, bottom = _pixel(first, height) * width, _pixel(first + 1, height) * width
-    west, east = _pixel(left, width), _pixel(left + 1, width)
-    found = flat.take(top + west, axis=1) * (up * near)
-    found += flat.take(top + east, axis=1) * (up * right)
-    found += flat.take(bottom + west, axis=1) * (down * near)
-    found += flat.take(bottom + east, axis=1) * (down * right)
-    return found
-
-
-def _inside(places: np.ndarray, length: int, fill_mode: str) -> np.ndarray:
-    """Places beyond the edges, brought to where their values are."""
-    if fill_mode == "nearest" or length == 1:
-        return np.clip(places, 0, length - 1)
-    below, above = places < 0, places > length - 1
-    if not (below.any() or above.any()):
-        return places
-    places = places.copy()
-    if fill_mode == "wrap":
-        # SciPy's period is one less than the number of pixels.
-        period = length - 1
-        places[below] += period * (np.trunc(-places[below] / period) + 1)
-        places[above] -= period * np.trunc(places[above] / period)
-        return places
-    period = 2 * length
-    low, high = places[below], places[above]
-    low = np.where(low < -period, period * np.trunc(-low / period) + low, low)
-    places[below] = np.where(low < -length, low + period, np.where(low > -1e-15, 1e-15, -low) - 1)
-    high = high - period * np.trunc(high / period)
-    places[above] = np.where(high >= length, period - high - 1, high)
-    return places

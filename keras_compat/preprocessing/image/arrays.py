@@ -69,8 +69,8 @@ class NumpyArrayIterator(PictureIterator):
         x = _rows(x)
         if x.ndim != 4:
             raise ValueError(
-                f"[{op}] Input data in `NumpyArrayIterator` should have rank 4. You passed an array with shape {x.shape}. "
-                "Grey pictures need an axis of one channel: x[..., None]."
+                f"[{op}] Input data in `NumpyArrayIterator` should have rank 4. You passed an array with shape "
+                f"{x.shape}. Grey pictures need an axis of one channel: x[..., None]."
             )
         y, sample_weight = (None if a is None else np.asarray(a) for a in (y, sample_weight))
         for name, other in [("x[1]", a) for a in more] + [("`y` (labels)", y), ("`sample_weight`", sample_weight)]:
@@ -87,8 +87,8 @@ class NumpyArrayIterator(PictureIterator):
         axis = 3 if self.data_format == "channels_last" else 1
         if x.shape[axis] not in (1, 3, 4):
             warn(
-                f'[{op}] expected pictures of 1, 3 or 4 channels on axis {axis} ("{self.data_format}"); got an array of '
-                f"shape {x.shape} ({x.shape[axis]} channels). Is data_format right?"
+                f'[{op}] expected pictures of 1, 3 or 4 channels on axis {axis} ("{self.data_format}"); got an array '
+                f"of shape {x.shape} ({x.shape[axis]} channels). Is data_format right?"
             )
         super().__init__(len(x), batch_size, shuffle, seed)
         self.x, self.x_misc, self.y, self.sample_weight = x, more, y, sample_weight
@@ -102,8 +102,8 @@ class NumpyArrayIterator(PictureIterator):
         split = int(len(x) * generator._validation_split)
         if y is not None and not np.array_equal(np.unique(y[:split]), np.unique(y[split:])):
             raise ValueError(
-                "[NumpyArrayIterator] Training and validation subsets have different number of classes after the split. "
-                "If your numpy arrays are sorted by the label, you might want to shuffle them."
+                "[NumpyArrayIterator] Training and validation subsets have different number of classes after the "
+                "split. If your numpy arrays are sorted by the label, you might want to shuffle them."
             )
         return slice(split) if subset == "validation" else slice(split, None)
 

@@ -44,7 +44,8 @@ class FileIterator(PictureIterator):
     ) -> None:
         if color_mode not in COLOR_CHANNELS:
             raise ValueError(
-                f'[{op}] Invalid color mode: {color_mode!r}; expected "rgb", "rgba", or "grayscale". Check the spelling.'
+                f'[{op}] Invalid color mode: {color_mode!r}; expected "rgb", "rgba", or "grayscale". Check the '
+                "spelling."
             )
         if target_size is None or len(tuple(target_size)) != 2:
             raise ValueError(f"[{op}] target_size is (rows, columns); got {target_size!r}. The default is (256, 256).")

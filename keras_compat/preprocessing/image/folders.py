@@ -63,8 +63,8 @@ class DirectoryIterator(FileIterator):
         )
         if class_mode not in self.allowed_class_modes:
             raise ValueError(
-                f"[{op}] Invalid class_mode: {class_mode}; expected one of: {', '.join(map(repr, _CLASS_MODES))}. Check "
-                "the spelling."
+                f"[{op}] Invalid class_mode: {class_mode}; expected one of: {', '.join(map(repr, _CLASS_MODES))}. "
+                "Check the spelling."
             )
         self.class_mode = class_mode
         self.directory = directory

@@ -67,8 +67,8 @@ class DataFrameIterator(FileIterator):
         )
         if class_mode not in self.allowed_class_modes:
             raise ValueError(
-                f"[{_OP}] Invalid class_mode: {class_mode}; expected one of: {', '.join(map(repr, _CLASS_MODES))}. Check "
-                "the spelling."
+                f"[{_OP}] Invalid class_mode: {class_mode}; expected one of: {', '.join(map(repr, _CLASS_MODES))}. "
+                "Check the spelling."
             )
         if class_mode == "multi_output" and not isinstance(y_col, list):
             raise TypeError(
@@ -118,8 +118,8 @@ class DataFrameIterator(FileIterator):
         if not all(isinstance(label, kinds) for label in labels):
             of = "type string, list or tuple" if self.class_mode == "categorical" else "strings"
             raise TypeError(
-                f'[{_OP}] If class_mode="{self.class_mode}", y_col="{y_col}" column values must be {of}. Convert numbers: '
-                ".astype(str), or take class_mode='raw'."
+                f'[{_OP}] If class_mode="{self.class_mode}", y_col="{y_col}" column values must be {of}. Convert '
+                "numbers: .astype(str), or take class_mode='raw'."
             )
         if self.class_mode == "binary" and len(set(classes or labels)) != 2:
             raise ValueError(

@@ -100,7 +100,7 @@ class ImageDataGenerator:
         self.height_shift_range = height_shift_range
         self.brightness_range = _pair(brightness_range, "brightness_range") if brightness_range is not None else None
         self.shear_range = shear_range
-        self.zoom_range = (
+        self.zoom_range: list[Any] = (
             [1 - zoom_range, 1 + zoom_range] if isinstance(zoom_range, Real) else _pair(zoom_range, "zoom_range")
         )
         self.channel_shift_range = channel_shift_range
@@ -306,7 +306,8 @@ class ImageDataGenerator:
         unknown = set(kwargs) - {"drop_duplicates", "has_ext", "sort"}
         if unknown:
             raise TypeError(
-                f"[flow_from_dataframe] Keyword argument not understood: {', '.join(sorted(unknown))}. Check the spelling."
+                f"[flow_from_dataframe] Keyword argument not understood: {', '.join(sorted(unknown))}. Check the "
+                "spelling."
             )
         for name in kwargs:
             warn(f"[flow_from_dataframe] {name} does nothing any more: prepare the DataFrame itself.")
@@ -401,12 +402,12 @@ class ImageDataGenerator:
         x = np.asarray(x)
         given = transform_parameters.get
         rows, columns, channels = self.row_axis - 1, self.col_axis - 1, self.channel_axis - 1
-        shear = given("shear", 0)
+        degrees = np.pi / 180
         matrix = affine_matrix(
-            np.deg2rad(given("theta", 0)),
+            given("theta", 0) * degrees,
             given("tx", 0),
             given("ty", 0),
-            shear if self._keras_1 else np.deg2rad(shear),
+            given("shear", 0) * (1 if self._keras_1 else degrees),
             given("zx", 1),
             given("zy", 1),
         )
@@ -419,8 +420,9 @@ class ImageDataGenerator:
             x = flip_axis(x, columns)
         if given("flip_vertical", False):
             x = flip_axis(x, rows)
-        if given("brightness") is not None:
-            x = apply_brightness_shift(x, given("brightness"), channels)
+        brightness = given("brightness")
+        if brightness is not None:
+            x = apply_brightness_shift(x, brightness, channels)
         return x
 
     def random_transform(self, x: Any, seed: int | None = None) -> np.ndarray:
@@ -457,8 +459,8 @@ class ImageDataGenerator:
     def _is_fit(value: Any, option: str) -> bool:
         if value is None:
             warn(
-                f"This ImageDataGenerator specifies `{option}`, but it hasn't been fit on any training data. Fit it first "
-                "by calling `.fit(numpy_data)`."
+                f"This ImageDataGenerator specifies `{option}`, but it hasn't been fit on any training data. Fit it "
+                "first by calling `.fit(numpy_data)`."
             )
         return value is not None
 

@@ -42,8 +42,8 @@ class Iterator(Sequence):
 
     ``len(it)`` is the number of batches in an epoch and ``it[i]`` one of them; ``next(it)`` goes through epoch after
     epoch. A subclass defines ``_get_batches_of_transformed_samples(index_array)``, which gives the batch of the samples
-    at these places. Batches may be asked for by several threads; an iterator can be pickled; ``get_state()`` and
-    ``set_state()`` keep the place, and training goes on with it (see docs/saving.md).
+    at these places. Threads may share an iterator: they take turns, and each batch is what it is in one thread. It can
+    be pickled; ``get_state()`` and ``set_state()`` keep the place, so that training can go on after an interruption.
 
     Draws are NumPy's. With a seed, batch number t since the beginning begins with ``numpy.random.seed(seed + t)``. At
     API level 1.2 ``next()`` shuffles as Keras 1: where the batch size divides the number of samples, once and for all.
@@ -132,16 +132,15 @@ class Iterator(Sequence):
     def plan(self, idx: int | None = None) -> Plan:
         """Begin a batch, at a place of the epoch or the next one, and draw what is random about it.
 
-        ``carry_out(plan)`` makes the batch: where that is done in several threads or processes, batches are the same
-        for any number of them as long as plans are made in order.
+        ``carry_out(plan)`` makes the batch: where several processes do that, batches are the same for any number of
+        them as long as plans are made in order.
         """
-        with self.lock:
-            if idx is None:
-                places = next(self.index_generator)
-                indices = places[0] if self._keras_1 else places
-            else:
-                indices = self._places_at(idx)
-            return Plan(indices, self._draw(indices))
+        if idx is None:
+            places = next(self.index_generator)
+            indices = places[0] if self._keras_1 else places
+        else:
+            indices = self._places_at(idx)
+        return Plan(indices, self._draw(indices))
 
     def _places_at(self, idx: int) -> np.ndarray:
         if not 0 <= idx < len(self):
@@ -165,7 +164,8 @@ class Iterator(Sequence):
         return self._get_batches_of_transformed_samples(plan.indices)
 
     def __getitem__(self, idx: int) -> Any:
-        return self.carry_out(self.plan(idx))
+        with self.lock:
+            return self.carry_out(self.plan(idx))
 
     def __iter__(self) -> Iterator:
         return self
@@ -175,7 +175,8 @@ class Iterator(Sequence):
 
     def next(self) -> Any:
         """The next batch."""
-        return self.carry_out(self.plan())
+        with self.lock:
+            return self.carry_out(self.plan())
 
     def _get_batches_of_transformed_samples(self, index_array: np.ndarray) -> Any:
         """The batch of the samples at some places."""

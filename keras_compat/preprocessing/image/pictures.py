@@ -48,7 +48,7 @@ def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dty
     Args:
         x: (rows, columns, channels), or (channels, rows, columns) with 'channels_first'.
         data_format: 'channels_last' or 'channels_first'; that of the settings for None.
-        scale: stretch the values to 0...255: from the smallest to the largest, and in Keras 1 (API level 1.2) from zero.
+        scale: stretch the values to 0...255: from the smallest to the largest, and from zero at API level 1.2.
         dtype: float type of the arithmetic; ``K.floatx()`` for None.
 
     With ``scale=False`` a picture of one channel with values above 255 becomes one of 32-bit integers, mode 'I'.
@@ -121,7 +121,8 @@ def load_img(
     Args:
         path: of the file, or a file that is open for reading bytes.
         grayscale: Keras 1's word for ``color_mode='grayscale'``.
-        color_mode: 'rgb', 'rgba' or 'grayscale'; the last leaves pictures of 16 and 32 bits as they are.
+        color_mode: 'rgb', 'rgba' or 'grayscale'. The last leaves pictures of 16 and 32 bits as they are, the others cut
+            their values off at 255, with a warning.
         target_size: (rows, columns); the file's own for None.
         interpolation: 'nearest', 'bilinear', 'bicubic', 'hamming', 'box' or 'lanczos'.
 
@@ -146,20 +147,23 @@ def load_img(
         )
     try:
         img = image.open(io.BytesIO(_bytes_of(path)))
-        img = _in_color(img, color_mode)
+        img = _in_color(img, color_mode, path)
         if target_size is not None and img.size != (target_size[1], target_size[0]):
             img = img.resize((target_size[1], target_size[0]), getattr(image.Resampling, interpolation.upper()))
         img.load()
     except image.DecompressionBombError as error:
         raise ValueError(
             f"[load_img] {_name(path)} has more pixels than a picture has: {error} Raise PIL.Image.MAX_IMAGE_PIXELS if "
-            "it is to be trusted."
+            "you trust it."
+        ) from None
+    except image.UnidentifiedImageError:
+        raise image.UnidentifiedImageError(
+            f"[load_img] cannot identify image file {_name(path)}: Pillow knows no such format. Is it a picture?"
         ) from None
     except (OSError, SyntaxError, EOFError) as error:  # the last two are Pillow's for some damaged files
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        kind = image.UnidentifiedImageError if isinstance(error, image.UnidentifiedImageError) else OSError
-        raise kind(f"[load_img] {_name(path)} is no whole picture: {error}. Was it copied in full?") from error
+        raise OSError(f"[load_img] {_name(path)} is no whole picture: {error}. Was it copied in full?") from error
     return img
 
 
@@ -174,12 +178,17 @@ def _name(path: Any) -> str:
     return str(getattr(path, "name", "the file")) if hasattr(path, "read") else os.fspath(path)
 
 
-def _in_color(img: Any, color_mode: str) -> Any:
-    if color_mode == "grayscale":
-        deep = get_api_level() != "1.2" and img.mode in ("I;16", "I")
-        return img if deep or img.mode == "L" else img.convert("L")
-    wanted = color_mode.upper()
-    return img if img.mode == wanted else img.convert(wanted)
+def _in_color(img: Any, color_mode: str, path: Any) -> Any:
+    deep = img.mode.startswith("I")
+    wanted = "L" if color_mode == "grayscale" else color_mode.upper()
+    if img.mode == wanted or (deep and wanted == "L" and get_api_level() != "1.2"):
+        return img
+    if deep:
+        warn(
+            f"[load_img] {_name(path)} has 16 or 32 bits a pixel; values above 255 are cut off, as in Keras. With "
+            "color_mode='grayscale' they are kept."
+        )
+    return img.convert(wanted)
 
 
 def save_img(

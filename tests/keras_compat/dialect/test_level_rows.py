@@ -49,8 +49,10 @@ ZERO_NORM = "`BatchNormalization`"
 ZERO_U = "U of `LSTM` and `GRU`"
 ZERO_HIGHWAY = "`Highway`"
 ZERO_CONV1D = "kernel of `Convolution1D`"
+PIXELS = "`ImageDataGenerator` and `random_rotation` and its kin take"
 
 READS: dict[str, tuple[str, ...]] = {
+    "applications/_parts.py:in_keras_1": ("networks of `applications`",),
     "backend/_activations.py:scores_of": ("cross-entropies of a softmax or sigmoid",),
     "backend/_convolutions.py:_conv": ('`border_mode="same"`',),
     "backend/_convolutions.py:_layouts": (KERNELS,),
@@ -76,6 +78,11 @@ READS: dict[str, tuple[str, ...]] = {
     "dialect/legacy_layers.py:Merge._dot": ('`Merge(mode="cos")` of vectors gives',),
     "engine/data.py:standardize_weights": ("`class_weight` beside `sample_weight`",),
     "engine/layer.py:Layer.__init__": ("`input_spec` set before `super().__init__()`",),
+    "datasets/_selection.py:generator": ("`load_data(seed=)` of IMDB, Reuters and Boston housing",),
+    "datasets/_selection.py:words": ("`oov_char=None` of IMDB and Reuters leaves out",),
+    "datasets/cifar.py:in_image_order": ("`load_data` of CIFAR",),
+    "datasets/imdb.py:load_data": ("the reviews to test with of `imdb.load_data`", "`imdb.load_data` gives"),
+    "datasets/reuters.py:load_data": ("`reuters.load_data` gives",),
     "engine/layer.py:Layer.__setattr__": ("layers and variables set as attributes of a layer are part of it",),
     "engine/layer.py:Layer._holds_state": (
         "moving averages of a frozen layer or model",
@@ -117,6 +124,30 @@ READS: dict[str, tuple[str, ...]] = {
     "optimizers.py:_Rooted.get_config": (ZERO_EPSILON,),
     "optimizers.py:_Decayed.get_config": ("name of the rate in optimizer configs",),
     "optimizers.py:_default_epsilon": (EPSILON,),
+    "preprocessing/image/generator.py:ImageDataGenerator.__init__": (
+        PIXELS,
+        "`ImageDataGenerator` draws",
+        "`shear_range`",
+        "a number above 1 as `width_shift_range`",
+        "`samplewise_center` takes off",
+        "`ImageDataGenerator.fit` with `rescale`",
+        "options of `ImageDataGenerator` that need another",
+    ),
+    "preprocessing/image/iterator.py:Iterator.__init__": (
+        "`next()` where the batch size divides the number of samples",
+        '`class_mode="sparse"` gives',
+    ),
+    "preprocessing/image/pictures.py:_in_color": ("`load_img` in grey, of 16 and 32 bits",),
+    "preprocessing/image/pictures.py:stretched": ("`array_to_img(scale=True)` stretches",),
+    "preprocessing/image/transforms.py:_is_keras_1": (
+        PIXELS,
+        "`random_rotation` and its kin turn about the middle of",
+    ),
+    "preprocessing/text.py:Tokenizer._tfidf": ('`mode="tfidf"` of a `Tokenizer`',),
+    "preprocessing/text.py:Tokenizer._words": ("`Tokenizer(char_level=True)`",),
+    "preprocessing/text.py:Tokenizer.fit_on_sequences": ("texts counted by a `Tokenizer` that is fitted again",),
+    "preprocessing/text.py:Tokenizer.fit_on_texts": ("texts counted by a `Tokenizer` that is fitted again",),
+    "preprocessing/text.py:one_hot": ("`text.one_hot` takes hashes",),
     # What is written for Keras 1.2.2 from a model of another level.
     "saving/keras1_configs.py:_layer": (BY_GATE,),
     "saving/keras1_configs.py:_named": ("`losses.cosine_proximity` of equal directions",),

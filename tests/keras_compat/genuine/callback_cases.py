@@ -29,15 +29,15 @@ def cases(level):
     delta = "epsilon" if old else "min_delta"
     fall, rise = logs_of("val_loss", FALLING), logs_of("val_acc", RISING)
     for patience in (0, 1, 2, 3, 5):
-        yield "stop-patience-%d" % patience, "EarlyStopping", {"patience": patience, "verbose": 1}, fall
-        yield "plateau-patience-%d" % patience, "ReduceLROnPlateau", {"patience": patience, "verbose": 1}, fall
+        yield f"stop-patience-{patience}", "EarlyStopping", {"patience": patience, "verbose": 1}, fall
+        yield f"plateau-patience-{patience}", "ReduceLROnPlateau", {"patience": patience, "verbose": 1}, fall
     for wanted in (0.005, 0.02, 0.2):
-        yield "stop-delta-%s" % wanted, "EarlyStopping", {"min_delta": wanted, "patience": 2}, fall
-        yield "stop-delta-up-%s" % wanted, "EarlyStopping", {"monitor": "val_acc", "min_delta": wanted}, rise
-        yield "plateau-delta-%s" % wanted, "ReduceLROnPlateau", {delta: wanted, "patience": 1, "factor": 0.5}, fall
+        yield f"stop-delta-{wanted}", "EarlyStopping", {"min_delta": wanted, "patience": 2}, fall
+        yield f"stop-delta-up-{wanted}", "EarlyStopping", {"monitor": "val_acc", "min_delta": wanted}, rise
+        yield f"plateau-delta-{wanted}", "ReduceLROnPlateau", {delta: wanted, "patience": 1, "factor": 0.5}, fall
     for mode in ("min", "max", "auto"):
         for monitor, logs in (("val_loss", fall), ("val_acc", rise)):
-            tail = "-%s-%s" % (mode, monitor)
+            tail = f"-{mode}-{monitor}"
             yield "stop" + tail, "EarlyStopping", {"monitor": monitor, "mode": mode, "patience": 2}, logs
             settings = {"monitor": monitor, "mode": mode, "patience": 1, "factor": 0.5}
             yield "plateau" + tail, "ReduceLROnPlateau", settings, logs
@@ -52,22 +52,22 @@ def cases(level):
     yield "save-nan", "ModelCheckpoint", settings, logs_of("val_loss", BROKEN)
     for cooldown in (1, 2, 4):
         settings = {"patience": 1, "cooldown": cooldown, "factor": 0.5, "verbose": 1}
-        yield "plateau-cooldown-%d" % cooldown, "ReduceLROnPlateau", settings, fall
+        yield f"plateau-cooldown-{cooldown}", "ReduceLROnPlateau", settings, fall
     for least in (0.001, 0.03, 0.1):
         settings = {"patience": 0, "factor": 0.5, "min_lr": least, "verbose": 1}
-        yield "plateau-least-%s" % least, "ReduceLROnPlateau", settings, fall
+        yield f"plateau-least-{least}", "ReduceLROnPlateau", settings, fall
     for period in (1, 2, 3, 5):
         settings = {"filepath": "w.{epoch:02d}-{val_loss:.2f}.h5", "period": period, "verbose": 1}
-        yield "save-period-%d" % period, "ModelCheckpoint", settings, fall
+        yield f"save-period-{period}", "ModelCheckpoint", settings, fall
         settings = {"filepath": "w.{epoch:03d}.h5", "period": period, "save_best_only": True, "save_weights_only": True}
-        yield "save-best-period-%d" % period, "ModelCheckpoint", settings, fall
+        yield f"save-best-period-{period}", "ModelCheckpoint", settings, fall
     if not old:
         for baseline in (0.5, 0.75, 0.9):
             settings = {"baseline": baseline, "patience": 2, "verbose": 1}
-            yield "stop-baseline-%s" % baseline, "EarlyStopping", settings, fall
+            yield f"stop-baseline-{baseline}", "EarlyStopping", settings, fall
         for patience in (1, 2, 4):
             settings = {"restore_best_weights": True, "patience": patience, "verbose": 1}
-            yield "stop-restore-%d" % patience, "EarlyStopping", settings, fall
+            yield f"stop-restore-{patience}", "EarlyStopping", settings, fall
         settings = {"restore_best_weights": True, "monitor": "val_acc", "patience": 2}
         yield "stop-restore-up", "EarlyStopping", settings, rise
         for name in ("halve", "by_rate", "as_float32"):

