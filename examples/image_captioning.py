@@ -83,7 +83,7 @@ model.compile(loss="categorical_crossentropy", optimizer="rmsprop", metrics=["ac
 
 images, captions = scenes(x_train, y_train, 100 if SMALL else 8000)
 numbers, partial_captions, next_words = one_word_each(captions)
-history = model.fit([images[numbers], partial_captions], next_words, batch_size=32, nb_epoch=3 if SMALL else 15)
+history = model.fit([images[numbers], partial_captions], next_words, batch_size=32, nb_epoch=3 if SMALL else 10)
 
 images, captions = scenes(x_test, y_test, 20 if SMALL else 1000)
 written = [[1] for _ in captions]

@@ -1,7 +1,7 @@
 """Text, written letter by letter by an LSTM that has read the manual of Python.
 
-The text is `pydoc_data.topics`, which every Python brings: what `help("for")` shows, 465,000 characters. As with
-other texts, some 20 epochs pass before what it writes looks like language.
+The text is `pydoc_data.topics`, which every Python brings: what `help("for")` shows, 465,000 characters. Words come
+after an epoch or two, phrases later; what it means to say, never.
 
 Run:  python examples/lstm_text_generation.py [--small]
 """
@@ -30,9 +30,9 @@ chars = sorted(set(text))
 char_indices = {c: i for i, c in enumerate(chars)}
 print("total chars:", len(chars))
 
-# Pieces of the text, each begins 3 characters after the last; the character that follows a piece is to be told.
+# Pieces of the text, each begins some characters after the last; the character that follows a piece is to be told.
 maxlen = 20 if SMALL else 40
-step = 3
+step = 3 if SMALL else 6
 starts = range(0, len(text) - maxlen, step)
 numbers = np.array([char_indices[c] for c in text])
 print("nb sequences:", len(starts))
@@ -74,7 +74,7 @@ history = model.fit(
     x,
     y,
     batch_size=128,
-    epochs=2 if SMALL else 20,
+    epochs=2 if SMALL else 15,
     callbacks=[LambdaCallback(on_epoch_end=on_epoch_end)],
 )
 print(f"Loss of a character: {history.history['loss'][0]:.3f} -> {history.history['loss'][-1]:.3f}")

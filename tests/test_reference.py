@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from docs.reference import pages as reference
-from docs.reference.pages import Page, broken_references, keras1_call, resolves, without_text
+from docs.reference.pages import Page, broken_references, in_markdown, keras1_call, named, without_text
 
 PAGES = {page.name: page for page in reference.pages()}
 
@@ -49,6 +49,15 @@ def test_the_words_of_keras_1_stand_beside_those_of_keras_2() -> None:
     assert keras1_call(layers.names["Layer"], layers) == ""
 
 
+def test_what_texts_refer_to_has_the_name_that_it_has_in_the_reference() -> None:
+    homes = {id(PAGES["keras_compat.layers"].names["Dense"]): "keras_compat.layers.Dense"}
+    text = ":class:`~keras_compat.layers.core.Dense`, :func:`shape`, ``keras_compat.layers.core.Dense``, `autotensor.e`"
+    assert (
+        in_markdown(text, homes)
+        == "`keras_compat.layers.Dense`, `shape`, ``keras_compat.layers.Dense``, `autotensor.e`"
+    )
+
+
 PLANTED = '''
 """A module for the test; see `keras_compat.layers.Dense` and `keras_compat.layers.Dens`."""
 
@@ -57,7 +66,7 @@ class A:
     """Has a text."""
 
     def with_text(self):
-        """Like `autotensor.no_such_thing()`."""
+        """Like :func:`~autotensor.no_such_thing`."""
 
     def without(self):
         pass
@@ -85,7 +94,7 @@ def test_what_is_missing_is_noticed() -> None:
         "keras_compat.planted: keras_compat.layers.Dens",
         "keras_compat.planted.A.with_text: autotensor.no_such_thing",
     ]
-    assert resolves("autotensor.Tensor.numpy") and not resolves("keras_compat.no_module.at_all")
+    assert named("autotensor.Tensor.numpy") is not None and named("keras_compat.no_module.at_all") is None
 
 
 def test_the_pages_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

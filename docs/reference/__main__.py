@@ -23,6 +23,7 @@ from docs.reference.pages import (
     Page,
     broken_references,
     describes_itself,
+    in_markdown,
     is_ours,
     keras1_call,
     members,
@@ -43,6 +44,7 @@ class Reference(Module):
         self.taken_from = (page.name, "")
         self.page = page
         self.homes = homes
+        self.by_identity = {id(value): ".".join(home) for value, home in homes.items()}
 
     @property
     def first_line(self) -> str:
@@ -51,7 +53,7 @@ class Reference(Module):
     @cached_property
     def docstring(self) -> str:
         """The module's text, and the names that stand on this page or another under a different one."""
-        text = inspect.getdoc(self.page.module) or ""
+        text = in_markdown(inspect.getdoc(self.page.module) or "", self.by_identity)
         if self.page.aliases:
             listed = (f"| `{name}` | `{target}` |" for name, target in sorted(self.page.aliases.items()))
             text += "\n\nOther names:\n\n| name | is |\n| --- | --- |\n" + "\n".join(listed)
@@ -77,8 +79,11 @@ class Reference(Module):
             if note:
                 made[name].docstring = f"{made[name].docstring}\n\n{note}"
             shown = made[name]
+            shown.docstring = in_markdown(shown.docstring, self.by_identity)
             if isinstance(shown, Class):
                 self.show_bases(shown)
+                for member in shown.members.values():
+                    member.docstring = in_markdown(member.docstring, self.by_identity)
         return made
 
     def show_bases(self, shown: Class) -> None:

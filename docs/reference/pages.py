@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -150,8 +150,25 @@ def without_text(page: Page) -> list[str]:
     return found + [name for name, value in described(page) if not inspect.getdoc(value)]
 
 
-def resolves(dotted: str) -> bool:
-    """Whether ``keras_compat.layers.Dense`` and the like leads somewhere: to a module or an attribute."""
+# What a docstring refers to, and where the reference has it.
+STANDS_IN = {"keras_compat.applications._request.Request": "keras_compat.applications"}
+ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):`~?([\w.]+)`")
+REFERENCE = re.compile(r"`((?:autotensor|keras_compat)(?:\.\w+)+)(?:\(\))?`")
+
+
+def in_markdown(text: str, homes: Mapping[int, str]) -> str:
+    """A docstring with names of ours as they stand in the reference; ``homes`` has them by the identity of objects."""
+
+    def home(found: re.Match[str]) -> str:
+        dotted = found[1]
+        value = named(dotted)
+        return f"`{STANDS_IN.get(dotted) or homes.get(id(value), dotted)}`"
+
+    return REFERENCE.sub(home, ROLE.sub(r"`\1`", text))
+
+
+def named(dotted: str) -> Any:
+    """What ``keras_compat.layers.Dense`` and the like leads to, a module or an attribute; None for nothing."""
     first, *rest = dotted.split(".")
     value: Any = importlib.import_module(first)
     for name in rest:
@@ -160,18 +177,16 @@ def resolves(dotted: str) -> bool:
             try:
                 inner = importlib.import_module(f"{value.__name__}.{name}")
             except ModuleNotFoundError:
-                return False
+                return None
         if inner is None:
-            return False
+            return None
         value = inner
-    return True
+    return value
 
 
-REFERENCE = re.compile(r"`((?:autotensor|keras_compat)(?:\.\w+)+)(?:\(\))?`")
-
-
-def broken_references(page: Page, leads: Callable[[str], bool] = resolves) -> list[str]:
+def broken_references(page: Page) -> list[str]:
     """Names of ours between backticks in the docstrings of a page that lead nowhere."""
     texts = [(page.name, inspect.getdoc(page.module) or "")]
     texts += [(name, inspect.getdoc(value) or "") for name, value in described(page)]
-    return [f"{name}: {dotted}" for name, text in texts for dotted in REFERENCE.findall(text) if not leads(dotted)]
+    referred = ((name, dotted) for name, text in texts for dotted in REFERENCE.findall(ROLE.sub(r"`\1`", text)))
+    return [f"{name}: {dotted}" for name, dotted in referred if named(dotted) is None]

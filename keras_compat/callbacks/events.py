@@ -291,18 +291,17 @@ class EventWriter:
     Args:
         folder: that TensorBoard looks into.
         owner: name of the callback, for warnings.
-        ending: of the file's name.
 
     Raises:
         OSError: the folder or the file can not be made for another reason than a full disk.
     """
 
-    def __init__(self, folder: Any, owner: str = "TensorBoard", ending: str = ""):
+    def __init__(self, folder: Any, owner: str = "TensorBoard"):
         folder = os.fspath(folder)
         os.makedirs(folder, exist_ok=True)
         host = socket.gethostname() or "localhost"
         # Two writers of one second and process have two files.
-        name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{os.getpid()}.{next(_numbers)}{ending}"
+        name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{os.getpid()}.{next(_numbers)}"
         self.path = os.path.join(folder, name)
         self._file = LogFile(self.path, owner)
         self._write(0, block(3, "brain.Event:2"))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from keras_compat.callbacks.base import Callback, Logs, LogValues
-from keras_compat.utils.progbar import Progbar, show_value, write_out
+from keras_compat.utils.progbar import Progbar, write_out
 
 
 class BaseLogger(Callback):
@@ -131,11 +131,7 @@ class ProgbarLogger(Callback):
         if self.report is not None:
             self.seen = self.report.done
         values = [(name, (logs or {})[name]) for name in self.params["metrics"] if name in (logs or {})]
-        if self.verbose == 2:
-            took = self.progbar.elapsed()
-            write_out(f" - {took:.0f}s" + "".join(f" - {k}: {show_value(v)}" for k, v in values) + "\n")
-        else:
-            self.progbar.finish(self.seen, values)
+        self.progbar.finish(self.seen, values)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         if self.progbar is not None:

@@ -91,21 +91,22 @@ class TensorBoard(Callback):
     @property
     def writer(self) -> events.EventWriter:
         """The file of events, opened when first needed."""
+        return self._open()
+
+    def _open(self) -> events.EventWriter:
         if self._writer is None:
-            self._writer = events.EventWriter(self.log_dir)
+            self._writer = writer = events.EventWriter(self.log_dir)
             if self.write_graph and self.model is not None:
-                self._writer.add_graph(graph_nodes(self.model))
+                writer.add_graph(graph_nodes(self.model))
                 description = _json(self.model)
                 if description:
-                    self._writer.add_summary(events.model_json(description), 0)
+                    writer.add_summary(events.model_json(description), 0)
         return self._writer
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._goes_on = bool(self.params.get("goes_on"))
-        # Of a program that has compiled the model anew in between.
-        self._observed = None
-        if self.writer.closed:
-            self._writer = None
+        self._observed = None  # the model may have been compiled anew
+        self._open()
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         if self._goes_on:

@@ -306,7 +306,7 @@ def missing(name: str, where: str) -> ModuleNotFoundError:
     parent, _, last = rest.rpartition(".")
     owner = sys.modules.get(f"keras_compat.{parent}".rstrip("."), keras_compat)
     near = difflib.get_close_matches(last, dir(owner), 1)
-    hint = f"Did you mean {near[0]}?" if near else "docs/keras.md lists what there is, and what not yet."
+    hint = f"Did you mean {near[0]}?" if near else "docs/keras.md lists what there is."
     return ModuleNotFoundError(
         f"[run] keras.{rest} was imported at {where}; keras_compat has nothing of that name. {hint}"
     )

@@ -51,22 +51,28 @@ def words(
         ValueError: no text is that short.
     """
     front = [] if start_char is None else [start_char]
-    shift = index_from if start_char is not None or index_from else 0
-    moved = [front + [number + shift for number in text] for text in texts]
-    listed = list(labels)
+    pairs = list(zip(texts, labels))
     if maxlen:
-        short = [i for i, text in enumerate(moved) if len(text) < maxlen]
-        moved, listed = [moved[i] for i in short], [listed[i] for i in short]
-    if not moved:
+        pairs = [pair for pair in pairs if len(pair[0]) + len(front) < maxlen]
+    if not pairs:
         raise ValueError(
             f"[{caller}] After filtering for sequences shorter than maxlen={maxlen}, no sequence was kept. "
             "Increase maxlen."
         )
-    limit = num_words or max((max(text) for text in moved if text), default=0)
-    if oov_char is not None:
-        return [[n if skip_top <= n < limit else oov_char for n in text] for text in moved], listed
-    inverted = get_api_level() == "1.2"
-    return [[n for n in text if (skip_top <= n < limit) != inverted] for text in moved], listed
+    last = max((max(text) for text, _ in pairs if text), default=0)
+    limit = num_words or max([last + index_from, *front])
+    inverted = oov_char is None and get_api_level() == "1.2"
+
+    def handed_out(number: int) -> int | None:
+        return number if (skip_top <= number < limit) != inverted else oov_char
+
+    # Looked up in a table all words of a kind are one number in memory; IMDB has twelve million.
+    table = [handed_out(word + index_from) for word in range(last + 1)]
+    start = [handed_out(number) for number in front]
+    found: list[Any] = [[*start, *map(table.__getitem__, text)] for text, _ in pairs]
+    if oov_char is None:
+        found = [[number for number in text if number is not None] for text in found]
+    return found, [label for _, label in pairs]
 
 
 def parts(

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import h5py
 import numpy as np
 
 from keras_compat.dialect.level import get_api_level
 from keras_compat.utils.generic_utils import warn
+from keras_compat.utils.io_utils import HDF5Matrix
 
 Shapes = Sequence[Any]
 
@@ -42,19 +44,62 @@ class SparseRows:
         self.matrix[index].toarray(out=out)
 
 
+class StoredRows:
+    """Rows of an array that lies elsewhere, in a file for example: read when a batch of them is taken.
+
+    Args:
+        source: has ``shape``, ``dtype`` and ``source[start:stop]``, as HDF5Matrix and h5py's data sets.
+        start, stop: the rows.
+    """
+
+    def __init__(self, source: Any, start: int = 0, stop: int | None = None):
+        self.source = source
+        self.start = start
+        self.stop = len(source) if stop is None else stop
+        self.shape: tuple[int, ...] = (self.stop - start, *map(int, source.shape[1:]))
+        self.ndim = len(self.shape)
+        self.dtype = np.dtype(source.dtype)
+        self.size = int(np.prod(self.shape))
+
+    @staticmethod
+    def fits(value: Any) -> bool:
+        """Whether something is such an array, of numbers."""
+        return isinstance(value, (HDF5Matrix, h5py.Dataset)) and len(value.shape) > 1 and value.dtype.kind in "fiub"
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> StoredRows:
+        start, stop, _ = rows.indices(len(self))
+        return StoredRows(self.source, self.start + start, self.start + max(start, stop))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.source[self.start : self.stop], dtype=dtype)
+
+    def take(self, index: np.ndarray, axis: int, out: np.ndarray, mode: str) -> None:
+        """Write the rows of an index array into ``out``, as ``numpy.ndarray.take`` along axis 0."""
+        rows, back = np.unique(index + self.start, return_inverse=True)  # a file is read in rising order, rows once
+        first, last = int(rows[0]), int(rows[-1])
+        if last - first < 4 * len(rows):  # a list of rows takes HDF5 longer than some rows more
+            out[...] = np.asarray(self.source[first : last + 1])[index + (self.start - first)]
+        else:
+            out[...] = np.asarray(self.source[rows.tolist()])[back]
+
+
 def as_kind(array: Any, dtype: np.dtype) -> Any:
     """The array for an input of that dtype: where that one is of whole numbers or bools, floats are cut to it."""
-    if dtype.kind in "iub" and isinstance(array, np.ndarray) and not np.can_cast(array.dtype, dtype, "same_kind"):
-        return array.astype(dtype)
+    if dtype.kind in "iub" and not np.can_cast(array.dtype, dtype, "same_kind"):
+        return np.asarray(array).astype(dtype)
     return array
 
 
-def to_array(value: Any, what: str) -> np.ndarray:
+def to_array(value: Any, what: str, name: str = "") -> np.ndarray:
     """An array of numbers from whatever holds them: array, list, tuple, or an object with ``__array__``.
 
     Raises:
-        ValueError: rows of different length, objects, strings.
+        ValueError: rows of different length, objects, strings; it names the input ``name``.
     """
+    wanted = f" for {name}" if name else ""
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
         return value
     if hasattr(value, "tocoo"):
@@ -63,22 +108,45 @@ def to_array(value: Any, what: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(
-            f"[{what}] expected an array; got a {type(value).__name__} whose rows differ in length. Pad the rows?"
+            f"[{what}] expected an array{wanted}; got a {type(value).__name__} whose rows differ in length. Pad the "
+            "rows?"
         ) from error
     if array.dtype.kind in "fiub":
         return array
     if array.dtype.kind == "O" and array.ndim == 0:
-        raise ValueError(f"[{what}] expected an array; got a {type(value).__name__}. Make one with numpy.array().")
+        raise ValueError(
+            f"[{what}] expected an array{wanted}; got a {type(value).__name__}. Make one with numpy.array()."
+        )
     if array.dtype.kind == "O":
         try:
             return array.astype("float32")
         except (TypeError, ValueError):
             pass
     kind = "rows that differ in length or objects" if array.dtype.kind == "O" else f"dtype {array.dtype}"
-    raise ValueError(
-        f"[{what}] expected numbers; got a {type(value).__name__} with {kind}. Encode it as numbers, pad sequences to "
-        "one length."
-    )
+    hint = _HINTS.get(array.dtype.kind, "Encode it as numbers.")
+    if array.dtype.kind == "O" and array.size and type(first := array.reshape(-1)[_first_no_number(array)]) is not list:
+        kind, hint = f"{first!r:.40} in it", "Encode it as numbers, fill what is missing."
+    raise ValueError(f"[{what}] expected numbers{wanted}; got a {type(value).__name__} with {kind}. {hint}")
+
+
+_HINTS = {
+    "O": "Encode it as numbers, pad sequences to one length.",
+    "U": "Encode it as numbers.",
+    "S": "Encode it as numbers.",
+    "c": "Take .real and .imag as numbers of their own.",
+    "M": "Take the time since some date, .astype('int64').",
+    "V": "Put the fields side by side, numpy.lib.recfunctions.structured_to_unstructured().",
+}
+
+
+def _first_no_number(array: np.ndarray) -> int:
+    """The place of the first object that is no number."""
+    for i, value in enumerate(array.reshape(-1)):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return i
+    return 0
 
 
 def as_columns(data: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -96,7 +164,7 @@ def as_columns(data: Any, names: Sequence[str], what: str) -> list[Any]:
         return []
     if data is None:
         raise ValueError(f"[{what}] expected data for {', '.join(map(repr, names))}; got None. Pass an array for each.")
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping) and not hasattr(data, "tocsr"):  # SciPy's dok_matrix is a dictionary
         missing = [name for name in names if name not in data]
         if missing:
             raise ValueError(
@@ -158,8 +226,13 @@ def standardize(data: Any, names: Sequence[str], shapes: Shapes, what: str) -> l
     """
     arrays = []
     for name, shape, part in zip(names, shapes, as_columns(data, names, what)):
-        lazy = what == "input" and hasattr(part, "tocsr") and part.dtype.kind in "fiub"
-        array: Any = SparseRows(part) if lazy else to_array(part, what)
+        array: Any
+        if StoredRows.fits(part) and (what == "input" or len(part.shape) > 2):
+            array = StoredRows(part)
+        elif what == "input" and hasattr(part, "tocsr") and part.dtype.kind in "fiub":
+            array = SparseRows(part)
+        else:
+            array = to_array(part, what, name)
         if array.ndim == 0:
             raise ValueError(
                 f"[{what}] Error when checking {what}: expected {name} to be an array with a sample axis; got the "
@@ -352,6 +425,7 @@ def check_labels(y: np.ndarray, n_classes: int, name: str) -> None:
     """
     if y.size == 0:
         return
+    y = np.asarray(y)
     low, high = y.min(), y.max()
     whole = y.dtype.kind != "f" or bool((y == np.floor(y)).all())
     if low >= 0 and high < n_classes and whole:

@@ -21,6 +21,8 @@ from keras_compat.utils.progbar import Progbar
 # Seconds that a batch takes from which on the rest of the epoch is worth a thread: handing one over takes 0.1 ms.
 WORTH_A_THREAD = 0.001
 
+_NONE = "expected at least one batch; the generator gave none. Is it used up?"
+
 
 def is_sequence(source: Any) -> bool:
     """True for an object with a number of batches and access to each: ``len(source)``, ``source[i]``."""
@@ -88,8 +90,8 @@ class Source:
         word = "steps_per_epoch" if what == "fit_generator" else "validation_steps" if " " in what else "steps"
         if steps is None and samples is None:
             raise ValueError(
-                f"[{what}] a generator does not say where an epoch ends: expected the number of batches, got None. "
-                f"Write {word}=100."
+                f"[{what}] `{word}=None` is only valid for a generator based on the `keras.utils.Sequence` class; a "
+                f"plain generator does not say where an epoch ends. Write {word}=100."
             )
         if self._as_long_as_sequence and not steps:
             raise ValueError(
@@ -206,10 +208,12 @@ def _check_count(name: str, value: Any, what: str) -> None:
 def batch_size_of(batch: Any) -> int:
     """Number of samples in a batch: ``(x, y)``, ``(x, y, weights)`` or x alone, each an array, list or dictionary."""
     x = batch[0] if isinstance(batch, tuple) and batch else batch
-    if isinstance(x, dict):
-        x = next(iter(x.values()))
+    if isinstance(x, dict) and not hasattr(x, "tocsr"):  # SciPy's dok_matrix is a dictionary
+        x = next(iter(x.values()), ())
     elif isinstance(x, (list, tuple)) and x and hasattr(x[0], "shape"):
         x = x[0]
+    if getattr(x, "shape", ()):
+        return int(x.shape[0])
     return len(x) if hasattr(x, "__len__") else 1
 
 
@@ -237,6 +241,7 @@ class GeneratorLoop:
         self.source = source
         self.class_weight = class_weight
         self.n = source.samples
+        self.batch_size = 32  # then that of the last batch: arrays to validate on go through in as large ones
         # What draws random numbers does so before a thread that makes batches might.
         model._require_compiled(source.what).train_updates()
 
@@ -254,8 +259,12 @@ class GeneratorLoop:
                 report.begin(i, size)
                 values = self.model._on_batch(True, x, y, weights, self.class_weight, False)
                 report.end(i, size, np.ravel(values).tolist())
+                self.batch_size = size
                 if self.model.stop_training:
                     break
+        self._has_run = self._has_run or bool(report.done)
+        if not self._has_run:
+            raise ValueError(f"[{source.what}] {_NONE}")
         if source.ended:
             self.model.stop_training = True
 
@@ -265,11 +274,12 @@ class GeneratorLoop:
 
     def get_state(self) -> dict[str, Any]:
         """What the following batches depend on, as plain data."""
-        return self.source.get_state()
+        return {**self.source.get_state(), "batch_size": self.batch_size}
 
     def set_state(self, state: dict[str, Any], done: int) -> None:
         """Go on where the source was. Raises ValueError where it is another one."""
         self.source.set_state(state)
+        self.batch_size = int(state.get("batch_size", self.batch_size))
 
 
 def _bar(source: Source, verbose: int) -> Progbar | None:
@@ -292,7 +302,7 @@ def test_on(model: Any, source: Source, hooks: Any, verbose: int = 0) -> list[fl
             report.end(i, size, np.ravel(model._on_batch(False, x, y, weights, None, False)).tolist())
     hooks.on_test_end()
     if not report.seen:
-        raise ValueError(f"[{source.what}] expected at least one batch; the generator gave none. Is it used up?")
+        raise ValueError(f"[{source.what}] {_NONE}")
     return report.averages()
 
 
@@ -314,7 +324,7 @@ def predict_on(model: Any, source: Source, hooks: Any, verbose: int = 0) -> list
                 bar.update(i + 1 if source.samples is None else seen)
     hooks.on_predict_end()
     if not made:
-        raise ValueError(f"[{source.what}] expected at least one batch; the generator gave none. Is it used up?")
+        raise ValueError(f"[{source.what}] {_NONE}")
     return [np.concatenate(parts) if len(parts) > 1 else parts[0] for parts in zip(*made)]
 
 

@@ -19,7 +19,6 @@ from keras_compat.dialect.level import get_api_level
 from keras_compat.engine import registry
 from keras_compat.engine.input_layer import Input, InputLayer
 from keras_compat.engine.layer import (
-    InputSpec,
     Layer,
     as_arrays,
     automatic_name,
@@ -410,10 +409,13 @@ class Network(Layer):
 
     @property
     def input_spec(self) -> Any:
-        """What the inputs must look like."""
+        """As in Keras 1 and 2, the number of inputs only: the layers inside know what they can take.
+
+        So filters learnt on pictures of one size can be called on those of another, and a first ``Dense`` on sequences.
+        """
         if not self._is_graph_network or self.inputs is None:
             return None
-        return unpack_singleton([InputSpec(shape=(None, *shape_of(x)[1:])) for x in self.inputs])
+        return unpack_singleton([None for _ in self.inputs])
 
     @input_spec.setter
     def input_spec(self, value: Any) -> None:

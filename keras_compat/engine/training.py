@@ -459,13 +459,11 @@ class Model(Network):
         if not self._is_graph_network and isinstance(x, (list, tuple)) and x and all(hasattr(p, "shape") for p in x):
             self.build([(None, *p.shape[1:]) for p in x])
             return
-        array = D.to_array(x, what) if x is not None and not isinstance(x, dict) else None
-        if array is None or not getattr(self, "_layers", None):
+        if x is None or isinstance(x, dict) or not getattr(self, "_layers", None):
             self._require_built(what)
             return
-        if array.ndim == 1:
-            array = array[:, None]
-        self.build((None, *array.shape[1:]))
+        shape = x.shape if D.StoredRows.fits(x) else D.to_array(x, what).shape
+        self.build((None, *(shape[1:] if len(shape) != 1 else (1,))))
 
     def _set_inputs(self, inputs: Any, outputs: Any = None, training: bool | None = None) -> None:
         """Give a model without inputs those of its first data, arrays or tensors.
@@ -735,7 +733,7 @@ class Model(Network):
         arrays = [*xs, *ys, *(weights or ())]
         loop = TrainLoop(self, arrays, weights is not None, batch_size, shuffle, steps_per_epoch)
         return self._fit_loop(
-            loop, validation, batch_size, epochs, verbose, listed, initial_epoch, validation_steps, validation_freq
+            loop, validation, epochs, verbose, listed, initial_epoch, validation_steps, validation_freq
         )
 
     def _refuse_beside_generator(self, what: str, **given: Any) -> None:
@@ -807,7 +805,7 @@ class Model(Network):
         self._check_trainable()
         loop = G.GeneratorLoop(self, source, class_weight)
         with source, validation if isinstance(validation, G.Source) else contextlib.nullcontext():
-            return self._fit_loop(loop, validation, 32, epochs, verbose, listed, initial_epoch, None, validation_freq)
+            return self._fit_loop(loop, validation, epochs, verbose, listed, initial_epoch, None, validation_freq)
 
     def _require_compiled_now(self, what: str) -> None:
         if not self._is_compiled or self.optimizer is None:
@@ -889,7 +887,6 @@ class Model(Network):
         self,
         loop: TrainLoop | G.GeneratorLoop,
         validation: Any,
-        batch_size: int,
         epochs: int,
         verbose: int,
         callbacks: list[Any],
@@ -915,7 +912,7 @@ class Model(Network):
         hooks.set_model(self._callback_model())
         hooks.set_params(
             {
-                "batch_size": batch_size,
+                "batch_size": loop.batch_size if isinstance(loop, TrainLoop) else None,
                 "epochs": epochs,
                 "steps": loop.steps,
                 "samples": loop.n,
@@ -946,7 +943,8 @@ class Model(Network):
                     else:
                         xv, yv, wv = validation
                         arrays = [*xv, *yv, *(wv or ())]
-                        values = test_on_arrays(self, arrays, wv is not None, batch_size, hooks, 0, validation_steps)
+                        size = loop.batch_size
+                        values = test_on_arrays(self, arrays, wv is not None, size, hooks, 0, validation_steps)
                     logs.update({f"val_{name}": value for name, value in zip(names, values)})
                 hooks.on_epoch_end(epoch, logs)
                 if not self.stop_training:

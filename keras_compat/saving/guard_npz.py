@@ -209,6 +209,10 @@ def _raw(content: Any) -> bytes:
     raise UnsafeModelError("expected plain data; the numbers of an array are no bytes.")
 
 
+# A list of nothing else is looked at fast: data sets hold millions of numbers.
+_SIMPLE = frozenset({int, float, bool, str, bytes, type(None)})
+
+
 def _plain(value: Any, done: dict[int, Any], depth: int = 0) -> Any:
     """What was read, with arrays in the place of what stood for them."""
     if depth > 50:
@@ -229,8 +233,8 @@ def _plain(value: Any, done: dict[int, Any], depth: int = 0) -> Any:
             if not isinstance(flat[i], (int, float, str)):
                 flat[i] = _plain(flat[i], done, depth + 1)
     elif isinstance(value, list):
-        for i, one in enumerate(value):
-            if type(one) is not int:
+        if not _SIMPLE.issuperset(map(type, value)):
+            for i, one in enumerate(value):
                 value[i] = _plain(one, done, depth + 1)
     elif isinstance(value, tuple):
         return tuple(_plain(one, done, depth + 1) for one in value)

@@ -12,7 +12,8 @@ import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from email.message import Message
 from types import TracebackType
 from typing import Any
 
@@ -165,7 +166,7 @@ class _Part:
             os.unlink(self.path)
 
 
-def _mark(headers: Mapping[str, str]) -> str | None:
+def _mark(headers: Message) -> str | None:
     """What a server knows this very content again by: a strong entity tag or a date; None if it gives no parts."""
     if headers.get("Accept-Ranges", "bytes").lower() == "none" or headers.get("Content-Encoding"):
         return None
@@ -202,7 +203,7 @@ def _opened(origin: str, part: _Part) -> tuple[http.client.HTTPResponse, int]:
     return response, 0
 
 
-def _goes_on(headers: Mapping[str, str], part: _Part) -> bool:
+def _goes_on(headers: Message, part: _Part) -> bool:
     return headers.get("Content-Range", "").startswith(f"bytes {part.size}-") and _mark(headers) in (None, part.mark)
 
 

@@ -49,11 +49,22 @@ class HDF5Matrix:
             f = HDF5Matrix.refs.get(key)
             if not f:  # none yet, or closed meanwhile
                 f = HDF5Matrix.refs[key] = h5py.File(datapath, "r")
+        self._place = datapath, dataset
         self.data = f[dataset]
+        rows = self.data.shape[0]
         self.start = start
-        self.end = self.data.shape[0] if end is None else end
+        self.end = rows if end is None else end
+        if not 0 <= self.start <= self.end <= rows:
+            raise ValueError(
+                f"[HDF5Matrix] expected 0 <= start <= end <= {rows}, the rows of {dataset} in {datapath}; got "
+                f"start={start}, end={end}. Leave end out for all rows."
+            )
         self.normalizer = normalizer
         self._sample = self._normalized(self.data[:1])
+
+    def __reduce__(self) -> Any:
+        """What pickle keeps: the name of the file, not what is in it."""
+        return type(self), (os.path.abspath(self._place[0]), self._place[1], self.start, self.end, self.normalizer)
 
     def _normalized(self, part: Any) -> Any:
         return part if self.normalizer is None else self.normalizer(part)

@@ -88,8 +88,8 @@ class Progbar:
                 if first and not last:
                     return
             self._draw(current, now, last)
-        elif self.verbose == 2 and last:
-            self._write(self._values_text().removeprefix(" - ") + "\n")
+        elif self.verbose == 2 and (last or self.target is None):
+            self._write_line()
 
     @property
     def seen_so_far(self) -> int:
@@ -104,7 +104,13 @@ class Progbar:
         """Draw the last line, whatever the target was, with these values as they are."""
         self._values = dict(values)
         self._seen_so_far = current
-        self._draw(current, time.perf_counter(), True)
+        if self.verbose == 2:
+            self._write_line()
+        else:
+            self._draw(current, time.perf_counter(), True)
+
+    def _write_line(self) -> None:
+        self._write(f" - {self.elapsed():.0f}s{self._values_text()}\n")
 
     def leave(self) -> None:
         """End the line of a bar that has not come to its end, so that what is printed next begins a line."""
@@ -163,7 +169,7 @@ class Progbar:
                 continue
             if isinstance(value, list):
                 value = value[0] / max(1, value[1])
-            out += f" - {name}: {show_value(value)}"
+            out += f" - {name}: {show_value(value, self.verbose == 2)}"
         return out
 
     def _write(self, text: str) -> None:
@@ -171,13 +177,13 @@ class Progbar:
             self._broken = not write_out(text)
 
 
-def show_value(value: Any) -> str:
-    """A metric as the bar shows it: four decimals, or an exponent when small."""
+def show_value(value: Any, in_line: bool = False) -> str:
+    """A metric as the bar shows it: four decimals, or an exponent when small; in Keras's lines also when negative."""
     try:
         number = float(value)
     except (TypeError, ValueError):
         return str(value)
-    return f"{number:.4f}" if abs(number) > 1e-3 or number != number else f"{number:.4e}"
+    return f"{number:.4f}" if (number if in_line else abs(number)) > 1e-3 else f"{number:.4e}"
 
 
 def step_time(seconds: float) -> str:

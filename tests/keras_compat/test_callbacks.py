@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import keras_compat
 from keras_compat import backend as K
 from keras_compat import callbacks as C
 from keras_compat.callbacks import callbacks as as_in_23
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("without_kernels")
 GOLDEN = Path(__file__).parent / "golden" / "callbacks"
 GENUINE: dict[str, Any] = {
     level: json.loads((GOLDEN / f"keras-{release}.json").read_text())
-    for level, release in (("1.2", "1.2.2"), ("2.2", "2.3.1"), ("2.3", "2.3.1"))  # 2.2.4 writes the file of 2.3.1
+    for level, release in (("1.2", "1.2.2"), ("2.2", "2.2.4"), ("2.3", "2.3.1"))
 }
 LEVELS = pytest.mark.parametrize("level", GENUINE)
 
@@ -75,6 +76,17 @@ def test_averages(level: str) -> None:
     if level != "1.2":
         assert cases.averages(C, {"stateful_metrics": ["acc"]}) == genuine["running averages"]
         assert cases.until_nan(C) == genuine["nan"]
+
+
+@LEVELS
+def test_what_callbacks_are_told(level: str) -> None:
+    """Hooks, their order, numbers, sizes and names in the logs, on arrays, generators, and outside training."""
+    with api_level(level):
+        found = cases.told(keras_compat, np, level)
+    genuine = GENUINE[level]["told"]
+    assert set(found) == set(genuine) and len(found) > 5
+    for name, notes in found.items():
+        assert notes == genuine[name], name
 
 
 def test_bars(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -260,6 +262,72 @@ def test_a_process_that_is_ended(tmp_path: Path, how: str, code: int) -> None:
     assert interrupted(tmp_path, how, signal.SIGTERM) == code
     assert (tmp_path / "ended.json").exists() == (how == "polite")
     go_on(tmp_path, check_files(tmp_path))
+
+
+WORKERS = """
+import os, sys
+import numpy as np
+from keras_compat import callbacks as C
+from keras_compat.layers import Dense
+from keras_compat.models import Sequential
+from keras_compat.utils import Sequence
+
+
+class Batches(Sequence):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        open(os.path.join(sys.argv[1], str(os.getpid())), "w").close()
+        return np.ones((4, 3)), np.ones((4, 1))
+
+
+if __name__ == "__main__":
+    model = Sequential([Dense(1, input_dim=3)])
+    model.compile("sgd", "mse")
+    say = C.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: print("ready", flush=True) if epoch == 2 else None,
+        on_train_end=lambda logs: print("ended", flush=True),
+    )
+    model.fit_generator(Batches(), epochs=10**6, workers=2, use_multiprocessing=True, verbose=0, callbacks=[say])
+"""
+
+
+def is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_the_processes_that_make_batches(tmp_path: Path) -> None:
+    """The terminal sends it to all of them."""
+    (tmp_path / "program.py").write_text(WORKERS)
+    (tmp_path / "made").mkdir()
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "made")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environment(AUTOTENSOR_NUMBA="0", OPENBLAS_NUM_THREADS="1"),
+    ) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+            os.killpg(process.pid, signal.SIGINT)
+            printed, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGINT and printed.splitlines()[-1] == "ended"
+    made = [int(path.name) for path in (tmp_path / "made").iterdir()]
+    assert made and process.pid not in made
+    deadline = time.monotonic() + 60
+    while any(map(is_there, made)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_there, made))
 
 
 # -- numbers that are none --------------------------------------------------------------------------------------------

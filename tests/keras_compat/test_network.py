@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from keras_compat import backend as K
-from keras_compat.layers import Activation, Dense, Dropout, Input, Lambda
+from keras_compat.layers import Activation, Conv2D, Dense, Dropout, Input, Lambda, Reshape
 from keras_compat.models import Model, Sequential, model_from_config, model_from_json
 
 RNG = np.random.default_rng(3)
@@ -99,6 +99,18 @@ def test_a_model_is_a_layer() -> None:
     again = Model.from_config(outer.get_config())
     again.set_weights(outer.get_weights())
     np.testing.assert_array_equal(again.predict(x)[0], got[0])
+
+
+def test_a_model_takes_inputs_of_other_sizes_as_its_layers_do() -> None:
+    """Genuine Keras checks no sizes here; its example mnist_acgan.py gives a model of vectors a sequence of one."""
+    vectors = Sequential([Dense(12, input_dim=10), Reshape((2, 2, 3))])
+    assert vectors(Input((1, 10))).shape[1:] == (2, 2, 3)
+    pictures = Sequential([Conv2D(2, (3, 3), input_shape=(8, 8, 1))])
+    assert pictures(Input((20, 6, 1))).shape[1:] == (18, 4, 2)
+    with pytest.raises(ValueError, match="inner dimensions differ"):
+        vectors(Input((7,)))
+    with pytest.raises(ValueError, match="expects 2 inputs, but it received 1"):
+        two_by_two()(Input((3,)))
 
 
 def test_penalties_of_a_nested_model_count_once() -> None:

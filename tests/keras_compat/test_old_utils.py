@@ -33,6 +33,10 @@ def chain():
     return Sequential([L.Dense(3, input_shape=(2,), name="a"), L.Dense(1, name="b")])
 
 
+def test_get_file_where_keras_0_had_it():
+    assert keras.datasets.data_utils.get_file is keras.utils.data_utils.get_file
+
+
 # --- labels and kernels -----------------------------------------------------------------------------------------------
 
 

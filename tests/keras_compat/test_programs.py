@@ -17,15 +17,24 @@ from keras_compat.commands import run
 
 PROGRAMS = Path(__file__).parent / "programs"
 LEVELS = {"keras0": ("1.2",), "keras1": ("1.2",), "keras22": ("2.2",), "keras2": ("2.3",)}
+# Those in `data` train on pictures, texts and tables that they make, with scikit-learn and pandas too: seconds each.
 CASES = [
-    pytest.param(path, level, id=f"{path.parent.name}-{path.stem}-{level}")
-    for path in sorted(PROGRAMS.glob("*/*.py"))
-    for level in LEVELS[path.parent.name]
+    pytest.param(
+        path,
+        level,
+        id=f"{path.relative_to(PROGRAMS).parts[0]}-{path.stem}-{level}",
+        marks=[pytest.mark.slow] if path.parent.name == "data" else [],
+    )
+    for path in sorted([*PROGRAMS.glob("*/*.py"), *PROGRAMS.glob("*/data/*.py")])
+    for level in LEVELS[path.relative_to(PROGRAMS).parts[0]]
 ]
 
 
 @pytest.mark.parametrize(("path", "level"), CASES)
 def test_program(path: Path, level: str, tmp_path: Path) -> None:
+    if path.parent.name == "data":
+        for package in ("PIL", "pandas", "sklearn", "scipy"):
+            pytest.importorskip(package)
     shutil.copy(path, tmp_path)
     line, env = run.command([path.name], {**os.environ, "AUTOTENSOR_NUMBA": "0"}, level=level)
     done = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600)

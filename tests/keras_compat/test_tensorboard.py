@@ -14,7 +14,7 @@ import pytest
 import keras_compat
 from keras_compat import callbacks as C
 from keras_compat.callbacks import events, log_file, tensorboard
-from keras_compat.layers import Conv1D, Dense, Dropout, Embedding, Flatten, Input, add
+from keras_compat.layers import LSTM, BatchNormalization, Conv1D, Dense, Dropout, Embedding, Flatten, Input, add
 from keras_compat.models import Model, Sequential
 from tests.keras_compat import event_files as E
 
@@ -333,6 +333,34 @@ def test_a_training_that_goes_on_says_which_steps_are_written_again(tmp_path: Pa
 
 def three(folder: Path, *more: Any) -> list[Any]:
     return [C.TensorBoard(folder / "logs", update_freq="batch"), C.BackupAndRestore(folder / "backup"), *more]
+
+
+def test_looking_changes_nothing(tmp_path: Path) -> None:
+    """Neither weights nor random numbers nor the states of layers."""
+
+    def trained(callbacks: list[Any]) -> list[np.ndarray]:
+        np.random.seed(3)
+        network = Sequential(
+            [
+                LSTM(3, stateful=True, batch_input_shape=(4, 5, 2), name="states"),
+                BatchNormalization(),
+                Dropout(0.5),
+                Dense(1),
+            ]
+        )
+        network.compile("adam", "mse")
+        random = np.random.RandomState(0)
+        x, y = random.standard_normal((12, 5, 2)), random.standard_normal((12, 1))
+        network.fit(
+            x[:8], y[:8], batch_size=4, epochs=3, verbose=0, validation_data=(x[8:], y[8:]), callbacks=callbacks
+        )
+        states = [keras_compat.backend.get_value(state) for state in network.get_layer("states").states]
+        return [*network.get_weights(), *states]
+
+    looked = trained([C.TensorBoard(tmp_path, 1, write_grads=True, write_images=True)])
+    for a, b in zip(trained([]), looked, strict=True):
+        assert np.array_equal(a, b)
+    assert len(E.read_values(tmp_path)) > 30
 
 
 # -- disks ------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+import autotensor as at
+from keras_compat.callbacks import BackupAndRestore, Callback
 from keras_compat.dialect.level import api_level
+from keras_compat.layers import Dense, SimpleRNN
+from keras_compat.models import Sequential
 from keras_compat.preprocessing import sequence, text
 from keras_compat.preprocessing.sequence import (
     TimeseriesGenerator,
@@ -41,7 +45,7 @@ from keras_compat.preprocessing.text import (
     tokenizer_from_json,
 )
 from keras_compat.saving.errors import UnsafeModelError
-from keras_compat.utils import Sequence
+from keras_compat.utils.data_utils import Sequence as Batches
 from tests.keras_compat.genuine import write_texts
 
 GOLDEN = Path(__file__).parent / "golden" / "texts"
@@ -319,7 +323,7 @@ def test_the_sampling_table_by_its_formula():
 def test_windows_of_a_series():
     data = np.arange(50).reshape(50, 1)
     windows = TimeseriesGenerator(data, data, length=10, sampling_rate=2, batch_size=2)
-    assert isinstance(windows, Sequence) and len(windows) == 20
+    assert isinstance(windows, Batches) and len(windows) == 20
     samples, targets = windows[0]
     np.testing.assert_array_equal(samples[..., 0], [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]])
     np.testing.assert_array_equal(targets, [[10], [11]])
@@ -376,3 +380,47 @@ def test_44_nothing_and_one_word(level):
             np.testing.assert_array_equal(tokenizer.texts_to_matrix(texts, "count"), np.zeros((len(texts), 1)))
         assert list(tokenizer.word_index) == ["\udfff\ud800", "שלום", "עולם", "مرحبا"]
         assert tokenizer_from_json(tokenizer.to_json()).word_index == tokenizer.word_index
+
+
+# -- in training ------------------------------------------------------------------------------------------------------
+
+
+class Interrupted(BaseException):
+    """What ends a training."""
+
+
+class Interrupt(Callback):
+    """Ends it after a batch of an epoch."""
+
+    def __init__(self, epoch: int, batch: int):
+        super().__init__()
+        self.left = epoch * 5 + batch
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.left -= 1
+        if not self.left:
+            raise Interrupted
+
+
+def trained_on_windows(seed: int, folder: Path, shuffle: bool, stop: tuple[int, int] | None = None) -> list[np.ndarray]:
+    """Train on the windows of a series, going on from what is in the folder."""
+    np.random.seed(seed)
+    series = np.sin(np.arange(60.0))[:, None]
+    windows = TimeseriesGenerator(series, series[:, 0], 8, batch_size=12, shuffle=shuffle)
+    model = Sequential([SimpleRNN(3, input_shape=(8, 1)), Dense(1)])
+    model.compile("adam", "mse")
+    callbacks = [BackupAndRestore(str(folder), save_freq=2)] + ([Interrupt(*stop)] if stop else [])
+    with at.config.use(numba=False):
+        model.fit_generator(windows, epochs=4, verbose=0, callbacks=callbacks)
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_training_on_windows_goes_on_where_it_ended(tmp_path, shuffle):
+    """Bit by bit as one that was never interrupted, drawn rows included."""
+    whole = trained_on_windows(1, tmp_path / "whole", shuffle)
+    with pytest.raises(Interrupted):
+        trained_on_windows(1, tmp_path / "stopped", shuffle, stop=(2, 3))
+    again = trained_on_windows(2, tmp_path / "stopped", shuffle)
+    for first, second in zip(whole, again):
+        np.testing.assert_array_equal(first, second)

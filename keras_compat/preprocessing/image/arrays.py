@@ -95,7 +95,7 @@ class NumpyArrayIterator(PictureIterator):
         self.dtype = dtype or K.floatx()
         self.image_shape = tuple(x.shape[1:])
         self.image_data_generator = image_data_generator
-        self.save_to_dir, self.save_prefix, self.save_format = save_to_dir, save_prefix, save_format
+        self._set_copies(op, save_to_dir, save_prefix, save_format)
 
     @staticmethod
     def _part(subset: str, generator: Any, x: Any, y: Any) -> slice:

@@ -11,7 +11,13 @@ import numpy as np
 from keras_compat import backend as K
 from keras_compat.preprocessing.image.arrays import check_subset
 from keras_compat.preprocessing.image.iterator import PictureIterator
-from keras_compat.preprocessing.image.pictures import COLOR_CHANNELS, data_format_of, img_to_array, load_img
+from keras_compat.preprocessing.image.pictures import (
+    COLOR_CHANNELS,
+    INTERPOLATIONS,
+    data_format_of,
+    img_to_array,
+    load_img,
+)
 
 
 class FileIterator(PictureIterator):
@@ -47,9 +53,15 @@ class FileIterator(PictureIterator):
                 f'[{op}] Invalid color mode: {color_mode!r}; expected "rgb", "rgba", or "grayscale". Check the '
                 "spelling."
             )
-        if target_size is None or len(tuple(target_size)) != 2:
+        if np.ndim(target_size) != 1 or len(target_size) != 2:
             raise ValueError(f"[{op}] target_size is (rows, columns); got {target_size!r}. The default is (256, 256).")
+        if interpolation not in INTERPOLATIONS:
+            raise ValueError(
+                f"[{op}] Invalid interpolation method {interpolation} specified. Supported methods are "
+                f"{', '.join(INTERPOLATIONS)}. Choose one."
+            )
         check_subset(subset, op)
+        self._set_copies(op, save_to_dir, save_prefix, save_format)
         self.image_data_generator = image_data_generator
         self.target_size = tuple(target_size)
         self.color_mode = color_mode
@@ -57,7 +69,6 @@ class FileIterator(PictureIterator):
         channels = COLOR_CHANNELS[color_mode]
         first = self.data_format == "channels_first"
         self.image_shape = (channels, *self.target_size) if first else (*self.target_size, channels)
-        self.save_to_dir, self.save_prefix, self.save_format = save_to_dir, save_prefix, save_format
         self.subset, self.interpolation = subset, interpolation
         self.dtype = dtype or K.floatx()
         fraction = getattr(image_data_generator, "_validation_split", 0.0)

@@ -119,13 +119,12 @@ class Iterator(Sequence):
         self.index_array, self.batch_index, self.total_batches_seen = order, state["batch"], state["seen"]
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        del state["lock"]
-        return state
+        return {name: value for name, value in self.__dict__.items() if name not in ("lock", "index_generator")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.lock = threading.RLock()
+        self.index_generator = _Places(self)
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
@@ -207,6 +206,14 @@ class PictureIterator(Iterator):
 
     def _with_targets(self, batch_x: np.ndarray, indices: np.ndarray) -> Any:
         raise NotImplementedError
+
+    def _set_copies(self, op: str, folder: Any, prefix: str, file_format: str) -> None:
+        """Say where copies of the pictures go. Raises FileNotFoundError where there is no such folder."""
+        if folder and not os.path.isdir(folder):
+            raise FileNotFoundError(
+                f"[{op}] save_to_dir: expected a folder; {os.fspath(folder)!r} is none. Make it first."
+            )
+        self.save_to_dir, self.save_prefix, self.save_format = folder, prefix, file_format
 
     def _draw(self, indices: np.ndarray) -> Any:
         generator = self.image_data_generator

@@ -249,6 +249,96 @@ def bars(Progbar):
             made._dynamic_display = True
             made.update(half, bar["values"])
             made.update(bar["target"] or 6, bar["values"])
+            plain = Progbar(bar["target"], width=bar["width"], verbose=2)
+            plain.update(half, bar["values"])
+            plain.update(bar["target"] or 6, bar["values"])
         lines = [line.strip("\b \n") for line in out.getvalue().split("\r")[1:]]
-        found.append([re.sub(r"\d+s \d+[mu]?s/step", "TIME", line) for line in lines])
+        found.append([re.sub(r"- \d+s( \d+[mu]?s/step)?", "- TIME", line) for line in lines])
+    return found
+
+
+# -- what callbacks are told in real trainings ------------------------------------------------------------------------
+
+HOOKS = [f"on_{what}_{when}" for what in ("epoch", "batch", "train") for when in ("begin", "end")]
+HOOKS_2 = [f"on_{what}_{when}" for what in ("train_batch", "test", "predict") for when in ("begin", "end")]
+HOOKS_2 += [f"on_{what}_batch_{when}" for what in ("test", "predict") for when in ("begin", "end")]
+
+
+def spy(Callback, hooks, notes):
+    """Return a callback that notes all it is told: hook, number, names in the logs, batch and size among them."""
+
+    def noting(hook):
+        def note(self, *args):
+            number, logs = (args[0], args[1]) if len(args) == 2 else (None, args[0] if args else None)
+            logs = logs or {}
+            sizes = [int(logs[name]) for name in ("batch", "size") if name in logs]
+            notes.append([hook, number, sorted(logs), sizes])
+
+        return note
+
+    made = {hook: noting(hook) for hook in hooks}
+    made["on_train_begin"] = lambda self, logs=None: notes.append(["params", told_params(self.params)])
+    return type("Spy", (Callback,), made)()
+
+
+def told_params(params):
+    """Return what is told of a run, in the words of Keras 2."""
+    renamed = {"nb_epoch": "epochs", "nb_sample": "samples"}
+    found = {renamed.get(name, name): value for name, value in params.items()}
+    # Generators have val_ names among them without any validation, too.
+    found["metrics"] = sorted(name for name in found["metrics"] if not name.startswith("val_"))
+    return {
+        name: found.get(name)
+        for name in ("batch_size", "epochs", "samples", "steps", "verbose", "do_validation", "metrics")
+    }
+
+
+def told(keras, numpy, level):
+    """Return what callbacks are told in trainings, evaluations and predictions."""
+    old = level == "1.2"
+    epochs = "nb_epoch" if old else "epochs"
+    x, y = numpy.ones((10, 3), "float32"), numpy.ones((10, 1), "float32")
+
+    def batches():
+        while True:
+            yield x[:4], y[:4]
+
+    def model():
+        made = keras.models.Sequential([keras.layers.Dense(1, input_dim=3)])
+        made.compile("sgd", "mse", metrics=["mae"])
+        return made
+
+    def generated(made, **more):
+        if old:
+            more["nb_val_samples"] = more.pop("validation_steps", 0) * 4 or None
+            return made.fit_generator(batches(), 12, 2, verbose=0, **more)
+        return made.fit_generator(batches(), 3, 2, verbose=0, **more)
+
+    runs = {
+        "arrays": lambda made, **more: made.fit(x, y, batch_size=4, verbose=0, **dict(more, **{epochs: 2})),
+        "validated": lambda made, **more: made.fit(
+            x, y, batch_size=4, verbose=0, validation_data=(x[:5], y[:5]), **dict(more, **{epochs: 1})
+        ),
+        "split": lambda made, **more: made.fit(
+            x, y, batch_size=3, verbose=0, validation_split=0.3, **dict(more, **{epochs: 1})
+        ),
+        "generator": generated,
+        "generator and arrays": lambda made, **more: generated(made, validation_data=(x[:5], y[:5]), **more),
+        "generators": lambda made, **more: generated(made, validation_data=batches(), validation_steps=2, **more),
+    }
+    if not old:
+        runs["from epoch 1"] = lambda made, **more: made.fit(x, y, epochs=3, initial_epoch=1, verbose=0, **more)
+    if level == "2.3":
+        runs["evaluate"] = lambda made, **more: made.evaluate(x, y, batch_size=4, verbose=0, **more)
+        runs["predict"] = lambda made, **more: made.predict(x, batch_size=4, **more)
+        runs["evaluate_generator"] = lambda made, **more: made.evaluate_generator(batches(), 2, **more)
+        runs["predict_generator"] = lambda made, **more: made.predict_generator(batches(), 2, **more)
+        runs["not each epoch"] = lambda made, **more: made.fit(
+            x, y, epochs=3, verbose=0, validation_split=0.3, validation_freq=2, **more
+        )
+    found = {}
+    for name, run in runs.items():
+        notes = []
+        run(model(), callbacks=[spy(keras.callbacks.Callback, HOOKS + (HOOKS_2 if level == "2.3" else []), notes)])
+        found[name] = notes
     return found

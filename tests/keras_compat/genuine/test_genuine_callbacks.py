@@ -25,11 +25,11 @@ def ask(release: str, program: str, *arguments: str, home: Path) -> str:
     return environments.run(release, "tensorflow", program, *arguments, home=home)
 
 
-@pytest.mark.parametrize(("release", "written"), [("1.2.2", "1.2.2"), ("2.2.4", "2.3.1"), ("2.3.1", "2.3.1")])
-def test_courses_of_training_are_as_written_down(release: str, written: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("release", ["1.2.2", "2.2.4", "2.3.1"])
+def test_courses_of_training_are_as_written_down(release: str, tmp_path: Path) -> None:
     ask(release, "write_callbacks.py", str(tmp_path), home=tmp_path)
     found = json.loads((tmp_path / f"keras-{release}.json").read_text())
-    expected = json.loads((GOLDEN / f"keras-{written}.json").read_text())
+    expected = json.loads((GOLDEN / f"keras-{release}.json").read_text())
     if not found["sent"]:  # without requests
         del found["sent"], expected["sent"]
     assert json.dumps(found, sort_keys=True) == json.dumps(expected, sort_keys=True)  # where NaN is NaN

@@ -64,6 +64,7 @@ def main():
             for name, arguments, trainings in cases.csv_cases(numpy)
             if not (LEVEL == "1.2" and name == "texts")  # 1.2.2 writes a text as a list of its letters
         },
+        "told": cases.told(keras, numpy, LEVEL),
         "averages": cases.averages(callbacks, {}),
         "sent": sent() if find_spec("requests") else [],
     }

@@ -488,3 +488,91 @@ fails(lambda: one.score(x, y), 'metrics=["accuracy"]')
 one = KerasClassifier(build, metrics=['accuracy'], verbose=0)
 one.fit(x, y)
 assert 0 <= one.score(x, y) <= 1
+
+# == The `lr` argument is deprecated
+from keras.optimizers import SGD, Adam
+
+assert float(SGD(lr=0.5, decay=1e-6, momentum=0.9, nesterov=True).get_config()['learning_rate']) == 0.5
+assert Adam(learning_rate=0.5).lr is not None
+
+# == cannot import name 'Adam' from 'keras.optimizers'
+from keras.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Nadam, RMSprop, adam, sgd
+
+assert adam is Adam and sgd is SGD
+
+# == module 'keras.engine' has no attribute 'Layer'
+import keras.engine as KE
+import keras.layers as KL
+import keras.models as KM
+from keras.engine.topology import Layer as topology_layer
+
+assert KE.Layer is KL.Layer is topology_layer and issubclass(KM.Sequential, KM.Model)
+
+# == Layer.add_weight() got multiple values for argument 'shape'
+from keras.engine.topology import Layer
+from keras.models import Sequential
+
+
+class Old(Layer):
+    def build(self, input_shape):
+        self.W = self.add_weight((input_shape[1], 2), initializer='uniform', name='W')
+        self.b = self.add_weight('b', (2,), initializer='zero')
+
+
+model = Sequential([Old(input_shape=(3,))])
+assert [w.shape for w in model.get_weights()] == [(3, 2), (2,)]
+
+# == module 'keras.backend' has no attribute 'gradients'
+import numpy as np
+from keras import backend as K
+from keras.layers import Dense
+from keras.models import Sequential
+
+model = Sequential([Dense(4, activation='tanh', input_dim=3), Dense(1)])
+slopes = K.function([model.input, K.learning_phase()], K.gradients(K.sum(model.output), [model.input]))
+assert slopes([np.zeros((2, 3)), 0])[0].shape == (2, 3)
+
+# == Unrecognized keyword arguments passed to Embedding: {'weights': [...]}
+import numpy as np
+from keras.layers import LSTM, Embedding
+from keras.models import Sequential
+
+vectors = np.random.random((10, 4)).astype('float32')
+model = Sequential([Embedding(10, 4, weights=[vectors], input_length=3, trainable=False), LSTM(2)])
+assert np.array_equal(model.layers[0].get_weights()[0], vectors) and model.input_shape == (None, 3)
+
+# == 'Sequential' object has no attribute 'fit_generator'
+import numpy as np
+from keras.layers import Dense
+from keras.models import Sequential
+
+
+def batches():
+    while True:
+        yield np.zeros((4, 3)), np.zeros((4, 1))
+
+
+model = Sequential([Dense(1, input_dim=3)])
+model.compile('sgd', 'mse')
+assert len(model.fit_generator(batches(), steps_per_epoch=2, epochs=2, verbose=0).history['loss']) == 2
+assert model.predict_generator(batches(), 2).shape == (8, 1) and model.evaluate_generator(batches(), 2) >= 0
+
+# == Object arrays cannot be loaded when allow_pickle=False
+import os
+import warnings
+import numpy as np
+from keras.datasets import imdb
+
+texts = np.array([[1, 14, 22], [1, 9]], dtype=object)
+np.savez('mine.npz', x_train=texts, y_train=[1, 0], x_test=texts, y_test=[1, 0])
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    (x, y), _ = imdb.load_data(path=os.path.abspath('mine.npz'), num_words=20)
+assert len(x) == 2
+
+# == URL fetch failure on
+import os
+from keras.datasets import cifar10
+
+os.environ['http_proxy'] = os.environ['https_proxy'] = 'http://127.0.0.1:9'
+fails(cifar10.load_data, 'cifar-10', 'datasets')
