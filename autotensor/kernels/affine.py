@@ -32,26 +32,13 @@ def moved(planes: np.ndarray, matrix: np.ndarray, order: int, mode: str, cval: f
     if not config.numba or planes.dtype not in (np.float32, np.float64):
         found = _moved_by_numpy(planes, places, order, mode, cval) if planes.size else planes
         return found.astype(planes.dtype, copy=False)
-    # As they lie in memory, so that the kernel is compiled once for each type.
-    last = planes.transpose(1, 2, 0)
-    x = last if last.flags.c_contiguous else np.ascontiguousarray(planes)
+    # Pictures (rows, columns, channels) as they lie in memory, so that the kernel is compiled once for each type.
+    first = planes.shape[0] > 1 and planes.flags.c_contiguous
+    x = planes[..., None] if first else np.ascontiguousarray(planes.transpose(1, 2, 0))[None]
     out = np.empty_like(x)
-    _, height, width = planes.shape
-    pixel, plane = (x.shape[2], 1) if x is last else (1, height * width)
-    _move(
-        x.reshape(-1),
-        len(planes),
-        height,
-        width,
-        plane,
-        pixel,
-        places,
-        order,
-        MODES[mode],
-        float(cval),
-        out.reshape(-1),
-    )
-    return out.transpose(2, 0, 1) if x is last else out
+    for source, target in zip(x, out):
+        _move(source, places, order, MODES[mode], float(cval), target)
+    return out[..., 0] if first else out[0].transpose(2, 0, 1)
 
 
 @jit(inline=True, fastmath=())
@@ -80,36 +67,34 @@ def _inside(place, length, mode):
 
 
 @jit(fastmath=())
-def _move(x, channels, height, width, plane, pixel, matrix, order, mode, cval, out):
-    """``plane`` and ``pixel``: numbers from one channel, and from one pixel of a row, to the next."""
+def _move(x, matrix, order, mode, cval, out):
+    height, width, channels = x.shape
     for i in range(height):
         for j in range(width):
             # The sums in SciPy's order: which pixel is nearest depends on the last bit.
             row = _inside(matrix[0, 2] + i * matrix[0, 0] + j * matrix[0, 1], height, mode)
             column = _inside(matrix[1, 2] + i * matrix[1, 0] + j * matrix[1, 1], width, mode)
-            to = (i * width + j) * pixel
             if mode == 0 and (row == -1 or column == -1):
                 for c in range(channels):
-                    out[to + c * plane] = cval
+                    out[i, j, c] = cval
             elif order == 0:
                 k = min(max(math.floor(row + 0.5), 0), height - 1)
                 m = min(max(math.floor(column + 0.5), 0), width - 1)
                 for c in range(channels):
-                    out[to + c * plane] = x[(k * width + m) * pixel + c * plane]
+                    out[i, j, c] = x[k, m, c]
             else:
                 first, left = math.floor(row), math.floor(column)
                 down, right = row - first, column - left
                 up, near = 1.0 - down, 1.0 - right
-                top = min(max(int(first), 0), height - 1) * width
-                bottom = min(max(int(first) + 1, 0), height - 1) * width
-                west, east = min(max(int(left), 0), width - 1), min(max(int(left) + 1, 0), width - 1)
+                top, bottom = min(max(first, 0), height - 1), min(max(first + 1, 0), height - 1)
+                west, east = min(max(left, 0), width - 1), min(max(left + 1, 0), width - 1)
                 nw, ne, sw, se = up * near, up * right, down * near, down * right
                 for c in range(channels):
-                    value = x[(top + west) * pixel + c * plane] * nw
-                    value += x[(top + east) * pixel + c * plane] * ne
-                    value += x[(bottom + west) * pixel + c * plane] * sw
-                    value += x[(bottom + east) * pixel + c * plane] * se
-                    out[to + c * plane] = value
+                    value = x[top, west, c] * nw
+                    value += x[top, east, c] * ne
+                    value += x[bottom, west, c] * sw
+                    value += x[bottom, east, c] * se
+                    out[i, j, c] = value
 
 
 def _moved_by_numpy(planes: np.ndarray, matrix: np.ndarray, order: int, mode: str, cval: float) -> np.ndarray:

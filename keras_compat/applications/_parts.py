@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from .. import backend as K
 from .. import layers
 from ..dialect.level import get_api_level
+from ..utils.generic_utils import warn
 
 # What `keras_applications` is told to build with. Here the parts are known.
 SUBMODULES = ("backend", "layers", "models", "utils")
@@ -86,11 +86,10 @@ def channels_last_only(network: str) -> Iterator[None]:
     if K.image_data_format() == "channels_last":
         yield
         return
-    warnings.warn(
+    warn(
         f"[{network}] {network} is only available for the input data format channels_last (width, height, channels). "
         "However your settings specify channels_first (channels, width, height). The model being returned right now "
-        "will expect inputs to follow channels_last.",
-        stacklevel=4,
+        "will expect inputs to follow channels_last."
     )
     K.set_image_data_format("channels_last")
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,8 @@ from ..engine.network import get_source_inputs
 from ..layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input
 from ..models import Model
 from ._parts import only_submodules
+from ._shapes import checked_shape
 from ._weights import Pretrained
-
-Shape = tuple[int | None, ...]
 
 
 @dataclass
@@ -83,7 +81,8 @@ class Request:
         Raises:
             ValueError: an ``input_shape`` that does not fit.
         """
-        self.shape = self._checked_shape(size, smallest, self.include_top if flat is None else flat)
+        flat = self.include_top if flat is None else flat
+        self.shape = checked_shape(self.network, self.input_shape, size, smallest, flat, self.pretrained)
         if self.input_tensor is None:
             self.input = Input(shape=self.shape)
         elif K.is_keras_tensor(self.input_tensor):
@@ -91,54 +90,6 @@ class Request:
         else:
             self.input = self.input_tensor = Input(tensor=self.input_tensor, shape=self.shape)
         return self.input
-
-    @property
-    def rows(self) -> int | None:
-        """Rows of the pictures, None if open; known after :meth:`image`."""
-        return rows_and_columns(self.shape)[0]
-
-    def _checked_shape(self, size: int, smallest: int, flat: bool) -> Shape:
-        given = None if self.input_shape is None else tuple(self.input_shape)
-        first = K.image_data_format() == "channels_first"
-        channels = 3
-        if given and not self.pretrained and len(given) == 3:
-            channels = given[0 if first else -1]  # type: ignore[assignment]
-            if channels not in (1, 3):
-                warnings.warn(
-                    f"[{self.network}] This model usually expects 1 or 3 input channels. However, it was passed an "
-                    f"input_shape with {channels} input channels.",
-                    stacklevel=5,
-                )
-        usual: Shape = _shape(channels, size, size)
-        if self.pretrained and flat:
-            if given not in (None, usual):
-                raise ValueError(
-                    f"[{self.network}] When setting `include_top=True` and loading `imagenet` weights, `input_shape` "
-                    f"should be {usual}; got {given}. Pass include_top=False for pictures of other sizes."
-                )
-            return usual
-        if not given:
-            return usual if flat else _shape(3, None, None)
-        if len(given) != 3:
-            raise ValueError(
-                f"[{self.network}] `input_shape` must be a tuple of three integers; got {given}. Leave out the batch."
-            )
-        if self.pretrained and given[0 if first else -1] != 3:
-            raise ValueError(
-                f"[{self.network}] The input must have 3 channels; got `input_shape={given}`. "
-                "Only weights=None allows others."
-            )
-        if any(n is not None and n < smallest for n in rows_and_columns(given)):
-            raise ValueError(
-                f"[{self.network}] Input size must be at least {smallest}x{smallest}; got `input_shape={given}`. "
-                f"The order of images is {K.image_data_format()}."
-            )
-        if flat and None in given:
-            raise ValueError(
-                f"[{self.network}] If `include_top` is True, you should specify a static `input_shape`. Got "
-                f"`input_shape={given}`. Write numbers in place of None."
-            )
-        return given
 
     def head(self, x: Any, dense: str, average: str | None = "avg_pool", named: bool = False) -> Any:
         """End the network: classifier, pooling over rows and columns, or as it is.
@@ -176,15 +127,3 @@ class Request:
         elif self.weights is not None:
             model.load_weights(self.weights)
         return model
-
-
-def _shape(channels: int, rows: int | None, columns: int | None) -> Shape:
-    if K.image_data_format() == "channels_first":
-        return (channels, rows, columns)
-    return (rows, columns, channels)
-
-
-def rows_and_columns(shape: Sequence[int | None]) -> tuple[int | None, int | None]:
-    """Return rows and columns of a picture's shape, in the order of images that is set."""
-    rows, columns = shape[1:3] if K.image_data_format() == "channels_first" else shape[:2]
-    return rows, columns

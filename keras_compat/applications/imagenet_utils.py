@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import backend as K
 from ._parts import only_submodules
+from ._shapes import Shape, checked_shape
 from ._weights import PublishedFile
 
 CLASS_INDEX_PATH = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
@@ -125,3 +127,24 @@ def decode_predictions(preds: Any, top: int = 5, **submodules: Any) -> list[list
             CLASS_INDEX = json.load(stream)
     names = CLASS_INDEX
     return [[(*names[str(i)], scores[i]) for i in scores.argsort()[::-1][:top]] for scores in preds]
+
+
+def _obtain_input_shape(
+    input_shape: Sequence[int | None] | None,
+    default_size: int,
+    min_size: int,
+    data_format: str | None = None,
+    require_flatten: bool = True,
+    weights: str | None = None,
+    dim_ordering: str | None = None,
+    include_top: bool | None = None,
+) -> Shape:
+    """Return the shape of a network's pictures: for programs that build networks as Keras does, up to 2.1.
+
+    Keras 1's words for ``data_format`` and ``require_flatten`` are ``dim_ordering`` and ``include_top``; see
+    :func:`keras_compat.applications._shapes.checked_shape`.
+    """
+    order = data_format if dim_ordering is None else dim_ordering
+    order = {"th": "channels_first", "tf": "channels_last", "default": None}.get(order or "default", order)
+    flat = require_flatten if include_top is None else include_top
+    return checked_shape("input_shape", input_shape, default_size, min_size, bool(flat), weights == "imagenet", order)

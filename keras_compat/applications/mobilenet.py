@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,9 +16,11 @@ from ..layers import (
     ZeroPadding2D,
 )
 from ..models import Model
+from ..utils.generic_utils import warn
 from . import imagenet_utils
 from ._parts import channel_axis, normalized
-from ._request import Request, rows_and_columns
+from ._request import Request
+from ._shapes import rows_and_columns
 from ._weights import Pretrained, published
 from .imagenet_utils import decode_predictions as decode_predictions
 
@@ -50,10 +51,9 @@ def size_of_weights(request: Request, sizes: Sequence[int]) -> int | None:
     """Return the rows that a model and its file are named by: those of the pictures, or of the weights to be loaded."""
     rows, columns = rows_and_columns(request.shape)
     if request.pretrained and (rows != columns or rows not in sizes):
-        warnings.warn(
+        warn(
             f"[{request.network}] `input_shape` is undefined or non-square, or `rows` is not in {list(sizes)}. Weights "
-            "for input shape (224, 224) will be loaded as the default.",
-            stacklevel=3,
+            "for input shape (224, 224) will be loaded as the default."
         )
         return 224
     return rows

@@ -9,7 +9,8 @@ from ..layers import Conv2D, DepthwiseConv2D, ReLU, ZeroPadding2D
 from ..models import Model
 from . import imagenet_utils
 from ._parts import channels_of, normalized, stride_padding, summed
-from ._request import Request, rows_and_columns
+from ._request import Request
+from ._shapes import rows_and_columns
 from ._weights import published
 from .imagenet_utils import decode_predictions as decode_predictions
 from .mobilenet import size_of_weights, usual_size

@@ -5,12 +5,12 @@ The module ``resnet`` has it with the names of its larger kin.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from ..layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D, ZeroPadding2D
 from ..models import Model
+from ..utils.generic_utils import warn
 from ._parts import in_keras_1, normalized, relu, summed
 from ._request import Request
 from ._weights import by_order, published
@@ -119,10 +119,7 @@ def ResNet50(
 
 def _head(request: Request, x: Any) -> Any:
     if not request.include_top and request.pooling is None:
-        warnings.warn(
-            "[ResNet50] The output shape of `ResNet50(include_top=False)` has been changed since Keras 2.2.0.",
-            stacklevel=3,
-        )
+        warn("[ResNet50] The output shape of `ResNet50(include_top=False)` has been changed since Keras 2.2.0.")
     return request.head(x, "fc1000")
 
 

@@ -13,6 +13,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from keras_compat.saving.guard import load_npz, load_pickle, parse_json
 from keras_compat.utils.archives import extract_archive
 from keras_compat.utils.data_utils import cache_path, get_file, validate_file
@@ -20,6 +22,8 @@ from keras_compat.utils.generic_utils import warn
 
 # What the pickles of Keras 1 unfold to at most: the largest, mnist.pkl.gz, holds 55 MB.
 _MOST_UNPACKED = 1 << 30
+
+HALVES = ("x_train", "y_train", "x_test", "y_test")
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,30 @@ def read(path: str, *, objects: bool = False) -> Any:
         with open(path, "rb") as stream:
             return load_pickle(stream.read(), path)
     return load_npz(path, objects=objects)
+
+
+def samples(path: str, caller: str, names: tuple[str, ...] = HALVES, *, objects: bool = False) -> list[Any]:
+    """Return samples and labels of a data set's file: by their names from an ``.npz``, by their places from a pickle.
+
+    A pickle may hold one part where ``names`` are of two: Keras 0.x had IMDB so.
+
+    Raises:
+        OSError: it holds something else, or not as many labels as samples.
+    """
+    found = read(path, objects=objects)
+    if isinstance(found, dict):
+        parts = [found.get(name) for name in names]
+    else:
+        pairs = found if isinstance(found, tuple) and all(isinstance(part, tuple) for part in found) else (found,)
+        parts = [part for pair in pairs for part in pair] if isinstance(found, tuple) else []
+    lengths = [len(part) if isinstance(part, (np.ndarray, list)) else None for part in parts]
+    if len(parts) not in (2, len(names)) or None in lengths or lengths[::2] != lengths[1::2]:
+        raise OSError(
+            f"[{caller}] {path} must hold samples and as many labels ({', '.join(names)}); it holds "
+            f"{', '.join(map(repr, found)) if isinstance(found, dict) else type(found).__name__}, of lengths {lengths}. "
+            "Is it the right file?"
+        )
+    return parts
 
 
 def unpacked(path: str, most: int) -> bytes:

@@ -34,8 +34,9 @@ def load_data(path: str = "boston_housing.npz", test_split: float = 0.2, seed: i
     """
     if not 0 <= test_split < 1:
         raise ValueError(f"[boston_housing.load_data] test_split is a share, 0 <= test_split < 1; got {test_split!r}.")
-    found = _files.read(_files.find(FILE, path, "boston_housing.load_data"))
-    order = _selection.order(_selection.generator(seed), len(found["x"]))
-    x, y = found["x"][order], found["y"][order]
+    place = _files.find(FILE, path, "boston_housing.load_data")
+    x, y = _files.samples(place, "boston_housing.load_data", ("x", "y"))
+    order = _selection.order(_selection.generator(seed), len(x))
+    x, y = x[order], y[order]
     cut = int(len(x) * (1 - test_split))
     return (x[:cut], y[:cut]), (x[cut:], y[cut:])

@@ -68,14 +68,15 @@ def load_data(
     """
     if test_split is not None and path == FILE.name:
         path = OLDEST
-    found = _files.read(_files.find(FILE, path, "imdb.load_data"), objects=True)
-    if isinstance(found, dict):
-        found = (found["x_train"], found["y_train"]), (found["x_test"], found["y_test"])
-    halves = found if test_split is None else [_joined(found)]
+    parts = _files.samples(_files.find(FILE, path, "imdb.load_data"), "imdb.load_data", objects=True)
+    if len(parts) == 2 and test_split is None:
+        test_split = 0.2  # as in Keras 0.x, whose file it is
+    if len(parts) == 4 and test_split is not None:
+        parts = [[*parts[0], *parts[2]], [*parts[1], *parts[3]]]
     draws = _selection.generator(seed)
     texts, labels = [], []
-    for number, (x, y) in enumerate(halves, 1):
-        if number == 2 and get_api_level() == "1.2":
+    for number, (x, y) in enumerate(zip(parts[::2], parts[1::2])):
+        if number == 1 and get_api_level() == "1.2":
             draws.seed(2 * seed)
         mixed = _selection.order(draws, len(x))
         texts += [x[i] for i in mixed]
@@ -91,16 +92,8 @@ def load_data(
         index_from=index_from,
         caller="imdb.load_data",
     )
-    cut = len(halves[0][0]) if test_split is None else int(len(texts) * (1 - test_split))
+    cut = len(parts[0]) if test_split is None else int(len(texts) * (1 - test_split))
     return _selection.parts(texts, labels, cut, as_lists=is_keras_0())
-
-
-def _joined(found: Any) -> tuple[list[Any], list[Any]]:
-    """All reviews and their labels: of Keras 0.x's file, two lists, or of both halves."""
-    if not isinstance(found[0], tuple):
-        return found
-    (x_train, y_train), (x_test, y_test) = found
-    return [*x_train, *x_test], [*y_train, *y_test]
 
 
 def get_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:

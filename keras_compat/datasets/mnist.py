@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,14 +38,12 @@ def load_data(path: str = "mnist.npz") -> tuple[Digits, Digits]:
     Raises:
         OSError: the file is not in the cache and can not be downloaded; says what to place where.
     """
-    found = _files.read(_files.find(FILE, path, "mnist.load_data"))
-    if isinstance(found, dict):
-        found = (found["x_train"], found["y_train"]), (found["x_test"], found["y_test"])
-    (x_train, y_train), (x_test, y_test) = found
-    return (_bytes(x_train), _bytes(y_train)), (_bytes(x_test), _bytes(y_test))
+    found = _files.samples(_files.find(FILE, path, "mnist.load_data"), "mnist.load_data")
+    x_train, y_train, x_test, y_test = map(_bytes, found)
+    return (x_train, y_train), (x_test, y_test)
 
 
-def _bytes(values: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+def _bytes(values: Any) -> npt.NDArray[np.uint8]:
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iu":
         raise ValueError("[mnist.load_data] expected arrays of whole numbers; the file holds something else.")
     return values.astype(np.uint8, copy=False)

@@ -54,8 +54,8 @@ def load_data(
         OSError: the file is not in the Keras folder and can not be downloaded; says what to place where.
         ValueError: ``maxlen`` leaves no newswire.
     """
-    found = _files.read(_files.find(FILE, path, "reuters.load_data"), objects=True)
-    x, y = (found["x"], found["y"]) if isinstance(found, dict) else found
+    place = _files.find(FILE, path, "reuters.load_data")
+    x, y = _files.samples(place, "reuters.load_data", ("x", "y"), objects=True)
     mixed = _selection.order(_selection.generator(seed), len(x))
     texts, labels = _selection.words(
         [x[i] for i in mixed],

@@ -241,6 +241,7 @@ class GeneratorLoop:
         self.source = source
         self.class_weight = class_weight
         self.n = source.samples
+        self._has_run = False
         self.batch_size = 32  # then that of the last batch: arrays to validate on go through in as large ones
         # What draws random numbers does so before a thread that makes batches might.
         model._require_compiled(source.what).train_updates()

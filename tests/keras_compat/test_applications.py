@@ -377,6 +377,19 @@ def test_unusual_pictures_are_warned_about(monkeypatch: pytest.MonkeyPatch) -> N
         quarter(weights="imagenet", include_top=False, input_shape=(100, 100, 3))
 
 
+def test_input_shape_of_networks_that_others_wrote() -> None:
+    obtain = imagenet_utils._obtain_input_shape
+    assert obtain(None, default_size=224, min_size=32, data_format="channels_last", require_flatten=False) == (
+        None,
+        None,
+        3,
+    )
+    assert obtain(None, default_size=64, min_size=32, dim_ordering="th", include_top=True) == (3, 64, 64)
+    assert obtain((40, 50, 1), 224, 32, "channels_last", True, weights=None) == (40, 50, 1)
+    with pytest.raises(ValueError, match="at least 48x48"):
+        obtain((3, 40, 50), 224, 48, dim_ordering="th", include_top=False)
+
+
 def test_words_of_keras_applications_are_ignored() -> None:
     parts: dict[str, Any] = {"backend": K, "layers": layers, "models": keras_compat.models, "utils": keras_compat.utils}
     model = quarter(include_top=False, input_shape=(32, 32, 3), **parts)

@@ -363,12 +363,29 @@ def test_numbers_only(small, tmp_path, monkeypatch):
 
 def test_pickles_that_are_something_else(home):
     home.mkdir(parents=True)
-    (home / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps((([1.5], [1]), ([2], [2])))))
-    with pytest.raises(ValueError, match="arrays of whole numbers"):
-        mnist.load_data()
+    for content, message in (
+        ((([1.5], [1]), ([2], [2])), "arrays of whole numbers"),
+        ((np.zeros((2, 28, 28), "u1"), np.zeros(2, "u1")), "not enough values"),
+    ):
+        (home / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(content, 2)))
+        with pytest.raises(ValueError, match=message):
+            mnist.load_data()
+    for wrong in (5, "text", ([1], 2), ([1], [1], [1]), (([1, 2], [1]), ([1], [1])), [[1], [1]], {"x": [1]}, ()):
+        for name, module in (("reuters.pkl", reuters), ("other.pkl", imdb), ("mnist.pkl.gz", mnist)):
+            content = pickle.dumps(wrong, 2)
+            (home / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+            with pytest.raises(OSError, match="must hold samples and as many labels"):
+                module.load_data(path=name)
     (home / "mnist.pkl.gz").write_bytes(gzip.compress(b"x" * 1000)[:-9])
     with pytest.raises(OSError, match="damaged or cut off"):
         mnist.load_data()
+
+
+def test_an_archive_of_other_arrays_is_named(home, tmp_path):
+    np.savez(tmp_path / "other.npz", a=np.arange(3))
+    for name in ("imdb", "reuters", "mnist", "boston_housing"):
+        with pytest.warns(UserWarning, match="another file"), pytest.raises(OSError, match="must hold .*it holds 'a'"):
+            MODULES[name].load_data(path=str(tmp_path / "other.npz"))
 
 
 def test_the_second_origin_is_tried(home, tmp_path, monkeypatch, small_files):

@@ -24,7 +24,7 @@ PROGRAMS = {part.partition("\n")[0]: part.partition("\n")[2] for part in TEXT.sp
 # Run under `keras_compat run`; one child each, as some programs change what holds for the whole process.
 RUNNER = """
 import os, sys, tempfile, traceback
-import keras, keras.wrappers.scikit_learn, sklearn.model_selection  # once, not in each child
+import keras, keras.wrappers.scikit_learn, pandas, sklearn.model_selection  # once, not in each child
 
 
 def fails(action, *words):

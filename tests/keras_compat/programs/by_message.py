@@ -576,3 +576,47 @@ from keras.datasets import cifar10
 
 os.environ['http_proxy'] = os.environ['https_proxy'] = 'http://127.0.0.1:9'
 fails(cifar10.load_data, 'cifar-10', 'datasets')
+
+# == load_data() got an unexpected keyword argument 'nb_words'
+import os
+import warnings
+import numpy as np
+from keras.datasets import imdb
+
+texts = np.array([[1, 14, 22], [1, 9]], dtype=object)
+np.savez('mine.npz', x_train=texts, y_train=[1, 0], x_test=texts, y_test=[1, 0])
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    old = imdb.load_data(path=os.path.abspath('mine.npz'), nb_words=20)[0][0]
+    new = imdb.load_data(path=os.path.abspath('mine.npz'), num_words=20)[0][0]
+    split = imdb.load_data(path=os.path.abspath('mine.npz'), nb_words=20, test_split=0.5)
+assert old.tolist() == new.tolist() and len(split) == 2
+
+# == Found 0 images belonging to 0 classes.
+import os
+import numpy as np
+from keras.preprocessing.image import ImageDataGenerator, save_img
+
+os.makedirs('pictures/cat')
+save_img('pictures/cat/1.png', np.zeros((8, 8, 3)))
+assert ImageDataGenerator().flow_from_directory('pictures').class_indices == {'cat': 0}
+assert ImageDataGenerator().flow_from_directory('pictures/cat').samples == 0
+fails(lambda: ImageDataGenerator().flow_from_directory('no_pictures'), 'no_pictures')
+
+# == Asked to retrieve element 7, but the Sequence has length 7
+import numpy as np
+from keras.preprocessing.image import ImageDataGenerator
+
+batches = ImageDataGenerator().flow(np.zeros((14, 4, 4, 3)), batch_size=2)
+fails(lambda: batches[7], 'Asked to retrieve element 7, but the Sequence has length 7')
+assert all(next(batches).shape == (2, 4, 4, 3) for _ in range(10))
+
+# == 'float' object has no attribute 'lower'
+import pandas
+from keras.preprocessing.text import Tokenizer
+
+table = pandas.DataFrame({'text': ['one two', float('nan')]})
+fails(lambda: Tokenizer().fit_on_texts(table.text), 'nan')
+tokenizer = Tokenizer()
+tokenizer.fit_on_texts(table.text.fillna(''))
+assert tokenizer.word_index == {'one': 1, 'two': 2}
