@@ -1,6 +1,6 @@
 """Text, written letter by letter by an LSTM that has read the manual of Python.
 
-The text is `pydoc_data.topics`, which every Python brings: what `help("for")` shows, 465,000 characters. Words come
+The text is `pydoc_data.topics`, which every Python brings: what `help("for")` shows, 430,000 characters. Words come
 after an epoch or two, phrases later; what it means to say, never.
 
 Run:  python examples/lstm_text_generation.py [--small]

@@ -42,7 +42,9 @@ _NAMES: dict[ModuleType, dict[ModuleType, tuple[str, ...]]] = {
 # {module: {module it comes from: names}}, all below this package, "" for its own modules.
 _IN_PASSING: dict[str, dict[str, str]] = {
     "activations": {"layers": "Layer", "utils.generic_utils": "get_from_module"},
+    "applications.resnet_v2": {"applications": "resnet_v2"},
     "callbacks": {"utils.generic_utils": "Progbar"},
+    "callbacks.callbacks": {"engine.training_utils": "standardize_input_data", "utils.generic_utils": "Progbar"},
     "constraints": {"utils.generic_utils": "get_from_module"},
     "datasets.boston_housing": {"utils.data_utils": "get_file"},
     "datasets.cifar10": {"datasets.cifar": "load_batch", "utils.data_utils": "get_file"},

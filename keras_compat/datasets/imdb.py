@@ -68,7 +68,8 @@ def load_data(
     """
     if test_split is not None and path == FILE.name:
         path = OLDEST
-    parts = _files.samples(_files.find(FILE, path, "imdb.load_data"), "imdb.load_data", objects=True)
+    place = _files.find(FILE, path, "imdb.load_data")
+    parts = _files.samples(place, "imdb.load_data", objects=True, one_part=True)
     if len(parts) == 2 and test_split is None:
         test_split = 0.2  # as in Keras 0.x, whose file it is
     if len(parts) == 4 and test_split is not None:

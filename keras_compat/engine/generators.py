@@ -158,7 +158,7 @@ class Source:
             if may_run_ahead:
                 ahead = GeneratorEnqueuer(batches)
                 ahead.start(1, max(self.max_queue_size, 1))
-                stack.callback(ahead.stop)
+                stack.callback(ahead.stop, 5.0)  # whoever waits in vain is left behind
                 for i, batch, size in ahead.get():
                     made, seen = i + 1, seen + size
                     yield i, batch, size

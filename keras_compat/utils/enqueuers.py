@@ -35,7 +35,9 @@ class Passes:
     """The items of a sequence, pass after pass over it.
 
     Without processes items are made here, when they are asked for. Where ``use_multiprocessing`` is asked for, NumPy's
-    and Python's global random generators are seeded for each item, so any number of workers, none too, gives the same.
+    and Python's global random generators, and those that are attributes of the sequence, are seeded for each item, so
+    any number of workers, none too, gives the same. What an item changes otherwise stays in the process that made it;
+    ``on_epoch_end`` is called here, and what it changes goes to all.
 
     Args:
         sequence: has ``len(sequence)``, ``sequence[index]`` and perhaps ``on_epoch_end()``.
@@ -95,7 +97,9 @@ class Passes:
             return self._from_processes(self._workers, self._order)
         index = int(self._order[self._taken])
         self._taken += 1
-        with seeded(self._seed, self._epoch, index) if self._is_seeded else contextlib.nullcontext():
+        if not self._is_seeded:
+            return self.sequence[index]
+        with seeded(self._seed, self._epoch, index, self.sequence):
             return self.sequence[index]
 
     def _from_processes(self, workers: Workers, order: np.ndarray) -> Any:
@@ -112,7 +116,7 @@ class Passes:
         place = self._seed, self._epoch, index
         if self._planner is None:
             return Job(*place)
-        with seeded(*place):
+        with seeded(*place, self._planner):
             plan = self._planner.plan(index)
             self._planned.append(self._planner.get_state())
             return Job(*place, plan, np.random.get_state())

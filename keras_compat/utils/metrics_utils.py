@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,38 @@ def parse_init_thresholds(thresholds: Any, default_threshold: float = 0.5) -> li
     if thresholds is not None:
         assert_thresholds_range(to_list(thresholds, allow_tuple=True))
     return to_list(default_threshold if thresholds is None else thresholds, allow_tuple=True)
+
+
+def update_state_wrapper(update_state_fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of a metric and arguments: what ``update_state_fn`` returns is added to the metric's updates.
+
+    Keras 2.3.1 wraps the bound method ``update_state`` of each metric so. Here a metric does that when it is called:
+    this is for programs that build metrics by hand.
+    """
+
+    @functools.wraps(update_state_fn)
+    def decorated(metric_obj: Any, *args: Any, **kwargs: Any) -> Any:
+        update = update_state_fn(*args, **kwargs)
+        metric_obj.add_update(update)
+        return update
+
+    return decorated
+
+
+def result_wrapper(result_fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of a metric and arguments: what ``result_fn`` gives, as a tensor of its own.
+
+    The tensor is kept as the metric's ``_call_result`` and marked with ``_is_metric``, as in Keras 2.3.1.
+    """
+
+    @functools.wraps(result_fn)
+    def decorated(metric_obj: Any, *args: Any, **kwargs: Any) -> Any:
+        result = K.identity(result_fn(*args, **kwargs))
+        metric_obj._call_result = result
+        result._is_metric = True
+        return result
+
+    return decorated
 
 
 def div_no_nan(x: Any, y: Any) -> Any:

@@ -63,17 +63,55 @@ class WorkerTraceback(Exception):
 # -- random numbers ---------------------------------------------------------------------------------------------------
 
 
+def _states(generators: Sequence[Any]) -> list[Any]:
+    return [
+        g.getstate()
+        if isinstance(g, random.Random)
+        else g.get_state()
+        if hasattr(g, "get_state")
+        else g.bit_generator.state
+        for g in generators
+    ]
+
+
+def _set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, random.Random):
+        generator.setstate(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)
+
+
+def _seed(generator: Any, place: list[int]) -> None:
+    if isinstance(generator, random.Random):
+        generator.seed("-".join(map(str, place)))
+    elif isinstance(generator, np.random.Generator):
+        bits: Any = type(generator.bit_generator)
+        generator.bit_generator.state = bits(np.random.SeedSequence(place)).state
+    else:
+        generator.seed(place)
+
+
 @contextlib.contextmanager
-def seeded(seed: int, epoch: int, index: int) -> Iterator[None]:
-    """Seed ``random`` and ``numpy.random`` from a place in an epoch; afterwards they go on as if nothing had been."""
-    before = np.random.get_state(), random.getstate()
-    np.random.seed([seed, epoch, index])
-    random.seed((seed << 64) | (epoch << 32) | index)
+def seeded(seed: int, epoch: int, index: int, sequence: Any = None) -> Iterator[None]:
+    """Seed random generators from a place in an epoch; afterwards they go on as if nothing had been.
+
+    These are the global ones of ``random`` and ``numpy.random``, and those that are attributes of a sequence.
+    """
+    own = [v for v in getattr(sequence, "__dict__", {}).values() if isinstance(v, _GENERATORS)]
+    generators = [np.random.mtrand._rand, random._inst, *own]  # type: ignore[attr-defined]
+    before = _states(generators)
+    for i, generator in enumerate(generators):
+        _seed(generator, [seed, epoch, index, i])
     try:
         yield
     finally:
-        np.random.set_state(before[0])
-        random.setstate(before[1])
+        for generator, state in zip(generators, before):
+            _set_state(generator, state)
+
+
+_GENERATORS = (np.random.RandomState, np.random.Generator, random.Random)
 
 
 class Job(NamedTuple):
@@ -211,7 +249,7 @@ def _end_with_parent() -> None:
 
 
 def _made(sequence: Any, job: Job) -> Any:
-    with seeded(job.seed, job.epoch, job.item):
+    with seeded(job.seed, job.epoch, job.item, sequence):
         if job.plan is None:
             return sequence[job.item]
         np.random.set_state(job.random_state)

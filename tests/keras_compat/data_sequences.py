@@ -39,6 +39,22 @@ class Batches(Sequence):
         self.ends += 1
 
 
+class Drawing(Batches):
+    """Draws from random generators of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(5)
+        self.old, self.new, self.python = np.random.RandomState(1), np.random.default_rng(1), random.Random(1)
+
+    def __getitem__(self, index: int) -> Any:
+        x, y = super().__getitem__(index)
+        return x + self.old.normal(), y + self.new.normal() + self.python.random()
+
+    def on_epoch_end(self) -> None:
+        super().on_epoch_end()
+        self.x = self.x + self.old.normal() + self.new.normal() + self.python.random()
+
+
 class Failing(Batches):
     """Does at one place what ``how`` says."""
 

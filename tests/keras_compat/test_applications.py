@@ -24,7 +24,7 @@ import pytest
 import keras_compat
 from keras_compat import applications, layers
 from keras_compat import backend as K
-from keras_compat.applications import _weights, imagenet_utils, mobilenet, nasnet
+from keras_compat.applications import _parts, _weights, imagenet_utils, mobilenet, nasnet
 from keras_compat.initializers import VarianceScaling
 from keras_compat.models import Model, model_from_json
 from tests.keras_compat.genuine import write_applications as genuine
@@ -65,6 +65,7 @@ ONE_OF_EACH = {
     "densenet.DenseNet201-max",
     "nasnet.NASNetMobile-other",
     "nasnet.NASNetLarge-top",
+    "resnext.ResNeXt50-small",
 }
 ONE_OF_EACH_1 = {
     "vgg16.VGG16-bare",
@@ -427,6 +428,20 @@ def test_a_tensor_to_build_on() -> None:
     assert model.output_shape[1:] == (256,)
     own = layers.Input(shape=(96, 96, 3))
     assert applications.MobileNetV2(input_tensor=own, alpha=0.35, weights=None, include_top=False).input is own
+
+
+def test_numbers_of_filters_and_zeros_of_mobilenets() -> None:
+    found = [applications.mobilenet_v2.multiple_of_8(n) for n in (3, 11.2, 12, 22.4, 32, 44.8, 18.9)]
+    assert found == [8, 16, 16, 24, 32, 48, 24]
+    for size, kernel, expected in (((7, 8), 3, ((1, 1), (0, 1))), ((None, 5), (5, 7), ((1, 2), (3, 3)))):
+        assert _parts.stride_padding(layers.Input(shape=(*size, 3)), kernel) == expected
+
+
+def test_a_densenet_of_other_depths() -> None:
+    model = applications.densenet.DenseNet((1, 2, 1, 1), include_top=False, weights=None, input_shape=(32, 32, 3))
+    assert model.name == "densenet" and model.get_layer("conv3_block2_concat").output_shape[-1] == 112
+    with pytest.raises(ValueError, match="ImageNet weights exist for the published sizes"):
+        applications.densenet.DenseNet((1, 1, 1, 1), include_top=False)
 
 
 def test_networks_that_know_channels_last_only() -> None:

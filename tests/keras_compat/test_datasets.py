@@ -365,10 +365,10 @@ def test_pickles_that_are_something_else(home):
     home.mkdir(parents=True)
     for content, message in (
         ((([1.5], [1]), ([2], [2])), "arrays of whole numbers"),
-        ((np.zeros((2, 28, 28), "u1"), np.zeros(2, "u1")), "not enough values"),
+        ((np.zeros((2, 28, 28), "u1"), np.zeros(2, "u1")), "must hold samples"),
     ):
         (home / "mnist.pkl.gz").write_bytes(gzip.compress(pickle.dumps(content, 2)))
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((ValueError, OSError), match=message):
             mnist.load_data()
     for wrong in (5, "text", ([1], 2), ([1], [1], [1]), (([1, 2], [1]), ([1], [1])), [[1], [1]], {"x": [1]}, ()):
         for name, module in (("reuters.pkl", reuters), ("other.pkl", imdb), ("mnist.pkl.gz", mnist)):

@@ -11,6 +11,7 @@ import hashlib
 import pickle
 import sys
 import threading
+import tracemalloc
 from typing import Any
 
 import h5py
@@ -224,6 +225,19 @@ def test_arrays_are_neither_copied_nor_changed(dtype: str) -> None:
     assert digests(x, Y, weights) == before
 
 
+def test_memory_grows_by_batches_only() -> None:
+    x = np.zeros((6000, 32, 32, 3), "uint8")  # 18 MB; 74 as float32
+    generator = ImageDataGenerator(featurewise_center=True, featurewise_std_normalization=True, rotation_range=10)
+    tracemalloc.start()
+    try:
+        generator.fit(x)
+        next(generator.flow(x, np.arange(len(x)), batch_size=100))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 30e6
+
+
 def test_the_type_that_is_asked_for() -> None:
     assert next(ImageDataGenerator(dtype="float64", rescale=1 / 3).flow(X)).dtype == np.float64
     generator = ImageDataGenerator(featurewise_center=True, dtype="float64")
@@ -280,6 +294,7 @@ def test_whitened_pictures_are_not_correlated() -> None:
 def test_what_is_not_fit_is_said() -> None:
     for option in ("featurewise_center", "zca_whitening"):
         generator = ImageDataGenerator(**{option: True, "featurewise_center": True})
+        generator.mean = None if option == "featurewise_center" else np.zeros((1, 1, 3))
         with pytest.warns(UserWarning, match=f"specifies `{option}`, but it hasn't been fit"):
             generator.standardize(X[0].astype("float32"))
 
@@ -303,9 +318,10 @@ def test_options_that_need_others() -> None:
 
 def test_channels_first_is_the_same_picture() -> None:
     first = X.transpose(0, 3, 1, 2).copy()
+    options = {k: v for k, v in ALL.items() if not k.startswith("samplewise")}
     for words in ({"data_format": "channels_first"}, {"dim_ordering": "th"}):
-        a = ImageDataGenerator(**{**ALL, **words, "samplewise_center": False})
-        b = ImageDataGenerator(**{**ALL, "samplewise_center": False})
+        a = ImageDataGenerator(**{**options, **words})
+        b = ImageDataGenerator(**options)
         a.fit(first)
         b.fit(X)
         np.testing.assert_allclose(
@@ -371,6 +387,8 @@ def test_functions_against_plain_numpy() -> None:
     [
         (lambda: ImageDataGenerator(zoom_range=(1, 2, 3)), "`zoom_range` should be a float or"),
         (lambda: ImageDataGenerator(brightness_range=0.5), "`brightness_range` should be"),
+        (lambda: ImageDataGenerator(fill_mode="edge"), "fill_mode must be one of 'constant', 'nearest'"),
+        (lambda: ImageDataGenerator(interpolation_order=7), "one of 0 to 5; got 7"),
         (lambda: ImageDataGenerator(validation_split=1.5), "strictly between 0 and 1"),
         (lambda: ImageDataGenerator(data_format="last"), "Unknown data_format"),
         (lambda: ImageDataGenerator().fit(X[0]), "should have rank 4"),

@@ -12,6 +12,7 @@ from keras_compat import backend as K
 from keras_compat import layers, losses, metrics
 from keras_compat.dialect.level import api_level
 from keras_compat.models import Sequential
+from keras_compat.utils import metrics_utils
 from keras_compat.utils.generic_utils import custom_object_scope
 
 pytestmark = pytest.mark.usefixtures("without_kernels")
@@ -449,3 +450,14 @@ def test_a_function_that_takes_the_mean_itself_under_a_mask():
     model.compile("sgd", "mse", metrics=[lambda y_true, y_pred: K.mean(K.abs(y_true - y_pred))])
     want = np.abs(1 - model.predict(steps)).mean()
     np.testing.assert_allclose(model.evaluate(steps, np.ones((4, 5, 1)), verbose=0)[1], want, rtol=1e-5)
+
+
+def test_wrappers_of_the_methods_of_metrics() -> None:
+    """As Keras 2.3.1 uses them: around the bound methods, called with the metric."""
+    mean = metrics.Mean()
+    update = metrics_utils.update_state_wrapper(mean.update_state)(mean, K.constant([1.0, 5.0]))
+    assert {id(v) for v, _ in mean.updates} == {id(mean.total), id(mean.count)} and update is not None
+    result = metrics_utils.result_wrapper(mean.result)(mean)
+    assert result is mean._call_result and result._is_metric
+    K.function([], [], mean.updates)([])
+    assert K.eval(result) == 3.0

@@ -13,9 +13,10 @@ import pytest
 
 import keras_compat as keras
 from keras_compat import _old_paths
+from keras_compat import backend as K
 from keras_compat.layers import Dense, Input
 from keras_compat.models import Model, Sequential
-from keras_compat.utils import multi_gpu_model
+from keras_compat.utils import metrics_utils, multi_gpu_model
 from keras_compat.utils.multi_gpu_utils import multi_gpu_model as from_its_module
 
 pytestmark = pytest.mark.usefixtures("without_kernels", "fresh_names")
@@ -45,6 +46,16 @@ def test_lines_of_old_programs(line, is_what):
     space: dict[str, object] = {}
     exec(line, space)
     assert space[line.split()[-1]] is is_what()
+
+
+def test_functions_around_metrics():
+    """Keras 2.3's `Metric` is made with these; a class of a program may be, too."""
+    count = keras.metrics.Sum(name="count")
+    add = metrics_utils.update_state_wrapper(lambda x: K.update_add(count.total, K.sum(x)))
+    K.eval(add(count, K.constant([1.0, 2.0])))
+    assert len(count.updates) == 1 and K.get_value(count.total) == 3
+    value = metrics_utils.result_wrapper(lambda: count.total)(count)
+    assert value._is_metric and count._call_result is value and K.eval(value) == 3
 
 
 def test_a_model_for_several_gpus_is_the_model():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import autotensor as at
 import keras_compat
 from keras_compat import callbacks as C
 from keras_compat.callbacks import events, log_file, tensorboard
@@ -339,7 +340,9 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
     """Neither weights nor random numbers nor the states of layers."""
 
     def trained(callbacks: list[Any]) -> list[np.ndarray]:
+        keras_compat.backend.clear_session()
         np.random.seed(3)
+        at.random.seed(3)
         network = Sequential(
             [
                 LSTM(3, stateful=True, batch_input_shape=(4, 5, 2), name="states"),
@@ -355,7 +358,7 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
             x[:8], y[:8], batch_size=4, epochs=3, verbose=0, validation_data=(x[8:], y[8:]), callbacks=callbacks
         )
         states = [keras_compat.backend.get_value(state) for state in network.get_layer("states").states]
-        return [*network.get_weights(), *states]
+        return [*network.get_weights(), *states, np.random.random(3)]
 
     looked = trained([C.TensorBoard(tmp_path, 1, write_grads=True, write_images=True)])
     for a, b in zip(trained([]), looked, strict=True):

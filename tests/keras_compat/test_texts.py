@@ -394,22 +394,24 @@ class Interrupt(Callback):
 
     def __init__(self, epoch: int, batch: int):
         super().__init__()
-        self.left = epoch * 5 + batch
+        self.stop, self.now = (epoch, batch), 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.now = epoch
 
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.left -= 1
-        if not self.left:
+        if (self.now, batch) == self.stop:
             raise Interrupted
 
 
-def trained_on_windows(seed: int, folder: Path, shuffle: bool, stop: tuple[int, int] | None = None) -> list[np.ndarray]:
+def trained_on_windows(seed: int, folder: Path, shuffle: bool, stop: tuple[int, int] = (9, 0)) -> list[np.ndarray]:
     """Train on the windows of a series, going on from what is in the folder."""
     np.random.seed(seed)
     series = np.sin(np.arange(60.0))[:, None]
     windows = TimeseriesGenerator(series, series[:, 0], 8, batch_size=12, shuffle=shuffle)
     model = Sequential([SimpleRNN(3, input_shape=(8, 1)), Dense(1)])
     model.compile("adam", "mse")
-    callbacks = [BackupAndRestore(str(folder), save_freq=2)] + ([Interrupt(*stop)] if stop else [])
+    callbacks = [BackupAndRestore(str(folder), save_freq=2), Interrupt(*stop)]
     with at.config.use(numba=False):
         model.fit_generator(windows, epochs=4, verbose=0, callbacks=callbacks)
     return model.get_weights()

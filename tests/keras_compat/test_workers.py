@@ -27,7 +27,7 @@ from keras_compat.models import Sequential
 from keras_compat.utils import GeneratorEnqueuer, OrderedEnqueuer, data_utils, enqueuers, workers
 from keras_compat.utils.enqueuers import Passes
 from tests.keras_compat import children, data_sequences
-from tests.keras_compat.data_sequences import Awkward, Batches, Failing, Planned, Told
+from tests.keras_compat.data_sequences import Awkward, Batches, Drawing, Failing, Planned, Told
 
 pytestmark = pytest.mark.usefixtures("without_kernels")
 
@@ -76,7 +76,7 @@ def still_there(pids: Any) -> list[int]:
 # -- the same for any number ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [Batches, Planned])
+@pytest.mark.parametrize("kind", [Batches, Planned, Drawing])
 def test_processes_make_what_none_make(kind: Any) -> None:
     """Three passes: what on_epoch_end changes reaches the processes, and the global generators are not disturbed."""
     found = []
@@ -88,7 +88,7 @@ def test_processes_make_what_none_make(kind: Any) -> None:
         if kind is Planned:
             assert sequence.made == 20
     assert same(found[0], found[1]) and same(found[0], found[2])
-    assert not same(found[0][:14], found[0][14:28])
+    assert not same(found[0][:14], found[0][14:28]) and len({x.tobytes() for x in found[0][:40]}) == 40
 
 
 def test_each_item_once_in_order() -> None:
@@ -197,6 +197,27 @@ def test_processes_go_on_in_the_middle_of_a_pass() -> None:
     again.set_state(state)
     np.random.set_state(numbers)
     assert same(whole, [*begun, *drawn(again, 3)])
+
+
+def test_training_goes_on_with_processes_where_it_was(tmp_path: Path) -> None:
+    """Interrupted in the middle of an epoch, with a sequence that plans its batches ahead."""
+
+    class Interrupts(callbacks.Callback):
+        def on_batch_end(self, batch: int, logs: Any = None) -> None:
+            if (self.model.history.epoch, batch) == ([0], 3):
+                raise KeyboardInterrupt
+
+    def train(name: str, *more: Any) -> Any:
+        seed()
+        model, sequence = small(), Planned()
+        backup = callbacks.BackupAndRestore(tmp_path / name, save_freq=1)
+        model.fit(sequence, epochs=3, verbose=0, workers=2, use_multiprocessing=True, callbacks=[backup, *more])
+        return [*model.get_weights(), model.history.history["loss"], sequence.made, *sequence.order]
+
+    whole = train("whole")
+    with pytest.raises(KeyboardInterrupt):
+        train("parts", Interrupts())
+    assert same(train("parts"), whole)
 
 
 # -- trouble ----------------------------------------------------------------------------------------------------------

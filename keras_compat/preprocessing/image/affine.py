@@ -11,6 +11,24 @@ import numpy as np
 
 from autotensor.images import FILL_MODES, affine_transform
 
+# For an axis of channels: the axes of (channels, rows, columns), and the way back. np.moveaxis takes as long as to move
+# a small picture.
+_TO_PLANES = (((0, 1, 2), (0, 1, 2)), ((1, 0, 2), (1, 0, 2)), ((2, 0, 1), (1, 2, 0)))
+
+# What SciPy knows besides Keras's fill modes.
+_OTHER_MODES = ("mirror", "grid-constant", "grid-mirror", "grid-wrap")
+
+
+def check_interpolation(order: Any, fill_mode: Any, op: str) -> None:
+    """Raise ValueError for an order of interpolation or a fill mode that there is not."""
+    if order not in range(6):
+        raise ValueError(f"[{op}] the order of interpolation is one of 0 to 5; got {order!r}. The default is 1.")
+    if fill_mode not in FILL_MODES and fill_mode not in _OTHER_MODES:
+        raise ValueError(
+            f"[{op}] fill_mode must be one of {', '.join(map(repr, FILL_MODES))}; got {fill_mode!r}. Check the "
+            "spelling."
+        )
+
 
 def transform_matrix_offset_center(matrix: Any, x: float, y: float) -> np.ndarray:
     """A 3x3 matrix of homogeneous coordinates, made to turn about the middle of a picture of x rows and y columns.
@@ -63,13 +81,15 @@ def apply_transform(
     x = np.asarray(x)
     if x.ndim != 3:
         raise ValueError(f"[apply_transform] expected one picture, an array of rank 3; got shape {x.shape}.")
-    planes = np.moveaxis(x, channel_axis, 0)
+    check_interpolation(order, fill_mode, "apply_transform")
+    there, back = _TO_PLANES[channel_axis % 3]
+    planes = x.transpose(there)
     matrix = np.asarray(transform_matrix, dtype="float64")
     if order in (0, 1) and fill_mode in FILL_MODES:
         moved = affine_transform(planes, matrix, order, fill_mode, cval)
     else:
         moved = _by_scipy(planes, matrix, order, fill_mode, cval)
-    return np.moveaxis(moved, 0, channel_axis)
+    return moved.transpose(back)
 
 
 def _by_scipy(planes: np.ndarray, matrix: np.ndarray, order: int, fill_mode: str, cval: float) -> np.ndarray:

@@ -10,7 +10,12 @@ import numpy as np
 
 from keras_compat import backend as K
 from keras_compat.dialect.level import get_api_level
-from keras_compat.preprocessing.image.affine import affine_matrix, apply_transform, transform_matrix_offset_center
+from keras_compat.preprocessing.image.affine import (
+    affine_matrix,
+    apply_transform,
+    check_interpolation,
+    transform_matrix_offset_center,
+)
 from keras_compat.preprocessing.image.arrays import NumpyArrayIterator
 from keras_compat.preprocessing.image.folders import DirectoryIterator
 from keras_compat.preprocessing.image.frames import DataFrameIterator
@@ -19,7 +24,7 @@ from keras_compat.preprocessing.image.transforms import apply_brightness_shift, 
 from keras_compat.utils.generic_utils import warn
 
 # Bytes of pictures in float64 that `fit` works on at a time.
-_CHUNK = 1 << 25
+_CHUNK = 1 << 22
 
 
 class ImageDataGenerator:
@@ -111,6 +116,7 @@ class ImageDataGenerator:
         self.rescale = rescale
         self.preprocessing_function = preprocessing_function
         self.interpolation_order = interpolation_order if interpolation_order is not None else int(not self._keras_1)
+        check_interpolation(self.interpolation_order, fill_mode, "ImageDataGenerator")
         self.dtype = dtype or K.floatx()
         self._set_data_format(data_format_of(data_format, "ImageDataGenerator"))
         # Open until the first pictures: see _settle.

@@ -10,8 +10,10 @@ The functions here know nothing of which Keras they are given: `test_application
 """
 
 import hashlib
+import importlib
 import json
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -67,6 +69,8 @@ WIDTHS = {
     "resnet.ResNet50-first_top": {"classes": 5, "input_shape": (3, 64, 64)},
     "mobilenet.MobileNet-first_top": {"classes": 5, "input_shape": (3, 64, 64), "alpha": 0.25},
     "nasnet.NASNetMobile-other": {"include_top": False, "input_shape": (75, 64, 3)},
+    "resnext.ResNeXt50-small": {"include_top": False, "input_shape": (64, 50, 3)},
+    "resnext.ResNeXt101-top": {},
 }
 # Where a prediction is asked for: sizes of the (batch, rows, columns, channels) that the network is shown.
 SHOWN = {
@@ -97,6 +101,7 @@ SHOWN = {
     "nasnet.NASNetMobile-classes": (1, 97, 97, 3),
     "nasnet.NASNetMobile-other": (1, 75, 64, 3),
     "nasnet.NASNetLarge-max": (1, 96, 96, 3),
+    "resnext.ResNeXt50-small": (1, 64, 50, 3),
 }
 SHOWN_1 = {
     "vgg16.VGG16-small": (1, 200, 210, 3),
@@ -260,10 +265,17 @@ def preprocessed(function, name, **arguments):
     }
 
 
-def main(path, chosen):
-    import importlib
-    import time
+def function_of(module, function):
+    """Return what builds a network; what Keras does not offer itself is in the package that it builds on."""
+    import keras.applications
 
+    if module != "resnext":
+        return getattr(importlib.import_module("keras.applications." + module), function)
+    other = importlib.import_module("keras_applications." + module)
+    return keras.applications.keras_modules_injection(getattr(other, function))
+
+
+def main(path, chosen):
     import keras
     from keras import backend as K
 
@@ -280,7 +292,7 @@ def main(path, chosen):
             K.set_image_dim_ordering("th" if order == "channels_first" else "tf")
         else:
             K.set_image_data_format(order)
-        build = getattr(importlib.import_module("keras.applications." + module), function)
+        build = function_of(module, function)
         try:
             model = build(weights=None, **arguments)
         except Exception as error:
