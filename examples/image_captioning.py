@@ -91,7 +91,7 @@ for _ in range(max_caption_len):
     likeliest = model.predict([images, pad_sequences(written, maxlen=max_caption_len)]).argmax(axis=-1)
     written = [caption + [word] for caption, word in zip(written, likeliest)]
 for caption in written[:5]:
-    print(" ".join(WORDS[word - 1] for word in caption[1:] if word > 2))
+    print(" ".join(WORDS[word - 1] for word in caption[1:]).partition(" <end>")[0])
 right = [caption[1 : len(true)] == true[1:] for caption, true in zip(written, captions)]
 print(f"Captions without a fault: {np.mean(right):.3f} of {len(right)} new pictures")
 numbers, partial_captions, next_words = one_word_each(captions)

@@ -31,6 +31,17 @@ NOT_RUN = "<!-- not run -->"
 # Skipping a block is a decision: a new one is counted here.
 BLOCKS_NOT_RUN: dict[str, int] = {}
 
+# What these pages say holds for NumPy alone; compiling kernels for them would take minutes where none are cached.
+WITHOUT_KERNELS = {
+    "applications.md",
+    "callbacks.md",
+    "data.md",
+    "differences.md",
+    "preprocessing.md",
+    "quickstart.md",
+    "scikit_learn.md",
+}
+
 each_document = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 
 
@@ -89,6 +100,8 @@ def run(program: str, folder: Path, name: str) -> subprocess.CompletedProcess[st
     # The document's own output only: no switches from outside, and modules of this tree.
     env = {key: value for key, value in os.environ.items() if key not in SWITCHES}
     env["PYTHONPATH"] = str(ROOT)
+    if f"{name}.md" in WITHOUT_KERNELS:
+        env["AUTOTENSOR_NUMBA"] = "0"
     return subprocess.run(
         [sys.executable, str(script)], cwd=folder, env=env, capture_output=True, text=True, timeout=600
     )

@@ -1,8 +1,10 @@
 """Pictures moved by an affine map: the value at the place where each pixel of the result comes from.
 
-``moved(planes, matrix, order, mode, cval)`` is what ``scipy.ndimage.affine_transform`` (1.6 and later) gives for each
-plane, for the orders 0 and 1: in float32 the same numbers, but for a last bit in one picture of a thousand. A colour
-picture of 32x32 takes 16 us (SciPy 118), one of 224x224 0.5 ms (SciPy 4.3); NumPy's way about as long as SciPy.
+``moved(planes, matrix, order, mode, cval)`` is what ``scipy.ndimage.affine_transform`` gives for each plane, for the
+orders 0 and 1: in float32 the same numbers, but for a last bit in one picture of a thousand. Places are summed as SciPy
+1.7 and before did; later ones sum in another order, which shows where a place lies just on an edge, or between two
+pixels. A colour picture of 32x32 takes 16 us (SciPy 118), one of 224x224 0.5 ms (SciPy 4.3); NumPy's way about as long
+as SciPy.
 """
 
 from __future__ import annotations
@@ -71,9 +73,9 @@ def _move(x, matrix, order, mode, cval, out):
     height, width, channels = x.shape
     for i in range(height):
         for j in range(width):
-            # The sums in SciPy's order: which pixel is nearest depends on the last bit.
-            row = _inside(matrix[0, 2] + i * matrix[0, 0] + j * matrix[0, 1], height, mode)
-            column = _inside(matrix[1, 2] + i * matrix[1, 0] + j * matrix[1, 1], width, mode)
+            # In this order: which pixel is nearest depends on the last bit.
+            row = _inside(i * matrix[0, 0] + j * matrix[0, 1] + matrix[0, 2], height, mode)
+            column = _inside(i * matrix[1, 0] + j * matrix[1, 1] + matrix[1, 2], width, mode)
             if mode == 0 and (row == -1 or column == -1):
                 for c in range(channels):
                     out[i, j, c] = cval
@@ -100,8 +102,8 @@ def _move(x, matrix, order, mode, cval, out):
 def _moved_by_numpy(planes: np.ndarray, matrix: np.ndarray, order: int, mode: str, cval: float) -> np.ndarray:
     channels, height, width = planes.shape
     i, j = np.arange(height, dtype="float64")[:, None], np.arange(width, dtype="float64")[None, :]
-    rows = ((matrix[0, 2] + i * matrix[0, 0]) + j * matrix[0, 1]).ravel()
-    columns = ((matrix[1, 2] + i * matrix[1, 0]) + j * matrix[1, 1]).ravel()
+    rows = (i * matrix[0, 0] + j * matrix[0, 1] + matrix[0, 2]).ravel()
+    columns = (i * matrix[1, 0] + j * matrix[1, 1] + matrix[1, 2]).ravel()
     outside = None
     if mode == "constant":
         outside = (rows < 0) | (rows > height - 1) | (columns < 0) | (columns > width - 1)

@@ -17,14 +17,21 @@ from keras_compat.dialect import tables
 from keras_compat.dialect.old_attributes import OldAttribute
 
 # The modules that programs import from. A name stands on the first page that has it, as another name on later ones.
-ENGINE = ("autotensor", "autotensor.linalg", "autotensor.random", "autotensor.config", "autotensor.testing")
+ENGINE = (
+    "autotensor",
+    "autotensor.linalg",
+    "autotensor.random",
+    "autotensor.images",
+    "autotensor.config",
+    "autotensor.testing",
+)
 KERAS = tuple(
     f"keras_compat.{name}"
     for name in (
         "models layers optimizers losses metrics activations initializers regularizers constraints callbacks "
         "preprocessing.image preprocessing.sequence preprocessing.text datasets.mnist datasets.fashion_mnist "
         "datasets.cifar10 datasets.cifar100 datasets.imdb datasets.reuters datasets.boston_housing datasets.digits5k "
-        "applications wrappers.scikit_learn utils utils.test_utils backend saving dialect"
+        "applications applications.imagenet_utils wrappers.scikit_learn utils utils.test_utils backend saving dialect"
     ).split()
 ) + ("keras_compat",)
 PACKAGES = ("autotensor", "keras_compat")
@@ -72,10 +79,7 @@ def pages(names: tuple[str, ...] = (*ENGINE, *KERAS)) -> list[Page]:
     found: list[Page] = []
     home: dict[int, str] = {}
     for module_name in names:
-        try:
-            page = Page(module_name, module_of(module_name))
-        except ModuleNotFoundError:
-            continue
+        page = Page(module_name, module_of(module_name))
         listed = public(page.module)
         for name in sorted(listed, key=lambda name: getattr(getattr(page.module, name), "__name__", name) != name):
             value = getattr(page.module, name)
@@ -86,7 +90,7 @@ def pages(names: tuple[str, ...] = (*ENGINE, *KERAS)) -> list[Page]:
                 home[id(value)] = full
                 page.names[name] = value
         page.names = {name: page.names[name] for name in listed if name in page.names}
-        if page.names:
+        if page.names or page.aliases:
             found.append(page)
     return found
 

@@ -3,6 +3,20 @@
 Every module has ``preprocess_input``, which makes of pictures what the network expects, and ``decode_predictions``,
 which names the classes that it scores highest. Weights come from a local file, the Keras folder, or from where Keras
 keeps them.
+
+What all networks take:
+
+Args:
+    include_top: whether the network ends with its classifier.
+    weights: None for random ones, ``'imagenet'``, or the path of a file.
+    input_tensor: a tensor to build on, or None.
+    input_shape: of a picture, without the batch; None for the usual one.
+    pooling: None, ``'avg'`` or ``'max'`` over rows and columns, if there is no classifier.
+    classes: of the classifier; 1000 with the published weights.
+
+Raises:
+    ValueError: weights, classes, shape or pooling that can not be.
+    OSError: published weights that are neither in the Keras folder nor to be had.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
     if sparse:
         value = value.toarray()
     array = get_value(value) if isinstance(value, at.Tensor) else np.asarray(value)
-    v: Any = _Variable(np.array(array, dtype=dtype or floatx()), name=name, deferred=True)
+    v: Any = _Variable(np.asarray(array, dtype=dtype or floatx()), name=name, deferred=True)  # it copies
     if sparse:
         mark_sparse(v)
     v._keras_shape = tuple(v.shape)

@@ -106,7 +106,7 @@ class TensorBoard(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._goes_on = bool(self.params.get("goes_on"))
-        self._observed = None  # the model may have been compiled anew
+        self._observed = self._embedded = None  # the model may have been compiled anew
         self._open()
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:

@@ -182,6 +182,19 @@ def samples(
     return parts
 
 
+def word_index(file: DataFile, path: str, caller: str) -> dict[str, int]:
+    """Return the number of each word, from a file of that.
+
+    Raises:
+        OSError: the file is nowhere, or holds something else.
+    """
+    place = find(file, path, caller)
+    found = read(place)
+    if not isinstance(found, dict) or not all(type(number) is int for number in found.values()):
+        raise OSError(f"[{caller}] {place} must hold words and their numbers. Is it the right file?")
+    return found
+
+
 def unpacked(path: str, most: int) -> bytes:
     """Return what a gzip file holds, at most so many bytes.
 

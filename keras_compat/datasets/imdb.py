@@ -104,4 +104,4 @@ def get_word_index(path: str = "imdb_word_index.json") -> dict[str, int]:
         path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``imdb_word_index.pkl`` is
             read where it is there.
     """
-    return _files.read(_files.find(INDEX, path, "imdb.get_word_index"))
+    return _files.word_index(INDEX, path, "imdb.get_word_index")

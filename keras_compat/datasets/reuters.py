@@ -79,4 +79,4 @@ def get_word_index(path: str = "reuters_word_index.json") -> dict[str, int]:
         path: name of the file below ``~/.keras/datasets``, or an absolute path. Keras 1's ``reuters_word_index.pkl``
             is read where it is there.
     """
-    return _files.read(_files.find(INDEX, path, "reuters.get_word_index"))
+    return _files.word_index(INDEX, path, "reuters.get_word_index")

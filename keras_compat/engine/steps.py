@@ -364,8 +364,11 @@ class Report:
 
     @property
     def has_listeners(self) -> bool:
-        """Whether anybody but ourselves is told of each batch."""
-        return bool(self._begin or self._end or self.after)
+        """Whether a program is told of each batch, which could tell how many others are made already.
+
+        Keras's own callbacks do not look at data, nor draw random numbers.
+        """
+        return self.after is not None or any(not _is_ours(hook) for hook in (*self._begin, *self._end))
 
     def start(self) -> None:
         """Begin an epoch."""
@@ -407,6 +410,12 @@ class Report:
         """The values of the epoch so far."""
         seen = max(self.seen, 1)
         return [v if runs else v / seen for v, runs in zip(self.totals, self.running)]
+
+
+def _is_ours(hook: Callable[..., Any]) -> bool:
+    """Whether a hook is one of Keras's callbacks, none of whose hooks is a program's function (LambdaCallback)."""
+    owner = getattr(hook, "__self__", None)
+    return type(owner).__module__.startswith("keras_compat.") and not any(n.startswith("on_") for n in vars(owner))
 
 
 def _ranges(n: int | None, batch_size: int, steps: int | None) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import http.client
 import json
@@ -60,8 +61,9 @@ def new_hash(file_hash: str, algorithm: str) -> hashlib._Hash:
 def download(origin: str, path: str, file_hash: str | None, algorithm: str) -> None:
     """Fetch ``origin`` to ``path``: whole and with the right hash, or not at all.
 
-    What a broken connection or Ctrl-C leaves is kept beside as ``.<name>.part``, if the server says by which mark it
-    knows the file again. The next try asks for the rest of it; if the file has changed since, it begins anew.
+    What a broken connection or Ctrl-C leaves is kept beside as ``.<name>.<8 letters for the origin>.part``, if the
+    server says by which mark it knows the file again. The next try asks for the rest of it; if the file has changed
+    since, it begins anew.
 
     Raises:
         OSError: it could not be fetched (ConnectionError: not to its end), or has another hash, or can not be written.
@@ -79,6 +81,7 @@ def download(origin: str, path: str, file_hash: str | None, algorithm: str) -> N
                 found = "" if file_hash is None else hash_of(part.path, file_hash, algorithm)
                 if file_hash is None or found == file_hash.lower():
                     os.replace(part.path, path)
+                    _forget_parts(folder, name)
                     return
     except PermissionError as error:
         raise PermissionError(
@@ -107,7 +110,7 @@ def _fill(part: _Part, origin: str) -> bool:
 
 # -- what has come so far ---------------------------------------------------------------------------------------------
 
-# At the end of a kept part: what it is part of (JSON), the length of that, and this.
+# At the end of a kept part: the mark of what it is part of (JSON), the length of that, and this.
 _END = b"keras_compat part 1"
 
 
@@ -119,8 +122,8 @@ class _Part:
     """
 
     def __init__(self, folder: str, name: str, origin: str):
-        self._kept = os.path.join(folder, f".{name}.part")
-        self._origin = origin
+        digest = hashlib.sha256(origin.encode()).hexdigest()
+        self._kept = os.path.join(folder, f".{name}.{digest[:8]}.part")
         self.path = os.path.join(folder, f".{name}.{secrets.token_hex(6)}.part")
         self.size = 0
         self.mark: str | None = None
@@ -146,7 +149,7 @@ class _Part:
                 said = json.loads(stream.read(length))
             except ValueError:
                 return False
-            if not isinstance(said, dict) or said.get("origin") != self._origin or not said.get("mark"):
+            if not isinstance(said, dict) or not said.get("mark"):
                 return False
             stream.truncate(size - len(end) - length)
         self.size, self.mark = size - len(end) - length, str(said["mark"])
@@ -158,12 +161,19 @@ class _Part:
         with contextlib.suppress(OSError):
             broken = isinstance(error, (ConnectionError, KeyboardInterrupt))
             if broken and self.mark is not None and os.path.getsize(self.path):
-                said = json.dumps({"origin": self._origin, "mark": self.mark}).encode()
+                said = json.dumps({"mark": self.mark}).encode()
                 with open(self.path, "ab") as stream:
                     stream.write(said + len(said).to_bytes(4, "little") + _END)
                 os.replace(self.path, self._kept)
         with contextlib.suppress(OSError):
             os.unlink(self.path)
+
+
+def _forget_parts(folder: str, name: str) -> None:
+    """Remove what was kept of a file, from other origins too, when it is whole."""
+    for path in glob.glob(os.path.join(glob.escape(folder), f".{glob.escape(name)}.{'?' * 8}.part")):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _mark(headers: Message) -> str | None:

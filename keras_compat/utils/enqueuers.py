@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from keras_compat.utils.generic_utils import warn
-from keras_compat.utils.workers import Job, NoProcesses, Workers, seeded
+from keras_compat.utils.worker_process import Job, seeded
+from keras_compat.utils.workers import NoProcesses, Workers
 
 _counter = itertools.count()
 _END = object()

@@ -1,12 +1,12 @@
 """Processes that make the items of a sequence, in any number and with the same result for each number.
 
 Each process has a copy of the sequence and makes the items it is asked for; they come back in the order asked for.
-Before each item NumPy's and Python's global random generators are seeded from the place of the item (`seeded`), so its
-content depends neither on the process nor on what was made before.
+Before each item random generators are seeded from its place (`worker_process.seeded`), so its content depends neither
+on the process nor on what was made before.
 
-Processes are spawned, never forked: a fork copies locks and thread pools in whatever state they are, and hangs. They
-read items' arrays from the memory they lie in and write them to where they are used, through a socket: 19 MB take 5 ms
-this way, 143 ms through a pipe of multiprocessing, 50 ms through new shared memory.
+Processes begin anew, or as copies of a small process that has only loaded this module: a fork of the program would copy
+locks and pools of threads in whatever state they are, and hang. Items come back through a socket, from the memory they
+lie in to where they are used: 19 MB take 5 ms, through a pipe of multiprocessing 143 ms, in new shared memory 50 ms.
 """
 
 from __future__ import annotations
@@ -14,30 +14,22 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
-import io
-import mmap
 import multiprocessing
 import os
-import pickle
-import random
 import shutil
 import signal
 import socket
-import struct
 import sys
 import tempfile
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import FrameType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from keras_compat import backend as K
-from keras_compat.dialect.level import get_api_level, is_keras_0, set_api_level
+from keras_compat.utils.worker_process import Job, SequencePickler, pack, receive, send, serve, settings
 
 # Seconds that a process has for its end before it is ended.
 _GRACE = 2.0
@@ -58,229 +50,6 @@ class WorkerTraceback(Exception):
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
-
-
-# -- random numbers ---------------------------------------------------------------------------------------------------
-
-
-def _states(generators: Sequence[Any]) -> list[Any]:
-    return [
-        g.getstate()
-        if isinstance(g, random.Random)
-        else g.get_state()
-        if hasattr(g, "get_state")
-        else g.bit_generator.state
-        for g in generators
-    ]
-
-
-def _set_state(generator: Any, state: Any) -> None:
-    if isinstance(generator, random.Random):
-        generator.setstate(state)
-    elif isinstance(generator, np.random.Generator):
-        generator.bit_generator.state = state
-    else:
-        generator.set_state(state)
-
-
-def _seed(generator: Any, place: list[int]) -> None:
-    if isinstance(generator, random.Random):
-        generator.seed("-".join(map(str, place)))
-    elif isinstance(generator, np.random.Generator):
-        bits: Any = type(generator.bit_generator)
-        generator.bit_generator.state = bits(np.random.SeedSequence(place)).state
-    else:
-        generator.seed(place)
-
-
-@contextlib.contextmanager
-def seeded(seed: int, epoch: int, index: int, sequence: Any = None) -> Iterator[None]:
-    """Seed random generators from a place in an epoch; afterwards they go on as if nothing had been.
-
-    These are the global ones of ``random`` and ``numpy.random``, and those that are attributes of a sequence.
-    """
-    own = [v for v in getattr(sequence, "__dict__", {}).values() if isinstance(v, _GENERATORS)]
-    generators = [np.random.mtrand._rand, random._inst, *own]  # type: ignore[attr-defined]
-    before = _states(generators)
-    for i, generator in enumerate(generators):
-        _seed(generator, [seed, epoch, index, i])
-    try:
-        yield
-    finally:
-        for generator, state in zip(generators, before):
-            _set_state(generator, state)
-
-
-_GENERATORS = (np.random.RandomState, np.random.Generator, random.Random)
-
-
-class Job(NamedTuple):
-    """What a process is to make: ``sequence[index]`` from a seed, or ``sequence.carry_out(plan)``.
-
-    A sequence that has ``plan(index)`` draws there, in the main process and in order, what is random about an item.
-    """
-
-    seed: int
-    epoch: int
-    item: int
-    plan: Any = None
-    random_state: Any = None  # of NumPy's generator after the plan was made
-
-
-# -- pickles with arrays beside them ----------------------------------------------------------------------------------
-
-
-def _mapped(name: str, dtype: np.dtype, offset: int, shape: tuple[int, ...], order: Any) -> np.ndarray:
-    """A part of a file as an array; writing to it does not change the file."""
-    return np.memmap(name, dtype, "c", offset, shape, order)
-
-
-class _Pickler(pickle.Pickler):
-    """Sends arrays that are parts of files as names of these."""
-
-    def reducer_override(self, thing: Any) -> Any:
-        if type(thing) is not np.memmap:
-            return NotImplemented
-        flags, pages = thing.flags, getattr(thing, "_mmap", None)
-        if thing.filename is None or pages is None or not (flags.c_contiguous or flags.f_contiguous) or not thing.size:
-            return np.array(thing).__reduce_ex__(5)
-        first = np.frombuffer(pages, np.uint8).__array_interface__["data"][0]
-        begin = thing.offset - thing.offset % mmap.ALLOCATIONGRANULARITY
-        offset = begin + thing.__array_interface__["data"][0] - first
-        order = "C" if flags.c_contiguous else "F"
-        return _mapped, (os.path.abspath(thing.filename), thing.dtype, offset, thing.shape, order)
-
-
-class _ItemPickler(pickle.Pickler):
-    """Reads arrays that are parts of files."""
-
-    def reducer_override(self, thing: Any) -> Any:
-        return np.asarray(thing).__reduce_ex__(5) if type(thing) is np.memmap else NotImplemented
-
-
-def _pack(thing: Any, pickler: type[pickle.Pickler]) -> tuple[bytes, list[memoryview]]:
-    """A pickle, and the memory of the arrays that belong to it."""
-    stream = io.BytesIO()
-    buffers: list[pickle.PickleBuffer] = []
-    pickler(stream, 5, buffer_callback=buffers.append).dump(thing)
-    return stream.getvalue(), [b.raw() for b in buffers]
-
-
-# -- messages ---------------------------------------------------------------------------------------------------------
-
-_LENGTHS = struct.Struct("!QQ")
-
-
-def _read(link: socket.socket, size: int) -> bytearray:
-    """Exactly so many bytes. Raises EOFError where the other side has ended."""
-    found = bytearray(size)
-    rest = memoryview(found)
-    while rest:
-        count = link.recv_into(rest)
-        if not count:
-            raise EOFError
-        rest = rest[count:]
-    return found
-
-
-def _encode(message: Any) -> list[Any]:
-    """A message as the pieces of memory to be sent."""
-    head, buffers = _pack(message, _ItemPickler)
-    sizes = struct.pack(f"!{len(buffers)}Q", *[b.nbytes for b in buffers])
-    return [_LENGTHS.pack(len(head), len(buffers)) + sizes + head, *buffers]
-
-
-def _send(link: socket.socket, message: Any) -> None:
-    for piece in _encode(message):
-        link.sendall(piece)
-
-
-def _receive(link: socket.socket) -> Any:
-    length, count = _LENGTHS.unpack(_read(link, _LENGTHS.size))
-    sizes = struct.unpack(f"!{count}Q", _read(link, 8 * count))
-    head = _read(link, length)
-    return pickle.loads(head, buffers=[_read(link, size) for size in sizes])
-
-
-# -- in the process ---------------------------------------------------------------------------------------------------
-
-
-def _settings() -> dict[str, Any]:
-    """What a sequence may ask of keras_compat, as it is in this process."""
-    return {
-        "level": "0.3" if is_keras_0() else get_api_level(),
-        "floatx": K.floatx(),
-        "epsilon": K.epsilon(),
-        "image_data_format": K.image_data_format(),
-    }
-
-
-def _set_up(settings: dict[str, Any]) -> None:
-    set_api_level(settings["level"])
-    K.set_floatx(settings["floatx"])
-    K.set_epsilon(settings["epsilon"])
-    if K.image_data_format() != settings["image_data_format"]:
-        K.set_image_data_format(settings["image_data_format"])
-
-
-def _buffer(part: Any, before: Sequence[Any]) -> Any:
-    """Memory of an array of the sequence: one that is here, or a part of a file."""
-    if isinstance(part, int):
-        return before[part]
-    name, offset, size = part
-    return np.memmap(name, np.uint8, "c", offset, (size,)) if size else bytearray()
-
-
-def _told(error: BaseException) -> BaseException:
-    """The error, if the other process can read it."""
-    try:
-        copy = pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever a class of the user's does
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error if type(copy) is type(error) else RuntimeError(f"{type(error).__name__}: {error}")
-
-
-def _end_with_parent() -> None:
-    """End at once, whatever is under way, where the program was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _made(sequence: Any, job: Job) -> Any:
-    with seeded(job.seed, job.epoch, job.item, sequence):
-        if job.plan is None:
-            return sequence[job.item]
-        np.random.set_state(job.random_state)
-        return sequence.carry_out(job.plan)
-
-
-def _serve(link: socket.socket, settings: dict[str, Any]) -> None:
-    """What a process does until the other side ends: load the sequence, and make items."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the other side's affair; this one ends with it
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _set_up(settings)
-    sequence: Any = None
-    buffers: list[Any] = []
-    with contextlib.suppress(EOFError, ConnectionError):
-        while True:
-            what, *rest = _receive(link)
-            try:
-                if what == "load":
-                    head, parts = rest
-                    buffers = [_buffer(part, buffers) for part in parts]
-                    sequence = pickle.loads(head, buffers=buffers)
-                    answer: Any = ("ready",)
-                else:
-                    answer = ("item", _made(sequence, *rest))
-                pieces = _encode(answer)
-            except BaseException as error:
-                pieces = _encode(("error", _told(error), traceback.format_exc()))
-            for piece in pieces:
-                link.sendall(piece)
 
 
 # -- the program's main module ----------------------------------------------------------------------------------------
@@ -390,7 +159,7 @@ class Workers:
         self._threads: list[threading.Thread] = []
         self.processes: list[Any] = []
         try:
-            head, buffers = _pack(sequence, _Pickler)
+            head, buffers = pack(sequence, SequencePickler)
         except Exception as error:  # whatever the parts of a user's object raise
             raise NoProcesses(f"it can not be pickled: {error}") from error
         needs_main = b"__main__" in head
@@ -409,13 +178,13 @@ class Workers:
 
     def _start(self, count: int, needs_main: bool) -> None:
         context = _context()
-        settings = _settings()
+        present = settings()
         with _interrupts_blocked(), contextlib.nullcontext() if needs_main else _without_main():
             for number in range(count):
                 ours, theirs = socket.socketpair()
                 self._links.append(ours)
                 process = context.Process(
-                    target=_serve, args=(theirs, settings), name=f"worker-{number + 1}", daemon=True
+                    target=serve, args=(theirs, present), name=f"worker-{number + 1}", daemon=True
                 )
                 with theirs:
                     process.start()
@@ -435,10 +204,10 @@ class Workers:
             self._write(parts, buffers)
             for number, link in enumerate(self._links):
                 with self._watching(number, "while it started"):
-                    _send(link, ("load", head, parts))
+                    send(link, ("load", head, parts))
             for number, link in enumerate(self._links):
                 with self._watching(number, "while it started"):
-                    answer = _receive(link)
+                    answer = receive(link)
                 if answer[0] == "error":
                     raise NoProcesses(f"a process could not load it: {answer[1]}") from WorkerTraceback(answer[2])
         finally:
@@ -493,8 +262,8 @@ class Workers:
         while (ticket := self._next_ticket()) is not None:
             place, job = ticket
             try:
-                _send(link, ("make", job))
-                answer = _receive(link)
+                send(link, ("make", job))
+                answer = receive(link)
             except (OSError, EOFError):
                 when = f"while it made batch {job.item} of epoch {job.epoch}"
                 dead = None if self._closed else self._end_of(number, when)
@@ -543,7 +312,7 @@ class Workers:
 
     def update(self, sequence: Any) -> None:
         """Give the processes what has changed of the sequence; all that was ordered must have been taken."""
-        self._load(*_pack(sequence, _Pickler))
+        self._load(*pack(sequence, SequencePickler))
 
     def close(self) -> None:
         """End all processes; a second time does nothing."""

@@ -23,6 +23,21 @@ from keras_compat.models import Sequential as Sequential
 from keras_compat.utils.generic_utils import has_arg as has_arg
 from keras_compat.utils.generic_utils import to_list as to_list
 from keras_compat.utils.np_utils import to_categorical as to_categorical
+from keras_compat.wrappers._data import (
+    as_data,
+    as_weights,
+    by_output,
+    classes_of,
+    coded,
+    column_names,
+    is_listed,
+    is_several_hot,
+    labels_of,
+    losses_of,
+    other_columns,
+    outputs_of,
+    parts_of,
+)
 
 # Two words for one number: who sets one means the other no more.
 _SAME = {"nb_epoch": "epochs", "epochs": "nb_epoch"}
@@ -126,19 +141,19 @@ class BaseWrapper:
         """
         if y is None:
             raise ValueError(f"[{type(self).__name__}.fit] requires y to be passed, but the target y is None. Pass y.")
-        x = _data(x)
+        x = as_data(x)
         self._forget()
         if hasattr(x, "shape") and len(x.shape) >= 1:
             self.n_features_in_ = int(x.shape[1]) if len(x.shape) > 1 else 1
-        names = _column_names(x)
+        names = column_names(x)
         if names is not None:
             self.feature_names_in_ = names
         self._learn(y)
         build = self._builder()
         self.model = build(**self.filter_sk_params(build))
-        if _outputs(self.model) > 1:
+        if outputs_of(self.model) > 1:
             self._learn_outputs(y)
-        elif _is_listed(y):
+        elif is_listed(y):
             y = np.asarray(y)  # a list of rows
             self._learn(y)
         arguments = self.filter_sk_params(Sequential.fit)
@@ -146,10 +161,10 @@ class BaseWrapper:
             arguments["callbacks"] = copy.deepcopy(arguments["callbacks"])
         arguments = _updated(arguments, kwargs)
         if sample_weight is not None:
-            arguments["sample_weight"] = _weights(sample_weight)
+            arguments["sample_weight"] = as_weights(sample_weight)
         if isinstance(arguments.get("validation_data"), (list, tuple)):
             x_val, y_val, *weights = arguments["validation_data"]
-            arguments["validation_data"] = (_data(x_val), self._targets(y_val), *weights)
+            arguments["validation_data"] = (as_data(x_val), self._targets(y_val), *weights)
         return self.model.fit(x, self._targets(y), **arguments)
 
     def _forget(self) -> None:
@@ -164,7 +179,7 @@ class BaseWrapper:
 
     def _targets(self, y: Any) -> Any:
         """What the model is trained on, from what the caller gave."""
-        return _by_output(self.model, y)
+        return by_output(self.model, y)
 
     def _predicted(self, x: Any, method: Callable[..., Any], kwargs: Mapping[str, Any]) -> list[npt.NDArray[Any]]:
         """An array for each output of the model; the parameters are those that ``method`` takes."""
@@ -176,7 +191,7 @@ class BaseWrapper:
         x = self._checked(x)
         arguments = self.filter_sk_params(Sequential.evaluate, kwargs)
         if arguments.get("sample_weight") is not None:
-            arguments["sample_weight"] = _weights(arguments["sample_weight"])
+            arguments["sample_weight"] = as_weights(arguments["sample_weight"])
         found = to_list(self.model.evaluate(x, self._targets(y), **arguments))
         return dict(zip(self.model.metrics_names, found))
 
@@ -193,10 +208,10 @@ class BaseWrapper:
                 f"This {name} instance is not fitted yet. Call 'fit' with appropriate arguments before using this "
                 "estimator, or set its attribute model."
             )
-        x = _data(x)
-        seen, names = getattr(self, "feature_names_in_", None), _column_names(x)
+        x = as_data(x)
+        seen, names = getattr(self, "feature_names_in_", None), column_names(x)
         if seen is not None and names is not None and list(seen) != list(names):
-            raise ValueError(_other_columns(list(seen), list(names)))
+            raise ValueError(other_columns(list(seen), list(names)))
         expected = getattr(self, "n_features_in_", None)
         if expected is None or getattr(self.model, "input_shape", None) != (None, expected):
             return x  # what fits is the model's to say: sequences of any length, pictures
@@ -246,7 +261,7 @@ class KerasClassifier(BaseWrapper):
     _estimator_type = "classifier"
 
     def _learn(self, y: Any) -> None:
-        if _is_listed(y):
+        if is_listed(y):
             return  # the classes of each are looked for when the model is there
         labels = np.asarray(y)
         if labels.ndim not in (1, 2):
@@ -255,26 +270,26 @@ class KerasClassifier(BaseWrapper):
                 "(samples, classes). One label for each sample?"
             )
         rows = labels.ndim == 2 and labels.shape[1] > 1
-        self._several_labels = rows and _is_several_hot(labels)
-        self.classes_: Any = np.arange(labels.shape[1]) if rows else _classes_of(labels)
+        self._several_labels = rows and is_several_hot(labels)
+        self.classes_: Any = np.arange(labels.shape[1]) if rows else classes_of(labels)
         self.n_classes_: Any = len(self.classes_)
 
     def _learn_outputs(self, y: Any) -> None:
         self._several_labels = False
         self.classes_ = [
-            np.arange(part.shape[1]) if part.ndim == 2 and part.shape[1] > 1 else _classes_of(part)
-            for part in _parts(self.model, y)
+            np.arange(part.shape[1]) if part.ndim == 2 and part.shape[1] > 1 else classes_of(part)
+            for part in parts_of(self.model, y)
         ]
         self.n_classes_ = [len(classes) for classes in self.classes_]
 
     def _targets(self, y: Any) -> Any:
         classes = getattr(self, "classes_", None)
         if classes is None:  # the model came from elsewhere
-            return _by_output(self.model, y)
+            return by_output(self.model, y)
         if not isinstance(classes, list):
-            return _coded(np.asarray(y), classes, _losses(self.model)[0])
-        found = zip(_parts(self.model, y), classes, _losses(self.model))
-        return [_coded(part, listed, loss) for part, listed, loss in found]
+            return coded(np.asarray(y), classes, losses_of(self.model)[0])
+        found = zip(parts_of(self.model, y), classes, losses_of(self.model))
+        return [coded(part, listed, loss) for part, listed, loss in found]
 
     def predict(self, x: Any, **kwargs: Any) -> npt.NDArray[Any]:
         """The most probable labels, ``(samples,)``.
@@ -289,7 +304,7 @@ class KerasClassifier(BaseWrapper):
             return (made[0] > 0.5).astype(int)
         classes = getattr(self, "classes_", None)
         listed = classes if isinstance(classes, list) else [classes] * len(made)
-        labels = [_labels(p, of) for p, of in zip(made, listed)]
+        labels = [labels_of(p, of) for p, of in zip(made, listed)]
         return labels[0] if len(labels) == 1 else np.stack(labels, axis=-1)
 
     def predict_proba(self, x: Any, **kwargs: Any) -> Any:
@@ -316,7 +331,7 @@ class KerasClassifier(BaseWrapper):
         found = self._evaluated(x, y, kwargs)
         exact = [value for name, value in found.items() if name in ("accuracy", "acc")]
         each = exact or [value for name, value in found.items() if name.endswith(("_accuracy", "_acc"))]
-        if not exact and (len(each) != _outputs(self.model) or _outputs(self.model) == 1):
+        if not exact and (len(each) != outputs_of(self.model) or outputs_of(self.model) == 1):
             raise ValueError(
                 f"[{type(self).__name__}.score] The model is not configured to compute accuracy. You should pass "
                 '`metrics=["accuracy"]` to the `model.compile()` method.'
@@ -342,7 +357,7 @@ class KerasRegressor(BaseWrapper):
     _estimator_type = "regressor"
 
     def _learn(self, y: Any) -> None:
-        parts = y if _is_listed(y) else [np.asarray(y)]
+        parts = y if is_listed(y) else [np.asarray(y)]
         self.n_outputs_ = sum(part.shape[1] if np.ndim(part) == 2 else 1 for part in parts)
 
     def predict(self, x: Any, **kwargs: Any) -> npt.NDArray[Any]:
@@ -392,147 +407,3 @@ def _not_fitted(message: str) -> Exception:
     except ImportError:
         return _NotFitted(message)
     return NotFittedError(message)
-
-
-# -- data -------------------------------------------------------------------------------------------------------------
-
-
-def _data(x: Any) -> Any:
-    """The inputs of a model: arrays, data frames, sparse matrices and lists of arrays as they are, rows as an array."""
-    rows = isinstance(x, (list, tuple)) and not any(np.ndim(part) >= 2 for part in x)
-    if rows or (hasattr(x, "__array__") and not hasattr(x, "shape")):
-        x = np.asarray(x)
-    if isinstance(x, np.ndarray) and x.dtype == object:
-        x = x.astype(float)  # numbers that came as objects
-    if getattr(getattr(x, "dtype", None), "kind", "") == "c":
-        raise ValueError(
-            f"Complex data not supported: a Keras model takes real numbers; got {x.dtype}. Split it in two?"
-        )
-    if getattr(x, "ndim", 0) == 2 and x.shape[1] == 0:
-        raise ValueError(f"Found array with 0 feature(s) (shape={x.shape}) while a minimum of 1 is required.")
-    return x
-
-
-def _weights(sample_weight: Any) -> npt.NDArray[Any]:
-    weights = np.asarray(sample_weight, dtype=float)
-    if weights.size and not weights.any():
-        raise ValueError(
-            "[sample_weight] Sample weights must contain at least one non-zero number; all are 0. Drop it?"
-        )
-    return weights
-
-
-def _column_names(x: Any) -> npt.NDArray[Any] | None:
-    """Names of the columns of a data frame, if all are texts."""
-    columns = getattr(x, "columns", None)
-    if columns is None or not all(isinstance(name, str) for name in columns):
-        return None
-    return np.asarray(list(columns), dtype=object)
-
-
-def _other_columns(seen: list[str], came: list[str]) -> str:
-    """What is said of a data frame with other columns, in scikit-learn's words."""
-    lines = ["The feature names should match those that were passed during fit."]
-    unseen, gone = sorted(set(came) - set(seen)), sorted(set(seen) - set(came))
-    if unseen:
-        lines += ["Feature names unseen at fit time:", *[f"- {name}" for name in unseen]]
-    if gone:
-        lines += ["Feature names seen at fit time, yet now missing:", *[f"- {name}" for name in gone]]
-    if not unseen and not gone:
-        lines.append("Feature names must be in the same order as they were in fit.")
-    return "\n".join(lines) + "\n"
-
-
-# -- targets ----------------------------------------------------------------------------------------------------------
-
-
-def _outputs(model: Any) -> int:
-    return len(getattr(model, "outputs", None) or [None])
-
-
-def _is_listed(y: Any) -> bool:
-    """Whether targets came as a list of arrays, one for each output."""
-    return isinstance(y, (list, tuple)) and any(isinstance(part, np.ndarray) and part.ndim > 0 for part in y)
-
-
-def _losses(model: Any) -> list[Any]:
-    """The loss of each output."""
-    loss = model.loss
-    if isinstance(loss, dict):
-        return [loss.get(name) for name in model.output_names]
-    return list(loss) if isinstance(loss, (list, tuple)) else [loss] * _outputs(model)
-
-
-def _by_output(model: Any, y: Any) -> Any:
-    """Targets as a model takes them: an array, or a list with one for each output."""
-    return _parts(model, y) if _outputs(model) > 1 else np.asarray(y)
-
-
-def _parts(model: Any, y: Any) -> list[npt.NDArray[Any]]:
-    """An array of targets for each output: from a list, or cut from the columns of one array."""
-    count = _outputs(model)
-    if _is_listed(y) and len(y) == count:
-        return [np.asarray(part) for part in y]
-    columns = np.asarray(y)
-    if columns.ndim == 2 and columns.shape[1] == count:
-        return [columns[:, i] for i in range(count)]
-    widths = [shape[-1] for shape in to_list(model.output_shape)]
-    if columns.ndim == 2 and None not in widths and columns.shape[1] == sum(widths):
-        return np.split(columns, np.cumsum(widths)[:-1], axis=1)
-    raise ValueError(
-        f"[fit] the model has {count} outputs: expected a list of {count} arrays, or an array with {count} columns (or "
-        f"{sum(w or 0 for w in widths)}, as many as units); got {columns.shape}. Which column belongs to which output?"
-    )
-
-
-def _is_several_hot(rows: npt.NDArray[Any]) -> bool:
-    """Whether rows hold nothing but 0 and 1, and not one 1 in each: that would be one label, one-hot."""
-    if rows.dtype.kind not in "biuf" or not ((rows == 0) | (rows == 1)).all():
-        return False
-    return bool((rows.sum(axis=1) != 1).any())
-
-
-def _classes_of(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The different labels, in order; in Keras 1, where a label is its own number, all up to the largest."""
-    if y.dtype.kind == "f" and not (np.isfinite(y).all() and (y == np.round(y)).all()):
-        raise ValueError(
-            "Unknown label type: labels must be whole numbers or texts; got real numbers (or NaN). Is a KerasRegressor "
-            "meant?"
-        )
-    if get_api_level() == "1.2" and y.dtype.kind in "iuf" and y.size and y.min() >= 0:
-        return np.arange(int(y.max()) + 1)
-    return np.unique(y)
-
-
-def _coded(y: npt.NDArray[Any], classes: npt.NDArray[Any], loss: Any) -> npt.NDArray[Any]:
-    """Labels as the model sees them: their numbers, or rows for the categorical cross-entropy. Rows stay as they are.
-
-    Raises:
-        ValueError: a label that is none of the classes.
-    """
-    if y.ndim == 2 and y.shape[1] > 1:
-        return y
-    flat = y.reshape(-1)
-    numbers = np.minimum(np.searchsorted(classes, flat), len(classes) - 1)
-    unknown = classes[numbers] != flat
-    if np.any(unknown):
-        raise ValueError(
-            f"[labels] expected those that fit has seen ({list(classes[:10])}); got also "
-            f"{list(np.unique(flat[unknown]))}. Use stratified folds?"
-        )
-    return to_categorical(numbers, len(classes)) if losses.is_categorical_crossentropy(loss) else numbers
-
-
-def _labels(p: npt.NDArray[Any], classes: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-    """Labels from probabilities: the largest of several columns, or whether a single one exceeds 0.5."""
-    numbers = p.argmax(axis=-1) if p.shape[-1] > 1 else (p[..., 0] > 0.5).astype("int32")
-    if classes is None:
-        return numbers
-    if len(classes) == 1:
-        return np.full(numbers.shape, classes[0])
-    if numbers.size and numbers.max() >= len(classes):
-        raise ValueError(
-            f"[predict] fit has seen {len(classes)} classes ({list(classes[:10])}); the model predicts number "
-            f"{numbers.max()} from {p.shape[-1]} units. Give the last layer a unit for each class."
-        )
-    return classes[numbers]

@@ -38,12 +38,21 @@ INTERNAL = {
 }
 
 
+# Of Keras 0.3.3, and why not.
+NOT_OF_0X = {
+    "keras.preprocessing.image.ImageDataGenerator.next()": "`flow` gives what has it: one generator, several flows",
+    "keras.preprocessing.image.GraphImageDataGenerator.next()": "the same",
+    "keras.preprocessing.image.random_channel_shift(rg=)": "an empty function there",
+    "keras.preprocessing.image.random_zoom(rg=)": "gave pictures of another size",
+}
+
+
 def our_modules() -> list[ModuleType]:
     names = (
         "activations backend constraints engine.base_layer engine.saving engine.topology engine.training "
         "engine.training_utils initializers initializations layers legacy.interfaces losses metrics models optimizers "
-        "regularizers utils utils.conv_utils utils.data_utils utils.generic_utils utils.io_utils utils.layer_utils "
-        "utils.metrics_utils utils.multi_gpu_utils utils.np_utils utils.vis_utils utils.visualize_util applications "
+        "regularizers utils utils.conv_utils utils.generic_utils utils.io_utils utils.layer_utils "
+        "utils.multi_gpu_utils utils.np_utils utils.vis_utils utils.visualize_util applications "
         "callbacks preprocessing.image preprocessing.sequence preprocessing.text wrappers.scikit_learn"
     ).split()
     return [importlib.import_module(f"keras_compat.{name}") for name in names]
@@ -127,7 +136,7 @@ def test_the_names_of_a_release_are_there(release):
     for module, record in api.Checker("keras_compat", rules).check(facts).items():
         for name in [*record["missing"], *record["wrong_kind"]]:
             missing.append(f"{module}.{name}")
-        missing += record["missing_members"]
+        missing += [name for name in record["missing_members"] if release != "0.3.3" or name not in NOT_OF_0X]
         assert record["problem"] is None, record["problem"]
     assert not missing, f"{len(missing)} of Keras {release} are missing: {', '.join(missing)}"
 

@@ -56,7 +56,6 @@ ONE_OF_EACH = {
     "resnet.ResNet152-max",
     "resnet_v2.ResNet50V2-bare",
     "resnet_v2.ResNet101V2-first",
-    "resnet_v2.ResNet152V2-max",
     "inception_v3.InceptionV3-bare",
     "inception_resnet_v2.InceptionResNetV2-max",
     "xception.Xception-bare",
@@ -65,7 +64,6 @@ ONE_OF_EACH = {
     "densenet.DenseNet201-max",
     "nasnet.NASNetMobile-other",
     "nasnet.NASNetLarge-top",
-    "resnext.ResNeXt50-small",
 }
 ONE_OF_EACH_1 = {
     "vgg16.VGG16-bare",

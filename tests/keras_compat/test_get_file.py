@@ -393,10 +393,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         for name, value in (("ETag", server.tag), ("Last-Modified", server.date)):
-            if value:
+            if value and (not start or server.marked_parts):
                 self.send_header(name, value)
         if start:
-            self.send_header("Content-Range", f"bytes {start + server.wrong_start}-{len(body) - 1}/{len(body)}")
+            start += server.wrong_start
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
         end = start + server.cuts.pop(0) if server.cuts else len(body)
@@ -417,7 +418,7 @@ def server():
     server.paths, server.release = [], threading.Event()
     server.pages = {"/good": BODY}
     server.parts, server.asked, server.cuts, server.ranges = BODY, [], [], True
-    server.tag, server.date, server.wrong_start = '"one"', None, 0
+    server.tag, server.date, server.wrong_start, server.marked_parts = '"one"', None, 0, True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     server.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -573,6 +574,11 @@ def test_words_of_both_lines(server, tmp_path):
 # -- downloads in parts -----------------------------------------------------------------------------------------------
 
 
+def kept_for(server: Any) -> str:
+    """The name of what is kept of `/parts`."""
+    return f".data.bin.{hashlib.sha256(f'{server.url}/parts'.encode()).hexdigest()[:8]}.part"
+
+
 def interrupted(server: Any, folder: Path, *cuts: int) -> list[str]:
     """Try to fetch `/parts` from a server that breaks off; return what is in the folder then."""
     for cut in cuts:
@@ -593,7 +599,7 @@ def fetched(server: Any, folder: Path, **words: Any) -> bytes:
 def test_an_interrupted_download_goes_on_where_it_ended(server, tmp_path, capsys, by):
     date = "Wed, 21 Oct 2015 07:28:00 GMT"
     server.tag, server.date = {"tag": ('"one"', None), "date": (None, date), "both": ('"one"', date)}[by]
-    assert interrupted(server, tmp_path, 5000, 70000, 1) == [".data.bin.part"]
+    assert interrupted(server, tmp_path, 5000, 70000, 1) == [kept_for(server)]
     assert fetched(server, tmp_path, file_hash=SHA256) == BODY
     mark = server.tag or date
     starts = [None, "bytes=5000-", "bytes=75000-", "bytes=75001-"]
@@ -601,6 +607,13 @@ def test_an_interrupted_download_goes_on_where_it_ended(server, tmp_path, capsys
     out = capsys.readouterr().out
     assert "Going on from 75,001 bytes that came before." in out
     assert "256000/256000 [==============================]" in out
+
+
+def test_a_rest_without_a_mark_keeps_that_of_the_beginning(server, tmp_path):
+    server.marked_parts = False
+    assert interrupted(server, tmp_path, 5000, 70000) == [kept_for(server)]
+    assert fetched(server, tmp_path) == BODY
+    assert [start for start, _ in server.asked] == [None, "bytes=5000-", "bytes=75000-"]
 
 
 def test_ctrl_c_keeps_what_came(server, tmp_path, monkeypatch):
@@ -611,7 +624,7 @@ def test_ctrl_c_keeps_what_came(server, tmp_path, monkeypatch):
         patch.setattr(downloads.Progbar, "update", interrupt)
         with pytest.raises(KeyboardInterrupt):
             get_file("data.bin", server.url + "/parts", cache_dir=str(tmp_path))
-    assert sorted(tree(tmp_path / "datasets")) == [".data.bin.part"]
+    assert sorted(tree(tmp_path / "datasets")) == [kept_for(server)]
     assert fetched(server, tmp_path) == BODY
     assert len(server.asked) == 2 and int(server.asked[1][0].removeprefix("bytes=").removesuffix("-")) > 0
 
@@ -645,8 +658,15 @@ def test_another_file_is_fetched_from_the_start(server, tmp_path, case):
         server.wrong_start = 1
     elif case == "shorter":
         server.parts = BODY[:300]
-    elif case == "other origin":
+    elif case == "other origin":  # the same mark there means nothing
         server.url += "/parts"
+        server.parts = BODY[::-1]
+        # What came from the first stays until the file is there.
+        server.cuts = [0]
+        before = tree(tmp_path / "datasets")
+        with pytest.raises(ConnectionError):
+            get_file("data.bin", server.url + "/parts", cache_dir=str(tmp_path))
+        assert tree(tmp_path / "datasets") == before
     assert fetched(server, tmp_path) == server.parts
     assert server.asked[-1][0] is None or server.asked[-1][0] == "bytes=5000-"
 
@@ -667,7 +687,7 @@ def test_a_rest_that_does_not_fit_is_seen_by_the_hash(server, tmp_path):
 
 def test_a_damaged_part_is_thrown_away(server, tmp_path):
     interrupted(server, tmp_path, 5000)
-    place = tmp_path / "datasets" / ".data.bin.part"
+    place = tmp_path / "datasets" / kept_for(server)
     whole = place.read_bytes()
     assert whole.startswith(BODY[:5000])
     rng = random.Random(0)

@@ -392,6 +392,7 @@ def test_functions_against_plain_numpy() -> None:
         (lambda: ImageDataGenerator(validation_split=1.5), "strictly between 0 and 1"),
         (lambda: ImageDataGenerator(data_format="last"), "Unknown data_format"),
         (lambda: ImageDataGenerator().fit(X[0]), "should have rank 4"),
+        (lambda: ImageDataGenerator().fit(X[:0]), "at least one picture"),
         (lambda: ImageDataGenerator().flow(X[0]), "should have rank 4"),
         (lambda: ImageDataGenerator().flow(X, Y[:9]), "should have the same length"),
         (lambda: ImageDataGenerator().flow(X, Y, sample_weight=Y[:3]), "sample_weight` should have the same length"),

@@ -176,3 +176,12 @@ def test_functions_of_keras_1():
     assert 0.45 < K.get_value(halves).max() <= 0.5
     with pytest.raises(ValueError, match="Did you mean 'glorot_normal'"):
         initializations.get("glorot_norml")
+
+
+@pytest.mark.parametrize("shape", [(), 5, (0, 2), (300, 700)])
+def test_numbers_are_those_that_numpy_draws_at_once(shape):
+    """However large the weight: the same seed gives the same numbers as ever."""
+    uniform = K.eval(initializers.RandomUniform(-0.1, 0.2, seed=3)(shape))
+    np.testing.assert_array_equal(uniform, np.float32(np.random.RandomState(3).uniform(-0.1, 0.2, shape)))
+    normal = K.eval(initializers.RandomNormal(0.1, 0.2, seed=3)(shape, "float64"))
+    np.testing.assert_array_equal(normal, np.random.RandomState(3).normal(0.1, 0.2, shape))

@@ -152,7 +152,7 @@ def test_kinds_of_targets(kind: str, tmp_path: Path) -> None:
     wanted = model.evaluate(Y, X, verbose=0)
     np.testing.assert_allclose(model.evaluate(Y, y, verbose=0), wanted, rtol=1e-6)
     np.testing.assert_allclose(model.test_on_batch(Y, y), wanted, rtol=1e-6)
-    assert np.isfinite(model.fit(Y, y, verbose=0, validation_split=0.3).history["val_loss"][0])
+    np.testing.assert_allclose(model.train_on_batch(Y, y), wanted, rtol=1e-6)
 
 
 def test_bools_and_columns_of_tables() -> None:

@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pickle
+import subprocess
 
 import numpy as np
 import pytest
 
 import keras_compat as keras
 from keras_compat import _old_paths
-from keras_compat import backend as K
+from keras_compat.commands import run
 from keras_compat.layers import Dense, Input
 from keras_compat.models import Model, Sequential
-from keras_compat.utils import metrics_utils, multi_gpu_model
+from keras_compat.preprocessing import image
+from keras_compat.utils import multi_gpu_model
 from keras_compat.utils.multi_gpu_utils import multi_gpu_model as from_its_module
 
 pytestmark = pytest.mark.usefixtures("without_kernels", "fresh_names")
@@ -48,16 +51,6 @@ def test_lines_of_old_programs(line, is_what):
     assert space[line.split()[-1]] is is_what()
 
 
-def test_functions_around_metrics():
-    """Keras 2.3's `Metric` is made with these; a class of a program may be, too."""
-    count = keras.metrics.Sum(name="count")
-    add = metrics_utils.update_state_wrapper(lambda x: K.update_add(count.total, K.sum(x)))
-    K.eval(add(count, K.constant([1.0, 2.0])))
-    assert len(count.updates) == 1 and K.get_value(count.total) == 3
-    value = metrics_utils.result_wrapper(lambda: count.total)(count)
-    assert value._is_metric and count._call_result is value and K.eval(value) == 3
-
-
 def test_a_model_for_several_gpus_is_the_model():
     """Values are those of the model inside; it is trained, and is `layers[-2]`, as in Keras 2."""
     assert multi_gpu_model is from_its_module
@@ -84,3 +77,35 @@ def test_several_inputs_and_outputs_for_several_gpus():
         np.testing.assert_array_equal(ours, theirs)
     twin = pickle.loads(pickle.dumps(parallel))
     np.testing.assert_array_equal(twin.predict(x)[1], model.predict(x)[1])
+
+
+def test_packages_that_were_parts_of_keras(tmp_path):
+    """Under ``run``, the packages that Keras 2.2 took its pictures, texts and applications from are those of Keras."""
+    program = (
+        "import keras, keras_preprocessing, keras_applications\n"
+        "from keras_preprocessing.image import ImageDataGenerator, load_img\n"
+        "from keras_preprocessing import sequence, text\n"
+        "from keras_applications.vgg16 import VGG16\n"
+        "assert ImageDataGenerator is keras.preprocessing.image.ImageDataGenerator\n"
+        "assert text.Tokenizer is keras.preprocessing.text.Tokenizer and VGG16 is keras.applications.VGG16\n"
+        "assert keras_preprocessing is keras.preprocessing\n"
+    )
+    line, env = run.command(["-c", program], dict(os.environ))
+    done = subprocess.run(line, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_pictures_of_keras_0():
+    """`(channels, rows, columns)`; the flips are those of `numpy.fliplr` and `flipud` in each channel."""
+    picture = np.arange(24.0).reshape(2, 3, 4)
+    kept = picture.copy()
+    np.testing.assert_array_equal(image.horizontal_flip(picture), [np.fliplr(part) for part in kept])
+    np.testing.assert_array_equal(image.vertical_flip(picture), [np.flipud(part) for part in kept])
+    np.testing.assert_array_equal(picture, kept)
+    assert image.random_barrel_transform(picture, 0.5) is picture
+    x, y = np.arange(5 * 48.0).reshape(5, 3, 4, 4), np.arange(5)
+    flow = image.GraphImageDataGenerator(dim_ordering="th").flow(x, y, batch_size=2, shuffle=False)
+    batches = [next(flow) for _ in range(3)]
+    assert [list(batch) for batch in batches] == [["input", "output"]] * 3
+    np.testing.assert_array_equal(np.concatenate([batch["input"] for batch in batches]), x)
+    np.testing.assert_array_equal(np.concatenate([batch["output"] for batch in batches]), y)

@@ -77,7 +77,7 @@ def compared(level: str, every: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("level", ["0.3", "1.2", "2.3"])
 def test_genuine_answers(level):
-    assert compared(level, every=4)[0] > 60
+    assert compared(level, every=6)[0] > 50
 
 
 @pytest.mark.slow
@@ -190,6 +190,8 @@ def test_matrices_by_their_formulas():
     assert found[0, words["the"]] == pytest.approx((1 + np.log(2)) * np.log(1 + 3 / (1 + 2)), rel=1e-14)
     assert found[0, words["cat"]] == pytest.approx(np.log(1 + 3 / (1 + 2)), rel=1e-14)
     assert np.count_nonzero(found) == 2
+    # 0 is no word, and counts; numbers that are too large do not.
+    np.testing.assert_array_equal(Tokenizer(3).sequences_to_matrix([[0, 1, 0, 3, 9]], "count"), [[2, 1, 0]])
     # Arrays serve as well as lists.
     given = tokenizer.texts_to_sequences(["the cat the", ""])
     arrays = [np.array(one, int) for one in given]

@@ -24,7 +24,7 @@ from keras_compat.engine import generators
 from keras_compat.engine.generators import Source
 from keras_compat.layers import Dense
 from keras_compat.models import Sequential
-from keras_compat.utils import GeneratorEnqueuer, OrderedEnqueuer, data_utils, enqueuers, workers
+from keras_compat.utils import GeneratorEnqueuer, OrderedEnqueuer, data_utils, worker_process, workers
 from keras_compat.utils.enqueuers import Passes
 from tests.keras_compat import children, data_sequences
 from tests.keras_compat.data_sequences import Awkward, Batches, Drawing, Failing, Planned, Told
@@ -182,6 +182,15 @@ def test_who_looks_on_sees_batches_made_one_by_one() -> None:
     note = callbacks.LambdaCallback(on_batch_end=lambda batch, logs: seen.append(len(asked)))
     small().fit_generator(batches(), 6, verbose=0, callbacks=[note], workers=2)
     assert seen == [1, 2, 3, 4, 5, 6]
+    threads: list[str] = []
+
+    def notes() -> Iterator[Any]:
+        while True:
+            threads.append(threading.current_thread().name)
+            yield np.ones((2, 5)), np.ones((2, 2))
+
+    small().fit_generator(notes(), 6, verbose=0, callbacks=[callbacks.TerminateOnNaN()])  # ours does not mind
+    assert len(set(threads)) == 2
 
 
 def test_processes_go_on_in_the_middle_of_a_pass() -> None:
@@ -257,10 +266,10 @@ def test_an_error_in_a_callback_ends_all_workers(error: BaseException, processes
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             raise error
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with pytest.raises(type(error)):
         small().fit(Batches(), epochs=9, verbose=0, workers=2, use_multiprocessing=processes, callbacks=[Raises()])
-    assert not multiprocessing.active_children() and threading.active_count() == before
+    assert not multiprocessing.active_children() and set(threading.enumerate()) <= before
 
 
 def test_what_processes_can_not_have_is_made_here() -> None:
@@ -341,6 +350,42 @@ def test_programs_without_a_guard(tmp_path: Path, way: str) -> None:
     assert done.stdout.count("elsewhere True") == (2 if way == "guarded" else 1)
     assert done.stderr.count("UserWarning") == {"guarded": 0}.get(way, 2)
     assert ("would run" in done.stderr, "prompt" in done.stderr) == (way in ("plain", "run"), way == "prompt")
+
+
+WARM = """
+import multiprocessing, sys
+import numpy as np
+from keras_compat.layers import Dense
+from keras_compat.models import Sequential
+from tests.keras_compat.data_sequences import Batches
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    x = np.random.RandomState(0).normal(size=(512, 5))
+    sums = []
+    for count in (0, 2):
+        np.random.seed(1)
+        model = Sequential([Dense(64, activation='relu', input_dim=5), Dense(64, activation='tanh'), Dense(2)])
+        model.compile('adam', 'mse')
+        model.fit(x, x[:, :2], batch_size=256, verbose=0)  # compiled kernels run in threads
+        model.fit(Batches(), epochs=2, verbose=0, workers=count, use_multiprocessing=True)
+        sums.append(model.predict(x).sum())
+    print(sums[0] == sums[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_beside_warm_kernels(tmp_path: Path, method: str) -> None:
+    """Whatever start method a program has chosen for its own processes."""
+    (tmp_path / "warm.py").write_text(WARM)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "warm.py"), method],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=children.environment(AUTOTENSOR_THREADS="2"),
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 
 @pytest.mark.slow
@@ -445,8 +490,7 @@ def test_seeded_leaves_no_trace() -> None:
     seed()
     values = []
     for place in ((1, 2, 3), (1, 2, 3), (1, 3, 2), (2, 2, 3)):
-        with workers.seeded(*place):
+        with worker_process.seeded(*place):
             values.append((np.random.normal(), random.random()))
     assert values[0] == values[1] and len({v for pair in values for v in pair}) == 6
     assert (np.random.normal(), random.random()) == wanted
-    assert enqueuers.seeded is workers.seeded

@@ -50,6 +50,8 @@ PREFIXES = (
     "tensorflow.compat.v1.keras",
     "tensorflow.compat.v2.keras",
 )
+# Packages of 2018 that Keras 2.2 and 2.3 took parts of themselves from; programs did, too.
+PARTS = {"keras_preprocessing": f"{PACKAGE}.preprocessing", "keras_applications": f"{PACKAGE}.applications"}
 # Modules of Keras that are one module here.
 SAME = {f"{PACKAGE}.backend.{name}": f"{PACKAGE}.backend" for name in ("tensorflow_backend", "theano_backend")}
 SAME[f"{PACKAGE}.api.keras"] = SAME[f"{PACKAGE}.api"] = PACKAGE
@@ -61,7 +63,8 @@ def our_name(name: str) -> str | None:
         if name == prefix or name.startswith(prefix + "."):
             ours = PACKAGE + name[len(prefix) :]
             return SAME.get(ours, ours)
-    return None
+    first, dot, rest = name.partition(".")
+    return f"{PARTS[first]}{dot}{rest}" if first in PARTS else None
 
 
 def user_frame(frame: FrameType | None) -> FrameType | None:
@@ -128,7 +131,7 @@ class Finder:
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
         top = name.partition(".")[0]
-        if top == "keras" or top in STAND_INS:
+        if top == "keras" or top in PARTS or top in STAND_INS:
             module = self.module(name)
             return module and ModuleSpec(name, Same(module), is_package=True)  # type: ignore[arg-type]
         spec = None

@@ -9,6 +9,10 @@ from keras_compat.preprocessing.image.folders import DirectoryIterator as Direct
 from keras_compat.preprocessing.image.frames import DataFrameIterator as DataFrameIterator
 from keras_compat.preprocessing.image.generator import ImageDataGenerator as ImageDataGenerator
 from keras_compat.preprocessing.image.iterator import Iterator as Iterator
+from keras_compat.preprocessing.image.of_keras_0 import GraphImageDataGenerator as GraphImageDataGenerator
+from keras_compat.preprocessing.image.of_keras_0 import horizontal_flip as horizontal_flip
+from keras_compat.preprocessing.image.of_keras_0 import random_barrel_transform as random_barrel_transform
+from keras_compat.preprocessing.image.of_keras_0 import vertical_flip as vertical_flip
 from keras_compat.preprocessing.image.pictures import array_to_img as array_to_img
 from keras_compat.preprocessing.image.pictures import img_to_array as img_to_array
 from keras_compat.preprocessing.image.pictures import list_pictures as list_pictures

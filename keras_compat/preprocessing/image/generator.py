@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -20,11 +20,9 @@ from keras_compat.preprocessing.image.arrays import NumpyArrayIterator
 from keras_compat.preprocessing.image.folders import DirectoryIterator
 from keras_compat.preprocessing.image.frames import DataFrameIterator
 from keras_compat.preprocessing.image.pictures import data_format_of
+from keras_compat.preprocessing.image.statistics import mean_and_deviation, whitening
 from keras_compat.preprocessing.image.transforms import apply_brightness_shift, apply_channel_shift, flip_axis
 from keras_compat.utils.generic_utils import warn
-
-# Bytes of pictures in float64 that `fit` works on at a time.
-_CHUNK = 1 << 22
 
 
 class ImageDataGenerator:
@@ -490,6 +488,8 @@ class ImageDataGenerator:
                 f"[ImageDataGenerator.fit] Input to `.fit()` should have rank 4. Got array with shape: {x.shape}. Grey "
                 "pictures need an axis of one channel: x[..., None]."
             )
+        if not len(x):
+            raise ValueError("[ImageDataGenerator.fit] expected at least one picture; got none.")
         self._settle(x.shape)
         if x.shape[self.channel_axis] not in (1, 3, 4):
             warn(
@@ -502,22 +502,15 @@ class ImageDataGenerator:
         scale = self.rescale if self.rescale and not self._keras_1 else None
         if augment:
             x, scale = self._augmented(x, rounds, scale), None
-        axes = (0, self.row_axis, self.col_axis)
-        count = len(x) * x.shape[self.row_axis] * x.shape[self.col_axis]
-        shape = [1, 1, 1]
-        shape[self.channel_axis - 1] = x.shape[self.channel_axis]
-        mean = std = np.zeros(shape)
         if self.featurewise_center or self.featurewise_std_normalization:
-            mean = (sum(part.sum(axes) for part in _parts(x, scale)) / count).reshape(shape)
-        if self.featurewise_std_normalization:
-            std = np.sqrt(sum(np.square(part - mean).sum(axes) for part in _parts(x, scale)) / count).reshape(shape)
-            self.std = std.astype(self.dtype)
-        if self.featurewise_center:
-            self.mean = mean.astype(self.dtype)
+            mean, std = (found.astype(self.dtype) for found in mean_and_deviation(x, self.channel_axis, scale))
+            self.mean = mean if self.featurewise_center else self.mean
+            self.std = std if self.featurewise_std_normalization else self.std
         if self.zca_whitening:
             middle = self.mean if self.featurewise_center else 0
             width = self.std + (K.epsilon() if self._keras_1 else 1e-6) if self.featurewise_std_normalization else 1
-            self.principal_components = self._whitening(x, scale, middle, width).astype(self.dtype)
+            epsilon = 1e-6 if self._keras_1 else self.zca_epsilon
+            self.principal_components = whitening(x, middle, width, epsilon, scale).astype(self.dtype)
 
     def _augmented(self, x: Any, rounds: int, scale: float | None) -> np.ndarray:
         found = np.zeros((rounds * len(x), *x.shape[1:]), dtype=self.dtype)
@@ -527,24 +520,6 @@ class ImageDataGenerator:
                 picture *= scale
             found[place] = self.random_transform(picture)
         return found
-
-    def _whitening(self, x: Any, scale: float | None, middle: Any, width: Any) -> np.ndarray:
-        size = int(np.prod(x.shape[1:]))
-        covariance = np.zeros((size, size))
-        for part in _parts(x, scale):
-            flat = ((part - middle) / width).reshape(len(part), size)
-            covariance += flat.T @ flat
-        variances, axes = np.linalg.eigh(covariance / len(x))
-        epsilon = 1e-6 if self._keras_1 else self.zca_epsilon
-        return (axes / np.sqrt(np.maximum(variances, 0) + epsilon)) @ axes.T
-
-
-def _parts(x: Any, scale: float | None) -> Iterator[np.ndarray]:
-    """The pictures in float64, some at a time."""
-    step = max(1, _CHUNK // (8 * int(np.prod(x.shape[1:])) or 1))
-    for first in range(0, len(x), step):
-        part = np.asarray(x[first : first + step]).astype("float64")
-        yield part * scale if scale else part
 
 
 def _either_side(extent: float) -> float:

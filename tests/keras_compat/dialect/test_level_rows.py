@@ -154,8 +154,9 @@ READS: dict[str, tuple[str, ...]] = {
     "saving/keras1_configs.py:consume_less": (IMPLEMENTATION,),
     "saving/later_configs.py:_as_level_2": (BY_GATE, "`dtype` of `Embedding` in configs"),
     "utils/layer_utils.py:print_summary": (SUMMARY,),
+    "utils/worker_process.py:settings": (),  # tells other processes which level holds
     "wrappers/scikit_learn.py:KerasRegressor.score": ("`KerasRegressor.score`",),
-    "wrappers/scikit_learn.py:_classes_of": ("whole labels of a `KerasClassifier` are",),
+    "wrappers/_data.py:classes_of": ("whole labels of a `KerasClassifier` are",),
 }
 
 # Defaults of classes and functions, by the argument; those of one class only as "class.argument".

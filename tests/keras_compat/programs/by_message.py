@@ -620,3 +620,14 @@ fails(lambda: Tokenizer().fit_on_texts(table.text), 'nan')
 tokenizer = Tokenizer()
 tokenizer.fit_on_texts(table.text.fillna(''))
 assert tokenizer.word_index == {'one': 1, 'two': 2}
+
+# == Training and validation subsets have different number of classes after the split
+import numpy as np
+from keras.preprocessing.image import ImageDataGenerator
+
+x, y = np.zeros((8, 4, 4, 3)), np.arange(8) // 3
+halves = ImageDataGenerator(validation_split=0.25)
+fails(lambda: halves.flow(x, y, subset='training'),
+      'Training and validation subsets have different number of classes after the split')
+y = np.array([0, 1, 0, 1, 0, 1, 0, 1])
+assert len(halves.flow(x, y, subset='training')) == 1
