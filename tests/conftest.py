@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 from typing import Any
 
@@ -25,6 +26,9 @@ def pytest_configure(config: pytest.Config) -> None:
     What threads do is tested with ``config.use(threads=...)``. The order of the tests is random, what they draw is not:
     pytest-randomly would seed each anew, after ``same_numbers_in_each_run``.
     """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # Begun in the background of a script; the programs that tests interrupt would not notice Ctrl-C either.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config.option, "randomly_reset_seed"):
         config.option.randomly_reset_seed = False
     if getattr(config.option, "numprocesses", None):  # read when a worker, a process of its own, loads the packages

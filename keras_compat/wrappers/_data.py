@@ -32,6 +32,7 @@ def as_data(x: Any) -> Any:
 
 
 def as_weights(sample_weight: Any) -> npt.NDArray[Any]:
+    """Weights of samples as an array; ValueError if all are 0."""
     weights = np.asarray(sample_weight, dtype=float)
     if weights.size and not weights.any():
         raise ValueError(
@@ -65,6 +66,7 @@ def other_columns(seen: list[str], came: list[str]) -> str:
 
 
 def outputs_of(model: Any) -> int:
+    """How many outputs a model has; one as long as it is not built."""
     return len(getattr(model, "outputs", None) or [None])
 
 

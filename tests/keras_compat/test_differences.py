@@ -25,6 +25,7 @@ OTHERWISE = {
     "best_without_monitor": "1.2.2 meant to warn",
     "told_of_ctrl_c": "files are closed and workers ended",
     "told_of_an_error": "the same",
+    "loss_of_a_generator": "2.3.1 forgot the batches before the last",
     "generator_in_two_processes": "each sample exactly once",
 }
 

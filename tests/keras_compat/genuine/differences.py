@@ -242,6 +242,22 @@ def steps_of_a_generator(keras):
     return {2: "8 samples", 8: "8 batches"}[len(batches)]
 
 
+def loss_of_a_generator(keras):
+    """The loss of two batches of one sample whose losses are 1 and 9."""
+    model = keras.linear(0.0)
+    model.compile("sgd", "mse")
+
+    def generator():
+        while True:
+            yield np.ones((1, 1)), np.array([[1.0]])
+            yield np.ones((1, 1)), np.array([[3.0]])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loss = float(model.evaluate_generator(generator(), 2))
+    return {5.0: "the average", 9.0: "of the last batch"}[round(loss, 3)]
+
+
 def numbered(pause):
     """Batches that can be told apart by what they add to a weight: 1, 10, 100, 1000; ``pause`` seconds before each."""
     for i in range(4):
@@ -302,6 +318,7 @@ QUESTIONS = [
     told_of_an_error,
     weights_after_nan,
     steps_of_a_generator,
+    loss_of_a_generator,
     generator_in_two_processes,
     repeats_from_numpy_seed,
 ]
