@@ -179,6 +179,7 @@ from keras_compat.backend.common import image_data_format as image_data_format
 from keras_compat.backend.common import image_dim_ordering as image_dim_ordering
 from keras_compat.backend.common import image_order_is_chosen as image_order_is_chosen
 from keras_compat.backend.common import is_keras_tensor as is_keras_tensor
+from keras_compat.backend.common import layout_to_flatten as layout_to_flatten
 from keras_compat.backend.common import legacy_weight_ordering as legacy_weight_ordering
 from keras_compat.backend.common import name_scope as name_scope
 from keras_compat.backend.common import normalize_data_format as normalize_data_format

@@ -29,7 +29,8 @@ def path() -> str:
 def read() -> dict[str, Any]:
     """Return the usable settings of the file: any of ``floatx``, ``epsilon`` and ``image_data_format``.
 
-    ``image_order_chosen`` is there and True where somebody has chosen the last.
+    ``image_order_chosen`` is there and True where somebody has chosen the last, ``image_order_in_old_word`` where that
+    was in Keras 1's word only.
     """
     name = path()
     try:
@@ -60,6 +61,8 @@ def read() -> dict[str, Any]:
         _take(out, name, "image_data_format", layout, layout in LAYOUTS, f"one of {', '.join(LAYOUTS)}")
     if "image_data_format" in out and not _is_as_keras_writes_it(given):
         out["image_order_chosen"] = True
+        if "image_data_format" not in given:
+            out["image_order_in_old_word"] = True
     return out
 
 

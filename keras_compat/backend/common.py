@@ -16,6 +16,7 @@ import numpy as np
 import autotensor as at
 from keras_compat.backend import _keras_json
 from keras_compat.backend._keras_json import DIM_ORDERINGS, FLOATS, LAYOUTS
+from keras_compat.dialect.level import get_api_level
 
 _file = _keras_json.read()
 _FLOATX: str = _file.get("floatx", "float32")
@@ -23,6 +24,8 @@ _EPSILON: float = _file.get("epsilon", 1e-7)
 _IMAGE_DATA_FORMAT: str = _file.get("image_data_format", "channels_last")
 # True once the file or a program has chosen: then no network's layout is guessed from its input shape.
 _image_order_chosen: bool = _file.get("image_order_chosen", False)
+# True where it was set in Keras 1's word; see layout_to_flatten.
+_image_order_in_old_word: bool = _file.get("image_order_in_old_word", False)
 _legacy_weight_ordering = False
 _uids: dict[str, int] = defaultdict(int)
 
@@ -65,11 +68,12 @@ def image_data_format() -> str:
 
 def set_image_data_format(data_format: str) -> None:
     """Set the default layout of images: 'channels_last' or 'channels_first'."""
-    global _IMAGE_DATA_FORMAT, _image_order_chosen
+    global _IMAGE_DATA_FORMAT, _image_order_chosen, _image_order_in_old_word
     if data_format is None:
         raise ValueError(f"[set_image_data_format] expected one of {', '.join(LAYOUTS)}; got None. Give one of them.")
     _IMAGE_DATA_FORMAT = normalize_data_format(data_format)
     _image_order_chosen = True
+    _image_order_in_old_word = False
 
 
 def image_order_is_chosen() -> bool:
@@ -84,9 +88,21 @@ def image_dim_ordering() -> str:
 
 def set_image_dim_ordering(dim_ordering: str) -> None:
     """Set the default layout of images in Keras 1's words: 'th' (channels first) or 'tf' (channels last)."""
+    global _image_order_in_old_word
     if dim_ordering not in DIM_ORDERINGS:
         raise ValueError(f"[set_image_dim_ordering] expected 'th' or 'tf'; got {dim_ordering!r}. Check the spelling.")
     set_image_data_format(DIM_ORDERINGS[dim_ordering])
+    _image_order_in_old_word = True
+
+
+def layout_to_flatten() -> str:
+    """The layout that ``Flatten`` takes its input to have, unless told.
+
+    From 2.2 on, Keras puts the channels of images last before it flattens them. Before that it flattened whatever came
+    in its order; a program that sets the layout in Keras 1's word, and the weights it loads, are of that time.
+    """
+    in_its_order = get_api_level() == "1.2" or _image_order_in_old_word
+    return "channels_last" if in_its_order else _IMAGE_DATA_FORMAT
 
 
 def normalize_data_format(value: str | None) -> str:

@@ -223,14 +223,20 @@ class Flatten(Layer):
 
     Args:
         data_format: ``'channels_first'`` puts the channels last before, so that weights after it do not depend on the
-            layout.
+            layout. By default the layout of images from Keras 2.2 on (API levels 2.2 and 2.3), unless it was set in
+            Keras 1's word; else ``'channels_last'``: in the order of the input.
     """
 
     def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.input_spec = InputSpec(min_ndim=2)
-        # Not the global layout: flattening only depends on the layout when it is asked to.
-        self.data_format = K.normalize_data_format(data_format or "channels_last")
+        self.data_format = K.normalize_data_format(data_format or K.layout_to_flatten())
+
+    @classmethod
+    def _arguments_of(cls, config: dict[str, Any]) -> dict[str, Any]:
+        # A config without a layout is of Keras before 2.2, which flattened in order.
+        before = {"data_format": "channels_last"} if cls is Flatten else {}
+        return before | super()._arguments_of(config)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if None in input_shape[1:]:

@@ -14,7 +14,8 @@ from keras_compat.backend import common
 @pytest.fixture(autouse=True)
 def image_order_is_nobodys_choice(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """``set_image_data_format`` counts as a choice for good; a test that sets the order back has still made it."""
-    monkeypatch.setattr(common, "_image_order_chosen", common._image_order_chosen)
+    for name in ("_image_order_chosen", "_image_order_in_old_word"):
+        monkeypatch.setattr(common, name, getattr(common, name))
     yield
 
 

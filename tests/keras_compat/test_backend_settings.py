@@ -35,7 +35,10 @@ def test_no_file_is_no_settings(home):
             {"floatx": "float64", "epsilon": 1e-5, "image_data_format": "channels_first", "backend": "theano"},
             {"floatx": "float64", "epsilon": 1e-5, "image_data_format": "channels_first", "image_order_chosen": True},
         ),
-        ({"image_dim_ordering": "th"}, {"image_data_format": "channels_first", "image_order_chosen": True}),
+        (
+            {"image_dim_ordering": "th"},
+            {"image_data_format": "channels_first", "image_order_chosen": True, "image_order_in_old_word": True},
+        ),
         ({"image_data_format": "channels_last"}, {"image_data_format": "channels_last", "image_order_chosen": True}),
         # As Keras 2 and 1 write it by themselves: nobody has chosen.
         (

@@ -425,3 +425,30 @@ def test_activity_regularizer_adds_to_the_loss() -> None:
     y = x @ model.get_weights()[0]
     expected = np.mean(y**2) + 0.01 * np.abs(y).sum()
     assert model.evaluate(x, np.zeros((5, 2)), verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("level", "settle", "layout"),
+    [
+        # As genuine Keras 2.2.4 and 2.3.1 do, and as 1.2.2, 2.0 and 2.1 did.
+        ("2.3", lambda: K.set_image_data_format("channels_first"), "channels_first"),
+        ("2.2", lambda: K.set_image_data_format("channels_first"), "channels_first"),
+        ("1.2", lambda: K.set_image_data_format("channels_first"), "channels_last"),
+        ("2.3", lambda: K.set_image_dim_ordering("th"), "channels_last"),
+        ("2.3", lambda: None, "channels_last"),
+    ],
+)
+def test_flatten_puts_channels_last_where_keras_2_2_does(level: str, settle: Any, layout: str) -> None:
+    before = K.image_data_format()
+    try:
+        settle()
+        with api_level(level):
+            layer = Flatten()
+            x = Input((2, 2, 2))
+            flat = Model(x, layer(x)).predict(np.arange(8.0).reshape(1, 2, 2, 2))
+            old = Flatten.from_config({"name": "flatten_of_2_1", "trainable": True})
+    finally:
+        K.set_image_data_format(before)
+    assert layer.get_config()["data_format"] == layout and old.data_format == "channels_last"
+    want = [0, 4, 1, 5, 2, 6, 3, 7] if layout == "channels_first" else range(8)
+    np.testing.assert_array_equal(flat, [list(want)])

@@ -56,6 +56,7 @@ READS: dict[str, tuple[str, ...]] = {
     "backend/_activations.py:scores_of": ("cross-entropies of a softmax or sigmoid",),
     "backend/_convolutions.py:_conv": ('`border_mode="same"`',),
     "backend/_convolutions.py:_layouts": (KERNELS,),
+    "backend/common.py:layout_to_flatten": ('`Flatten()` after `set_image_data_format("channels_first")`',),
     "backend/_ctc.py:ctc_decode": ("equal labels beside each other in `K.ctc_decode(greedy=False)`",),
     "backend/_functions.py:function": ("unknown keywords of `K.function`",),
     "backend/_losses.py:_order_by_level.call": (CROSSENTROPIES,),
