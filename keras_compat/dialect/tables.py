@@ -316,7 +316,9 @@ RENAME: dict[str, _Renames] = {
 }
 
 # Old words that Keras 2.2 still used: they say nothing about which dialect a call is written in.
-WORDS_OF_BOTH: frozenset[str] = frozenset({"lr", "input_dim", "input_length"})
+WORDS_OF_BOTH: frozenset[str] = frozenset(
+    {"lr", "input_dim", "input_length", "kernel_initializer", "kernel_regularizer", "kernel_constraint"}
+)
 
 # --- gathered arguments ----------------------------------------------------------------------------------------------
 
@@ -365,6 +367,11 @@ SAMPLES: dict[str, dict[str, tuple[str, str]]] = {
 _ACCURACY = (None, "accuracy is asked for by compile(metrics=['accuracy'])")
 _HINT = (None, "shape hints for Theano's convolutions mean nothing here")
 
+# Keras 2 takes these of every convolution, and gives these layers kernels of other names.
+_KERNEL_WORDS = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+_SEPARABLE = dict.fromkeys(_KERNEL_WORDS, (None, "its kernels have words of their own: depthwise_..., pointwise_..."))
+_DEPTHWISE = dict.fromkeys(_KERNEL_WORDS, (None, "its kernel has words of its own: depthwise_..."))
+
 # Taken by every layer.
 LAYER_DROPPED: dict[str, tuple[tuple | None, str]] = {
     "create_input_layer": (None, "input layers are made from input_shape and batch_input_shape"),
@@ -378,6 +385,9 @@ DROPPED: dict[str, dict[str, tuple[tuple | None, str]]] = {
     "layers:Conv2DTranspose": {
         "output_shape": (None, "a class without this word computes it from kernel, strides and padding"),
     },
+    "layers:SeparableConv1D": _SEPARABLE,
+    "layers:SeparableConv2D": _SEPARABLE,
+    "layers:DepthwiseConv2D": _DEPTHWISE,
     "layers:Highway": {
         "transform_bias": (None, "since 1.0 the bias of the transform gate starts as every weight's does"),
     },

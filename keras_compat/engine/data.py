@@ -272,6 +272,24 @@ def check_shape(array: np.ndarray, name: str, shape: Any, what: str, hint: str =
         )
 
 
+def as_long_as_the_first(inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Inputs to predict from: of those with more samples than the first, the rest is left out, with a warning.
+
+    Keras 1 and 2 do so silently, and their example of a translator relies on it. Raises ValueError where the first is
+    the longer one, as ``check_lengths`` does.
+    """
+    n = n_samples(inputs)
+    longer = [a for a in inputs[1:] if isinstance(a, np.ndarray) and n is not None and len(a) > n]
+    if longer:
+        warn(
+            f"[predict] inputs differ in their number of samples: {[a.shape for a in inputs]}. The first counts, as in "
+            f"Keras; samples after {n} are not used."
+        )
+        inputs = [inputs[0], *[a[:n] if isinstance(a, np.ndarray) else a for a in inputs[1:]]]
+    check_lengths(inputs, ())
+    return inputs
+
+
 def check_lengths(x: Sequence[np.ndarray], y: Sequence[np.ndarray], w: Sequence[np.ndarray | None] = ()) -> None:
     """All inputs, targets and weights must have as many samples."""
     nx, ny, nw = {len(a) for a in x}, {len(a) for a in y}, {len(a) for a in w if a is not None}

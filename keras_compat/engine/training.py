@@ -1036,8 +1036,7 @@ class Model(Network):
         batch_size = batch_size or 32
         self._build_for(x, "predict")
         self._require_built("predict")
-        xs = self._standardize_inputs(x)
-        D.check_lengths(xs, ())
+        xs = D.as_long_as_the_first(self._standardize_inputs(x))
         n = D.n_samples(xs)
         if steps is None and n is None:
             raise ValueError("[predict] expected `steps` for a model fed by tensors; got None. Write steps=1.")

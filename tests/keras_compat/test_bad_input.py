@@ -15,7 +15,7 @@ import pytest
 from keras_compat import backend as K
 from keras_compat import callbacks, optimizers
 from keras_compat.dialect.level import LEVELS, api_level
-from keras_compat.layers import Activation, Dense, Dropout, Input
+from keras_compat.layers import Activation, Add, Dense, Dropout, Input
 from keras_compat.models import Model, Sequential, model_from_json
 
 pytestmark = pytest.mark.usefixtures("without_kernels")
@@ -101,6 +101,17 @@ def test_fit_refuses_and_the_model_is_unharmed(case: str) -> None:
     for a, b in zip(before, model.get_weights()):
         np.testing.assert_array_equal(a, b)
     assert np.isfinite(model.fit(X, Y, verbose=0).history["loss"]).all()
+
+
+def test_predict_takes_as_many_samples_as_the_first_input_has() -> None:
+    """As genuine Keras 1.2.2 and 2.3.1, whose example cnn_seq2seq relies on it; but not silently."""
+    a, b = Input((2,)), Input((2,))
+    model = Model([a, b], Add()([a, b]))
+    x = np.arange(20.0).reshape(10, 2)
+    with pytest.warns(UserWarning, match=r"differ in their number of samples: \[\(3, 2\), \(10, 2\)\]"):
+        np.testing.assert_array_equal(model.predict([x[:3], x], batch_size=2), 2 * x[:3])
+    with pytest.raises(ValueError, match="same number of samples"):
+        model.predict([x, x[:3]])
 
 
 @pytest.mark.parametrize("method", ["evaluate", "train_on_batch", "test_on_batch"])

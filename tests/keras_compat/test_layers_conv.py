@@ -564,3 +564,9 @@ def test_integers_beside_words_of_keras_2_are_refused_with_a_value_error() -> No
     """As 2.3.1 does: is 1 the width of the kernel, or the stride?"""
     with pytest.raises(ValueError, match="two ways"):
         L.Conv2D(4, 3, 1, padding="same")
+
+
+def test_words_of_other_kernels_are_dropped_with_a_note_as_keras_2_drops_them() -> None:
+    words: dict[str, Any] = {"kernel_initializer": "he_normal", "kernel_regularizer": "l2", "kernel_constraint": None}
+    for make, sizes in ((L.SeparableConv1D, (4, 3)), (L.SeparableConv2D, (4, 3)), (L.DepthwiseConv2D, (3,))):
+        assert make(*sizes, name="conv", **words).get_config() == make(*sizes, name="conv").get_config()
