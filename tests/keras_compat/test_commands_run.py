@@ -405,6 +405,22 @@ DRAWS = """
 """
 
 
+def test_numpy_has_the_names_it_had(tmp_path: Path) -> None:
+    script(
+        tmp_path,
+        """
+        import numpy as np
+        a = np.zeros(3, dtype=np.float)
+        assert a.dtype == np.float_ and np.int is int and np.object is object and np.str is str
+        assert np.isnan(np.NaN) and np.Inf == np.inf and np.product([2, 3]) == 6 and np.alltrue(a == 0)
+        assert np.dtype(np.complex) == "c16" and np.unicode_ is np.str_ and np.trapz([1, 1]) == 1
+        assert np.bool_(True) and np.bool(1) == True and np.zeros(1, np.long).dtype.kind == "i"
+        print("done")
+        """,
+    )
+    assert good(launch(["program.py"], tmp_path)).strip() == "done"
+
+
 def test_seed_level_and_deterministic(tmp_path: Path) -> None:
     script(tmp_path, DRAWS)
     lines = good(launch(["program.py"], tmp_path, seed=3, level="1.2", deterministic=True)).split("\n")

@@ -52,6 +52,26 @@ PREFIXES = (
 )
 # Packages of 2018 that Keras 2.2 and 2.3 took parts of themselves from; programs did, too.
 PARTS = {"keras_preprocessing": f"{PACKAGE}.preprocessing", "keras_applications": f"{PACKAGE}.applications"}
+# What NumPy called things when these programs were written: types of Python's, and what it calls otherwise now.
+PYTHONS = {"bool": bool, "int": int, "long": int, "float": float, "complex": complex, "object": object, "str": str}
+RENAMED = {
+    "float_": "float64",
+    "complex_": "complex128",
+    "string_": "bytes_",
+    "unicode_": "str_",
+    "NaN": "nan",
+    "NAN": "nan",
+    "Inf": "inf",
+    "Infinity": "inf",
+    "infty": "inf",
+    "product": "prod",
+    "cumproduct": "cumprod",
+    "sometrue": "any",
+    "alltrue": "all",
+    "in1d": "isin",
+    "round_": "round",
+    "trapz": "trapezoid",
+}
 # Modules of Keras that are one module here.
 SAME = {f"{PACKAGE}.backend.{name}": f"{PACKAGE}.backend" for name in ("tensorflow_backend", "theano_backend")}
 SAME[f"{PACKAGE}.api.keras"] = SAME[f"{PACKAGE}.api"] = PACKAGE
@@ -84,6 +104,14 @@ def load(name: str) -> Any:
     """Import a module by its full name."""
     __import__(name)
     return sys.modules[name]
+
+
+def give_old_names(numpy: Any) -> None:
+    """Give NumPy the names that it had and has no more; what it has stays."""
+    for name, value in PYTHONS.items():
+        vars(numpy).setdefault(name, value)
+    for name, new in RENAMED.items():
+        vars(numpy).setdefault(name, getattr(numpy, new))
 
 
 class Same:
@@ -121,11 +149,14 @@ class Finder:
 
     def __init__(self, seed: int | None):
         self.seed = seed
-        # Modules with generators of random numbers, which are seeded when they are loaded.
-        self.generators = {"random", "numpy.random", "autotensor.ops.random"}
+        # What is done with a module when it is loaded: generators of random numbers are seeded.
+        self.then: dict[str, Callable[[Any], None]] = dict.fromkeys(
+            ("random", "numpy.random", "autotensor.ops.random"), self.seed_it
+        )
+        self.then["numpy"] = give_old_names
         self.numpy_at_first: Any = None
         if "random" in sys.modules:
-            self.is_loaded(sys.modules["random"])
+            self.seed_it(sys.modules["random"])
         # Names of Keras's modules -> where the program asked for them first.
         self.asked: dict[str, str] = {}
 
@@ -137,14 +168,14 @@ class Finder:
         spec = None
         if name in (PACKAGE, "autotensor"):  # those that `run` belongs to, wherever the program lies
             spec = PathFinder.find_spec(name, [ROOT])
-        if name in self.generators:
-            self.generators.discard(name)
+        then = self.then.pop(name, None)
+        if then is not None:
             spec = spec or PathFinder.find_spec(name, path)
             if spec is not None:
-                spec.loader = Then(spec.loader, self.is_loaded)  # type: ignore[assignment]
+                spec.loader = Then(spec.loader, then)  # type: ignore[assignment]
         return spec
 
-    def is_loaded(self, module: Any) -> None:
+    def seed_it(self, module: Any) -> None:
         """Seed the generator of a module."""
         if self.seed is not None and hasattr(module, "seed"):
             module.seed(self.seed % 2**32)
