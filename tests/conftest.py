@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if getattr(config.option, "numprocesses", None):  # read when a worker, a process of its own, loads the packages
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         os.environ.setdefault("AUTOTENSOR_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests come last, so that a run that has not the time for them all leaves out only such."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.hookimpl(tryfirst=True)  # before a fixture of it is made
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out a slow test where SLOW_TESTS_UNTIL, in seconds since 1970, is over."""
+    if item.get_closest_marker("slow") and time.time() > float(os.environ.get("SLOW_TESTS_UNTIL", "inf")):
+        pytest.skip("no time is left for slow tests; run them with -m slow")
 
 
 # (module, functions without arguments that read its global settings); looked at once the module is imported.

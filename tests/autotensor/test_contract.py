@@ -656,10 +656,9 @@ def test_symbolic_is_eager(family, mode):
             case = param.values[0]
             if case.family != family or (dtype == "float32" and not _has_float64(case)):
                 continue
-            # Generating kernels takes long: the first sample of several is fused in float64, the others in float32.
-            if mode == "fused" and case.number and _has_float64(case):
-                continue
-            if mode == "fused_float32" and not case.number and _GRAPH_COUNTS[case.op.name] > 1:
+            # Generating kernels takes long: the first sample of several is fused in float64, all others in float32.
+            in_double = not case.number and _GRAPH_COUNTS[case.op.name] > 1
+            if _has_float64(case) and mode in ("fused", "fused_float32") and in_double != (mode == "fused"):
                 continue
             try:
                 graphs.append(Symbolic(case, dtype, unknown, second=mode == "interpreted"))
