@@ -369,8 +369,12 @@ _HINT = (None, "shape hints for Theano's convolutions mean nothing here")
 
 # Keras 2 takes these of every convolution, and gives these layers kernels of other names.
 _KERNEL_WORDS = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
-_SEPARABLE = dict.fromkeys(_KERNEL_WORDS, (None, "its kernels have words of their own: depthwise_..., pointwise_..."))
-_DEPTHWISE = dict.fromkeys(_KERNEL_WORDS, (None, "its kernel has words of its own: depthwise_..."))
+_SEPARABLE: dict[str, tuple[tuple | None, str]] = dict.fromkeys(
+    _KERNEL_WORDS, (None, "its kernels have words of their own: depthwise_..., pointwise_...")
+)
+_DEPTHWISE: dict[str, tuple[tuple | None, str]] = dict.fromkeys(
+    _KERNEL_WORDS, (None, "its kernel has words of its own: depthwise_...")
+)
 
 # Taken by every layer.
 LAYER_DROPPED: dict[str, tuple[tuple | None, str]] = {
