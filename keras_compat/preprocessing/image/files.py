@@ -26,6 +26,9 @@ class FileIterator(PictureIterator):
     A subclass finds ``filenames``, ``filepaths`` and the targets, then calls ``_begin``.
     """
 
+    # In the order of messages, and as Keras has them.
+    _class_modes: tuple[str | None, ...]
+    allowed_class_modes: frozenset[str | None]
     class_mode: str | None
     filenames: list[str]
     filepaths: list[str]
@@ -40,6 +43,7 @@ class FileIterator(PictureIterator):
         image_data_generator: Any,
         target_size: Any,
         color_mode: str,
+        class_mode: str | None,
         data_format: str | None,
         save_to_dir: Any,
         save_prefix: str,
@@ -73,6 +77,12 @@ class FileIterator(PictureIterator):
         self.dtype = dtype or K.floatx()
         fraction = getattr(image_data_generator, "_validation_split", 0.0)
         self.split = {None: None, "validation": (0, fraction), "training": (fraction, 1)}[subset]
+        if class_mode not in self.allowed_class_modes:
+            raise ValueError(
+                f"[{op}] Invalid class_mode: {class_mode}; expected one of: {', '.join(map(repr, self._class_modes))}. "
+                "Check the spelling."
+            )
+        self.class_mode = class_mode
 
     def _part(self, count: int) -> slice:
         """Which of a number of files belong to the subset."""

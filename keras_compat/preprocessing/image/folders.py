@@ -12,8 +12,6 @@ from keras_compat.preprocessing.image.pictures import files_below
 from keras_compat.utils.generic_utils import warn
 from keras_compat.utils.progbar import write_out
 
-_CLASS_MODES = ("categorical", "binary", "sparse", "input", None)
-
 
 class DirectoryIterator(FileIterator):
     """Batches of the pictures in a folder: see ``ImageDataGenerator.flow_from_directory``.
@@ -25,7 +23,8 @@ class DirectoryIterator(FileIterator):
         FileNotFoundError: the folder, or one of the ``classes`` in it, is not there.
     """
 
-    allowed_class_modes = frozenset(_CLASS_MODES)
+    _class_modes = ("categorical", "binary", "sparse", "input", None)
+    allowed_class_modes = frozenset(_class_modes)
 
     def __init__(
         self,
@@ -53,6 +52,7 @@ class DirectoryIterator(FileIterator):
             image_data_generator,
             target_size,
             color_mode,
+            class_mode,
             data_format,
             save_to_dir,
             save_prefix,
@@ -61,12 +61,6 @@ class DirectoryIterator(FileIterator):
             interpolation,
             dtype,
         )
-        if class_mode not in self.allowed_class_modes:
-            raise ValueError(
-                f"[{op}] Invalid class_mode: {class_mode}; expected one of: {', '.join(map(repr, _CLASS_MODES))}. "
-                "Check the spelling."
-            )
-        self.class_mode = class_mode
         self.directory = directory
         if not os.path.isdir(directory):
             raise FileNotFoundError(f"[{op}] expected a folder; {os.fspath(directory)!r} is none. Check the path.")

@@ -12,7 +12,6 @@ from keras_compat.utils.generic_utils import warn
 from keras_compat.utils.progbar import write_out
 
 _WITH_CLASSES = ("binary", "categorical", "sparse")
-_CLASS_MODES = (*_WITH_CLASSES, "input", "multi_output", "raw", None)
 
 
 class DataFrameIterator(FileIterator):
@@ -26,7 +25,8 @@ class DataFrameIterator(FileIterator):
         TypeError: names of files or classes that are no texts, or weights that are no numbers.
     """
 
-    allowed_class_modes = frozenset(_CLASS_MODES)
+    _class_modes = (*_WITH_CLASSES, "input", "multi_output", "raw", None)
+    allowed_class_modes = frozenset(_class_modes)
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class DataFrameIterator(FileIterator):
             image_data_generator,
             target_size,
             color_mode,
+            class_mode,
             data_format,
             save_to_dir,
             save_prefix,
@@ -65,17 +66,11 @@ class DataFrameIterator(FileIterator):
             interpolation,
             dtype,
         )
-        if class_mode not in self.allowed_class_modes:
-            raise ValueError(
-                f"[{_OP}] Invalid class_mode: {class_mode}; expected one of: {', '.join(map(repr, _CLASS_MODES))}. "
-                "Check the spelling."
-            )
         if class_mode == "multi_output" and not isinstance(y_col, list):
             raise TypeError(
                 f'[{_OP}] If class_mode="multi_output", y_col must be a list. Received {type(y_col).__name__}. Write '
                 "y_col=['a', 'b']."
             )
-        self.class_mode = class_mode
         self.directory = directory or ""
         names = _column(dataframe, x_col)
         if not all(isinstance(name, str) for name in names):
