@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from .. import backend as K
-from .. import layers
-from ..dialect.level import get_api_level
-from ..utils.generic_utils import warn
+from keras_compat import backend as K
+from keras_compat import layers
+from keras_compat.dialect.level import get_api_level
+from keras_compat.utils.generic_utils import warn
 
 # What `keras_applications` is told to build with. Here the parts are known.
 SUBMODULES = ("backend", "layers", "models", "utils")

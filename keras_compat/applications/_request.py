@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import backend as K
-from ..engine.network import get_source_inputs
-from ..layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input
-from ..models import Model
-from ._parts import only_submodules
-from ._shapes import checked_shape
-from ._weights import Pretrained
+from keras_compat import backend as K
+from keras_compat.applications._parts import only_submodules
+from keras_compat.applications._shapes import checked_shape
+from keras_compat.applications._weights import Pretrained
+from keras_compat.engine.network import get_source_inputs
+from keras_compat.layers import Dense, GlobalAveragePooling2D, GlobalMaxPooling2D, Input
+from keras_compat.models import Model
 
 
 @dataclass

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import backend as K
-from ..utils.generic_utils import warn
+from keras_compat import backend as K
+from keras_compat.utils.generic_utils import warn
 
 Shape = tuple[int | None, ...]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import backend as K
-from ..layers import Conv2D, Dense, Flatten, MaxPooling2D
-from ..models import Model
-from ._parts import in_keras_1
-from ._request import Request
-from ._weights import Pretrained
+from keras_compat import backend as K
+from keras_compat.applications._parts import in_keras_1
+from keras_compat.applications._request import Request
+from keras_compat.applications._weights import Pretrained
+from keras_compat.layers import Conv2D, Dense, Flatten, MaxPooling2D
+from keras_compat.models import Model
 
 FILTERS = (64, 128, 256, 512, 512)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..utils.data_utils import cache_path, get_file
-from ..utils.layer_utils import convert_all_kernels_in_model
-from ._parts import channel_axis, in_keras_1
+from keras_compat.applications._parts import channel_axis, in_keras_1
+from keras_compat.utils.data_utils import cache_path, get_file
+from keras_compat.utils.layer_utils import convert_all_kernels_in_model
 
 FOLDER = "models"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..layers import AveragePooling2D, Conv2D, MaxPooling2D, ZeroPadding2D
-from ..models import Model
-from . import imagenet_utils
-from ._parts import channels_of, joined, normalized, relu
-from ._request import Request
-from ._weights import Pretrained, published
-from .imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.applications import imagenet_utils
+from keras_compat.applications._parts import channels_of, joined, normalized, relu
+from keras_compat.applications._request import Request
+from keras_compat.applications._weights import Pretrained, published
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.layers import AveragePooling2D, Conv2D, MaxPooling2D, ZeroPadding2D
+from keras_compat.models import Model
 
 _RELEASE = "https://github.com/keras-team/keras-applications/releases/download/densenet/"
 GROWTH = 32

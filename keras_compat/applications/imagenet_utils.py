@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import backend as K
-from ._parts import only_submodules
-from ._shapes import Shape, checked_shape
-from ._weights import PublishedFile
+from keras_compat import backend as K
+from keras_compat.applications._parts import only_submodules
+from keras_compat.applications._shapes import Shape, checked_shape
+from keras_compat.applications._weights import PublishedFile
 
 CLASS_INDEX_PATH = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
 # Number of a class as text -> [its WordNet number, its name]; read at the first use.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import backend as K
-from ..layers import Activation, AveragePooling2D, Conv2D, Lambda, MaxPooling2D
-from ..models import Model
-from . import imagenet_utils
-from ._parts import channels_of, joined, normalized
-from ._request import Request
-from ._weights import published
-from .imagenet_utils import decode_predictions as decode_predictions
+from keras_compat import backend as K
+from keras_compat.applications import imagenet_utils
+from keras_compat.applications._parts import channels_of, joined, normalized
+from keras_compat.applications._request import Request
+from keras_compat.applications._weights import published
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.layers import Activation, AveragePooling2D, Conv2D, Lambda, MaxPooling2D
+from keras_compat.models import Model
 
 BASE_WEIGHT_URL = "https://github.com/fchollet/deep-learning-models/releases/download/v0.7/"
 _PRETRAINED = published(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
-from ..models import Model
-from . import imagenet_utils
-from ._parts import in_keras_1, joined, normalized, relu
-from ._request import Request
-from ._weights import by_order, published
-from .imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.applications import imagenet_utils
+from keras_compat.applications._parts import in_keras_1, joined, normalized, relu
+from keras_compat.applications._request import Request
+from keras_compat.applications._weights import by_order, published
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D
+from keras_compat.models import Model
 
 _V2 = "https://github.com/fchollet/deep-learning-models/releases/download/v0.5/inception_v3_weights_"
 _V1 = "https://github.com/fchollet/deep-learning-models/releases/download/v0.2/inception_v3_weights_"

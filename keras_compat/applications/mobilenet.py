@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..layers import (
+from keras_compat.applications import imagenet_utils
+from keras_compat.applications._parts import channel_axis, normalized
+from keras_compat.applications._request import Request
+from keras_compat.applications._shapes import rows_and_columns
+from keras_compat.applications._weights import Pretrained, published
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.layers import (
     Activation,
     Conv2D,
     DepthwiseConv2D,
@@ -15,14 +21,8 @@ from ..layers import (
     Reshape,
     ZeroPadding2D,
 )
-from ..models import Model
-from ..utils.generic_utils import warn
-from . import imagenet_utils
-from ._parts import channel_axis, normalized
-from ._request import Request
-from ._shapes import rows_and_columns
-from ._weights import Pretrained, published
-from .imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.models import Model
+from keras_compat.utils.generic_utils import warn
 
 BASE_WEIGHT_PATH = "https://github.com/fchollet/deep-learning-models/releases/download/v0.6/"
 # Sizes of pictures that there are weights for, and how files call the widths.

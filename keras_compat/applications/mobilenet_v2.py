@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import backend as K
-from ..layers import Conv2D, DepthwiseConv2D, ReLU, ZeroPadding2D
-from ..models import Model
-from . import imagenet_utils
-from ._parts import channels_of, normalized, stride_padding, summed
-from ._request import Request
-from ._shapes import rows_and_columns
-from ._weights import published
-from .imagenet_utils import decode_predictions as decode_predictions
-from .mobilenet import size_of_weights, usual_size
+from keras_compat import backend as K
+from keras_compat.applications import imagenet_utils
+from keras_compat.applications._parts import channels_of, normalized, stride_padding, summed
+from keras_compat.applications._request import Request
+from keras_compat.applications._shapes import rows_and_columns
+from keras_compat.applications._weights import published
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.applications.mobilenet import size_of_weights, usual_size
+from keras_compat.layers import Conv2D, DepthwiseConv2D, ReLU, ZeroPadding2D
+from keras_compat.models import Model
 
 BASE_WEIGHT_PATH = "https://github.com/JonathanCMitchell/mobilenet_v2_keras/releases/download/v1.1/"
 # Sizes of pictures and widths that there are weights for.

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import backend as K
-from ..layers import (
+from keras_compat import backend as K
+from keras_compat.applications import imagenet_utils
+from keras_compat.applications._parts import (
+    channels_last_only,
+    channels_of,
+    joined,
+    normalized,
+    relu,
+    stride_padding,
+    summed,
+)
+from keras_compat.applications._request import Request
+from keras_compat.applications._weights import Pretrained, PublishedFile
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.layers import (
     Activation,
     AveragePooling2D,
     Conv2D,
@@ -14,12 +27,7 @@ from ..layers import (
     SeparableConv2D,
     ZeroPadding2D,
 )
-from ..models import Model
-from . import imagenet_utils
-from ._parts import channels_last_only, channels_of, joined, normalized, relu, stride_padding, summed
-from ._request import Request
-from ._weights import Pretrained, PublishedFile
-from .imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.models import Model
 
 _RELEASE = "https://github.com/titu1994/Keras-NASNet/releases/download/v1.2/"
 NASNET_MOBILE_WEIGHT_PATH = _RELEASE + "NASNet-mobile.h5"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..models import Model
-from ._request import Request
-from .imagenet_utils import decode_predictions as decode_predictions
-from .imagenet_utils import preprocess_input as preprocess_input
-from .resnet_common import V1, resnet
+from keras_compat.applications._request import Request
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.applications.imagenet_utils import preprocess_input as preprocess_input
+from keras_compat.applications.resnet_common import V1, resnet
+from keras_compat.models import Model
 
 
 def ResNet50(

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D, ZeroPadding2D
-from ..models import Model
-from ..utils.generic_utils import warn
-from ._parts import in_keras_1, normalized, relu, summed
-from ._request import Request
-from ._weights import by_order, published
-from .imagenet_utils import decode_predictions as decode_predictions
-from .imagenet_utils import preprocess_input as preprocess_input
+from keras_compat.applications._parts import in_keras_1, normalized, relu, summed
+from keras_compat.applications._request import Request
+from keras_compat.applications._weights import by_order, published
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.applications.imagenet_utils import preprocess_input as preprocess_input
+from keras_compat.layers import AveragePooling2D, Conv2D, Dense, Flatten, MaxPooling2D, ZeroPadding2D
+from keras_compat.models import Model
+from keras_compat.utils.generic_utils import warn
 
 _RELEASE = "https://github.com/fchollet/deep-learning-models/releases/download/v0.2/"
 WEIGHTS_PATH = TF_WEIGHTS_PATH = _RELEASE + "resnet50_weights_tf_dim_ordering_tf_kernels.h5"

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import backend as K
-from ..layers import Conv2D, DepthwiseConv2D, Lambda, MaxPooling2D, Reshape, ZeroPadding2D
-from ..models import Model
-from ._parts import channel_axis, normalized, relu, summed
-from ._request import Request
-from ._weights import published
+from keras_compat import backend as K
+from keras_compat.applications._parts import channel_axis, normalized, relu, summed
+from keras_compat.applications._request import Request
+from keras_compat.applications._weights import published
+from keras_compat.layers import Conv2D, DepthwiseConv2D, Lambda, MaxPooling2D, Reshape, ZeroPadding2D
+from keras_compat.models import Model
 
 _RELEASE = "https://github.com/keras-team/keras-applications/releases/download/resnet/"
 _EPSILON = 1.001e-5

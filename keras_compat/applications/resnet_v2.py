@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..models import Model
-from . import imagenet_utils
-from ._request import Request
-from .imagenet_utils import decode_predictions as decode_predictions
-from .resnet_common import V2, resnet
+from keras_compat.applications import imagenet_utils
+from keras_compat.applications._request import Request
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.applications.resnet_common import V2, resnet
+from keras_compat.models import Model
 
 
 def preprocess_input(x: Any, data_format: str | None = None, **submodules: Any) -> Any:

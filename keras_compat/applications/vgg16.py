@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..models import Model
-from ._request import Request
-from ._vgg import vgg
-from ._weights import by_order, published
-from .imagenet_utils import decode_predictions as decode_predictions
-from .imagenet_utils import preprocess_input as preprocess_input
+from keras_compat.applications._request import Request
+from keras_compat.applications._vgg import vgg
+from keras_compat.applications._weights import by_order, published
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.applications.imagenet_utils import preprocess_input as preprocess_input
+from keras_compat.models import Model
 
 _RELEASE = "https://github.com/fchollet/deep-learning-models/releases/download/v0.1/"
 WEIGHTS_PATH = TF_WEIGHTS_PATH = _RELEASE + "vgg16_weights_tf_dim_ordering_tf_kernels.h5"

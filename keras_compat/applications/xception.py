@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import Any
 
-from ..layers import Conv2D, MaxPooling2D, SeparableConv2D
-from ..models import Model
-from . import imagenet_utils
-from ._parts import channels_last_only, in_keras_1, normalized, relu, summed
-from ._request import Request
-from ._weights import published
-from .imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.applications import imagenet_utils
+from keras_compat.applications._parts import channels_last_only, in_keras_1, normalized, relu, summed
+from keras_compat.applications._request import Request
+from keras_compat.applications._weights import published
+from keras_compat.applications.imagenet_utils import decode_predictions as decode_predictions
+from keras_compat.layers import Conv2D, MaxPooling2D, SeparableConv2D
+from keras_compat.models import Model
 
 _RELEASE = "https://github.com/fchollet/deep-learning-models/releases/download/v0.4/xception_weights_"
 TF_WEIGHTS_PATH = _RELEASE + "tf_dim_ordering_tf_kernels.h5"
