@@ -17,19 +17,24 @@ from autotensor import config, errors
 from autotensor.config import get_num_threads, set_num_threads
 from autotensor.core.state import deferred, enable_grad, immediate, is_immediate, is_tracking, no_grad
 from autotensor.core.tensor import Tensor, Variable, placeholder, register_library
+from autotensor.core.watch import detect_anomaly, name_scope, span
 from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError, NanError, ShapeError, TraceError
 from autotensor.graph.compile import Function, compile, evaluate, function
-from autotensor.graph.show import show
+from autotensor.graph.display import show, to_dot
 from autotensor.graph.sources import sources
-from autotensor.ops import activation, autodiff, control, creation, elementwise, index, linalg, losses, random, reduce
+from autotensor.ops import activation, autodiff, control, creation, elementwise, fft, index, linalg, losses, random
 from autotensor.ops import conv as _conv
 from autotensor.ops import ctc as _ctc
 from autotensor.ops import normalization as _normalization
 from autotensor.ops import pool as _pool
 from autotensor.ops import recurrent as _recurrent
+from autotensor.ops import reduce as _reduce
 from autotensor.ops import resize as _resize
+from autotensor.ops import running as _running
 from autotensor.ops import scan as _scan
+from autotensor.ops import sets as _sets
 from autotensor.ops import shape as _shape
+from autotensor.ops import sorting as _sorting
 from autotensor.ops import window as _window
 from autotensor.ops.activation import *  # noqa: F403
 from autotensor.ops.autodiff import *  # noqa: F403
@@ -47,9 +52,18 @@ from autotensor.ops.pool import *  # noqa: F403
 from autotensor.ops.recurrent import *  # noqa: F403
 from autotensor.ops.reduce import *  # noqa: F403
 from autotensor.ops.resize import *  # noqa: F403
+from autotensor.ops.running import *  # noqa: F403
 from autotensor.ops.scan import *  # noqa: F403
+from autotensor.ops.sets import *  # noqa: F403
 from autotensor.ops.shape import *  # noqa: F403
+from autotensor.ops.sorting import *  # noqa: F403
 from autotensor.ops.window import *  # noqa: F403
+from autotensor.transforms import derivatives as _derivatives
+from autotensor.transforms import tree
+from autotensor.transforms import vmap as _vmap
+from autotensor.transforms.derivatives import *  # noqa: F403
+from autotensor.transforms.vmap import *  # noqa: F403
+from autotensor.profiler import Profile, profile
 
 __version__ = "0.1.0"
 
@@ -60,15 +74,15 @@ _BUILTINS = {"abs", "all", "any", "max", "min", "pow", "round", "sum"}
 
 __all__ = [
     "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred",
-    "immediate", "is_immediate",
-    "Function", "function", "compile", "evaluate", "show", "sources", "print_value", "reshape_to", "register_library",
-    "config", "errors", "get_num_threads", "linalg", "random", "set_num_threads",
+    "immediate", "is_immediate", "detect_anomaly", "name_scope", "span", "Profile", "profile",
+    "Function", "function", "compile", "evaluate", "show", "to_dot", "sources", "print_value", "reshape_to", "register_library",
+    "config", "errors", "tree", "get_num_threads", "fft", "linalg", "random", "set_num_threads",
     "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "ShapeError", "TraceError",
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "finfo", "iinfo", "e", "inf", "nan", "pi", "newaxis",
 ]  # fmt: skip
 for _module in (
     activation, autodiff, control, _conv, creation, _ctc, elementwise, index, linalg, losses, _normalization, _pool,
-    _recurrent, reduce, _resize, _scan, _shape, _window,
+    _recurrent, _reduce, _running, _sets, _sorting, _derivatives, _vmap, _resize, _scan, _shape, _window,
 ):  # fmt: skip
     __all__ += [_name for _name in _module.__all__ if _name not in _BUILTINS]

@@ -29,7 +29,7 @@ cache_dir      ``AUTOTENSOR_CACHE_DIR``   see below  folder of generated kernels
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,6 +73,8 @@ nan_guard: bool = _flag("AUTOTENSOR_NAN_GUARD", False)
 debug: int = _level("AUTOTENSOR_DEBUG")
 cache_dir: str = _default_cache_dir()
 generation: int = 0  # counts changes, so that compiled functions notice them with one comparison
+profiling: bool = False  # plans made now tell a profiler of each call; set by autotensor.core.watch
+_followers: list[Callable[[], None]] = []
 
 _TYPES: dict[str, type] = {
     "compile": bool,
@@ -94,7 +96,7 @@ def snapshot() -> dict[str, Any]:
 
 def plan_key() -> tuple[Any, ...]:
     """The switches that decide how a plan is made: with other values it must be made anew."""
-    return fuse, numba, winograd, threads, deterministic, debug
+    return fuse, numba, winograd, threads, deterministic, debug, profiling
 
 
 def get_num_threads() -> int:
@@ -119,6 +121,14 @@ def set(**switches: Any) -> None:
             raise ValueError(f"[config] threads must be a whole number from 1 on; got {value!r}. 1 turns threads off.")
     globals().update(switches)
     globals()["generation"] += 1
+    for changed in _followers:
+        changed()
+
+
+def follow(changed: Callable[[], None]) -> None:
+    """Call ``changed`` now and after each change of switches; for what must act on a switch before it is asked."""
+    _followers.append(changed)
+    changed()
 
 
 @contextmanager

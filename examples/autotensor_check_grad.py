@@ -6,7 +6,7 @@ Run:  python examples/autotensor_check_grad.py
 import numpy as np
 
 import autotensor as at
-from autotensor.testing import GradCheckError, check_grad
+from autotensor.testing import GradientCheckError, check_grad
 
 x = np.linspace(-2.0, 2.0, 6).reshape(2, 3)
 
@@ -27,7 +27,7 @@ def half_forgotten(x: at.Tensor) -> at.Tensor:
 print("\nwrong:")
 try:
     check_grad(half_forgotten, x)
-except GradCheckError as error:
+except GradientCheckError as error:
     print(error)
     print("the wrong rule was caught")
 

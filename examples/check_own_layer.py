@@ -11,7 +11,7 @@ import numpy as np
 from data_at_hand import digits
 
 import autotensor as at
-from autotensor.testing import GradCheckError, check_grad
+from autotensor.testing import GradientCheckError, check_grad
 from keras_compat import backend as K
 from keras_compat.initializers import RandomUniform
 from keras_compat.layers import Dense, Layer
@@ -68,7 +68,7 @@ for kind in (RadialBasis, Forgetful):
     weights = {weight.name: weight for weight in layer.trainable_weights}
     try:
         print(check_grad(layer.call, points, wrt=weights))
-    except GradCheckError as error:
+    except GradientCheckError as error:
         print(f"{kind.__name__} is wrong, as it should be: {error}")
 K.set_floatx("float32")
 

@@ -53,7 +53,12 @@ OTHERS = {
     "autoencoder.py",
     "check_own_layer.py",
     "cifar10_cnn.py",
+    "hmc_logistic.py",
+    "influence.py",
     "lstm_text_generation.py",
+    "neural_ode.py",
+    "pinn_burgers.py",
+    "rosenbrock_newton_cg.py",
     "stateful_lstm.py",
     "transfer_learning.py",
     "two_branches.py",
@@ -175,6 +180,68 @@ def test_autoencoder(run_small: Any) -> None:
     assert by_32_numbers < 0.03
     before, after = numbers_after("Mean squared error of noisy digits", printed)
     assert after < 0.6 * before
+
+
+def test_newton_without_a_hessian_goes_as_that_of_scipy(run_small: Any) -> None:
+    pytest.importorskip("scipy")
+    printed, variables = run_small("rosenbrock_newton_cg.py")
+    steps = [int(number) for number in re.findall(r"(\d+) steps", printed)]
+    assert len(steps) == 6 and steps[0] == steps[1] and steps[2] == steps[3]
+    assert printed.count("the same place: True") == 3 and printed.count("that of formulas: True") == 3
+    np.testing.assert_allclose(variables["x"], 1.0, atol=1e-7)
+
+
+def test_draws_have_the_moments_of_the_posterior(run_small: Any) -> None:
+    pytest.importorskip("sklearn")
+    printed, variables = run_small("hmc_logistic.py")
+    accepted, rhat, off = numbers_after("Accepted:", printed)
+    assert 0.6 < accepted < 0.97 and rhat < 1.1 and off < 0.3, printed
+    found, deviation = variables["draws"].std(axis=(0, 1)), variables["deviation"]
+    np.testing.assert_allclose(found, deviation, rtol=0.25)
+    # Draws that do not depend on each other, and a chain that hardly moves.
+    rng = np.random.default_rng(0)
+    rhat, size = variables["rhat_and_size"](rng.normal(size=(4, 1000)))
+    assert rhat < 1.01 and 3000 < size < 6000
+    walk = np.cumsum(rng.normal(size=(4, 1000)), axis=1)
+    rhat, size = variables["rhat_and_size"](walk)
+    assert rhat > 1.5 and size < 40
+
+
+def test_network_solves_burgers_equation(run_small: Any) -> None:
+    printed, variables = run_small("pinn_burgers.py")
+    (before,) = numbers_after("before:", printed)
+    (after,) = numbers_after("Relative error against the exact solution", printed)
+    assert after < 0.15 < 0.4 < before
+    # The exact solution obeys the equation, by differences, and begins as a sine.
+    exact, nu, h = variables["exact"], variables["NU"], 1e-4
+    x, t = np.array([-0.7, -0.2, 0.3, 0.9]), np.array([0.2, 0.4, 0.6, 0.8])
+    u, right, left = exact(x, t), exact(x + h, t), exact(x - h, t)
+    u_t = (exact(x, t + h) - exact(x, t - h)) / (2 * h)
+    residual = u_t + u * (right - left) / (2 * h) - nu * (right - 2 * u + left) / h**2
+    np.testing.assert_allclose(residual, 0, atol=1e-5)
+    np.testing.assert_allclose(exact(x, np.full(4, 1e-6)), -np.sin(np.pi * x), atol=1e-4)
+
+
+def test_loop_and_adjoint_agree_to_the_fourth_order(run_small: Any) -> None:
+    printed, _ = run_small("neural_ode.py")
+    differ = [float(number) for number in re.findall(r"differ by (\S+)", printed)]
+    assert len(differ) == 3 and differ[0] < 1e-6
+    assert 12 < differ[0] / differ[1] < 20 and 12 < differ[1] / differ[2] < 20
+    off = [float(number) for number in re.findall(r"whole path off by (\S+)", printed)]
+    assert off[-1] < 0.5 * off[0] and off[-1] < 0.3
+
+
+def test_influence_is_what_training_without_an_example_shows(run_small: Any) -> None:
+    pytest.importorskip("sklearn")
+    printed, variables = run_small("influence.py")
+    assert "one by one are the same: True" in printed
+    assert numbers_after("Correlation over 20 examples", printed)[0] > 0.95
+    assert numbers_after("Accuracy:", printed)[0] > 0.95
+    assert numbers_after("Longest gradient of an example:", printed)[1] <= 1.0
+    # Of logistic regression the gradient of an example is known: (chance - class) x.
+    x, y, w = variables["x"], variables["y"], variables["w"]
+    chance = 1 / (1 + np.exp(-x @ w))
+    np.testing.assert_allclose(variables["each"], (chance - y)[:, None] * x, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(SAYS))

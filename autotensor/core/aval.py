@@ -5,12 +5,13 @@ A dimension that is not known yet is ``None``. The rank is always known.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from autotensor.errors import ShapeError
+from autotensor.errors import DTypeError, RangeError, ShapeError
 
 Dim = int | None
 Shape = tuple[Dim, ...]
@@ -46,7 +47,7 @@ class Aval:
 
 
 # An operand of a shape rule: an abstract value, or a Python number, which takes the dtype of its partners.
-Operand = Aval | bool | int | float
+Operand = Aval | bool | int | float | complex
 
 
 def shape_of(x: Operand) -> Shape:
@@ -89,11 +90,39 @@ def broadcast_shapes(op: str, *shapes: Sequence[Dim]) -> Shape:
     return tuple(out)
 
 
+def whole(op: str, what: str, value: Any) -> int:
+    """A whole number that was given as an argument. Raises DTypeError for anything else."""
+    if type(value) is int:
+        return value
+    try:
+        return operator.index(value)
+    except (TypeError, AttributeError):
+        hint = f"Write {what}={int(value)}?" if isinstance(value, float) and value == int(value) else "Is it in its place?"
+        raise DTypeError(f"[{op}] {what} must be a whole number; got {shown(value)}. {hint}") from None
+
+
+def wholes(op: str, what: str, value: Any) -> tuple[int, ...]:
+    """Whole numbers that were given as an argument, one or several. Raises DTypeError for anything else."""
+    if isinstance(value, (int, np.integer)) or (not isinstance(value, (str, bytes)) and not hasattr(value, "__iter__")):
+        return (whole(op, what, value),)
+    if isinstance(value, (str, bytes)) or getattr(value, "ndim", 1) == 0:
+        return (whole(op, what, value),)
+    return tuple([whole(op, what, part) for part in value])
+
+
+def shown(value: Any) -> str:
+    """An argument in a message: numbers and short texts as they are, others by their type."""
+    text = repr(value) if isinstance(value, (int, float, complex, str, type(None), tuple, list)) else ""
+    return text if 0 < len(text) <= 40 else f"a {type(value).__name__}"
+
+
 def normalize_axis(op: str, axis: int, ndim: int) -> int:
     """Axis as a number from 0 to ndim - 1."""
+    if type(axis) is not int:
+        axis = whole(op, "axis", axis)
     if not -ndim <= axis < ndim:
         hint = "A scalar has no axes." if ndim == 0 else f"Use {-ndim} to {ndim - 1}."
-        raise ShapeError(f"[{op}] axis {axis} does not exist in a tensor of rank {ndim}. {hint}")
+        raise RangeError(f"[{op}] axis {axis} does not exist in a tensor of rank {ndim}. {hint}")
     return axis % ndim
 
 
@@ -103,8 +132,8 @@ def normalize_axes(op: str, axis: int | Sequence[int] | None, ndim: int) -> tupl
         return (axis % ndim,)
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    out = tuple(sorted(normalize_axis(op, int(a), ndim) for a in axes))
+    axes = wholes(op, "axis", axis)
+    out = tuple(sorted(normalize_axis(op, a, ndim) for a in axes))
     if len(set(out)) != len(out):
         raise ShapeError(f"[{op}] axes must differ; got {tuple(axes)}. Name each axis once.")
     return out

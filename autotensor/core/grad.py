@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
-from autotensor.core.state import enable_grad, no_grad, state
-from autotensor.core.tensor import Node, Tensor, Variable, symbol, wrap
+import numpy as np
+
+from autotensor.core.state import enable_grad, state
+from autotensor.core.tensor import TENSOR_TYPES, Node, Tensor, Variable, symbol, wrap
 from autotensor.errors import GradError
 
 
@@ -58,60 +60,202 @@ def topological(outputs: Sequence[Tensor], stop: set[int] | None = None) -> list
     return order
 
 
-def backpropagate(
-    outputs: Sequence[Tensor], seeds: Sequence[Tensor], wanted: Sequence[Tensor], create_graph: bool = True
-) -> list[Tensor | None]:
-    """Gradients of ``sum(outputs * seeds)`` with respect to each of ``wanted``; None where no path leads."""
-    order = topological(outputs)
-    wanted_ids = {id(x) for x in wanted}
-    reaches = _reaching(order, wanted_ids)
-    grads: dict[tuple[int, int], Tensor] = {}  # (id of node, index of output) -> gradient
-    leaves: dict[int, Tensor] = {}  # id of tensor -> gradient
-    keys: dict[int, tuple[int, int]] = {id(x): (id(x.node), x.index) for x in wanted if x.node is not None}
+class Walk:
+    """What lies under some outputs: recipes, inputs before users, an output tensor of each, and the tracked leaves."""
 
-    def accumulate(x: Tensor, g: Tensor) -> None:
-        if x.node is None:
-            old = leaves.get(id(x))
-            leaves[id(x)] = g if old is None else old + g
-        else:
-            key = (id(x.node), x.index)
-            old = grads.get(key)
-            grads[key] = g if old is None else old + g
+    __slots__ = ("leaves", "order", "outs")
 
-    with enable_grad() if create_graph and state.tracking else no_grad():
-        for y, seed in zip(outputs, seeds, strict=True):
-            accumulate(y, seed)
-        for node, outs in reversed(order):
-            if id(node) not in reaches:
+    def __init__(self) -> None:
+        self.order: list[Node] = []
+        self.outs: dict[Node, Tensor] = {}
+        self.leaves: dict[int, Tensor] = {}
+
+
+def walk(outputs: Sequence[Tensor], stop: Container[int] = ()) -> Walk:
+    """The recipes under ``outputs``, in the order of ``topological``. Tensors whose id is in ``stop`` are leaves."""
+    found = Walk()
+    order, outs, leaves = found.order, found.outs, found.leaves
+    done: set[Node] = set()
+    for root in outputs:
+        if root.node is None or (stop and id(root) in stop):
+            if root.tracked:
+                leaves[id(root)] = root
+            continue
+        if root.node in done:
+            continue
+        outs[root.node] = root
+        stack = [root.node]
+        entered: set[Node] = set()
+        while stack:
+            node = stack[-1]
+            if node in entered:  # what it needs is in order by now
+                stack.pop()
+                if node not in done:
+                    done.add(node)
+                    order.append(node)
                 continue
-            g: Any
-            if node.op.n_out == 1:
-                g = grads.get((id(node), 0))
+            entered.add(node)
+            for x in reversed(node.inputs):
+                if type(x) in TENSOR_TYPES:
+                    inner = x.node
+                    if inner is None or (stop and id(x) in stop):
+                        if x.tracked:
+                            leaves[id(x)] = x
+                    elif inner not in done:
+                        if inner in entered:
+                            raise _overwritten(node, x)
+                        outs[inner] = x
+                        stack.append(inner)
+    return found
+
+
+def _overwritten(node: Node, x: Tensor) -> GradError:
+    """A recipe only follows itself when a tensor in it was overwritten."""
+    place = next(i for i, given in enumerate(node.inputs) if given is x)
+    return GradError(
+        f"[{node.op.name}] expected input {place} as it was when recorded; the tensor of shape {x.shape} was "
+        "overwritten in place with what had been computed from it. Write to a copy."
+    )
+
+
+def backpropagate(
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Tensor],
+    wanted: Sequence[Tensor],
+    create_graph: bool = True,
+    walked: Walk | None = None,
+) -> list[Tensor | None]:
+    """Gradients of ``sum(outputs * seeds)`` with respect to each of ``wanted``; None where no path leads.
+
+    ``walked``: what ``walk(outputs)`` gave, from who has it already.
+    """
+    found = walk(outputs) if walked is None else walked
+    outs = found.outs
+    # A gradient is kept under its node, or the id of its leaf; for further outputs of a node under (node, index).
+    keys = [_key(x) for x in wanted]
+    ends = {id(x) for x in wanted if x.node is None and x.dtype.kind in "fc"}
+    kept = {x.node for x in wanted if x.node is not None}
+    needs_of = _needs(found, ends, kept)
+    grads: dict[Any, Tensor] = {}
+    record = create_graph and state.tracking
+    watched = state.watch is not None
+    sums: set[Any] | None = None if record or watched else set()  # keys of sums that nobody else has seen
+    before = state.tracking
+    state.tracking = record
+    try:
+        for y, seed in zip(outputs, seeds, strict=True):
+            _accumulate(grads, _key(y), seed, sums)
+        for node in reversed(found.order):
+            needs = needs_of.get(node)
+            if needs is None:
+                continue
+            op = node.op
+            take = grads.get if node in kept else grads.pop
+            g: Any = take(node, None)
+            out: Any = outs[node]
+            if op.n_out == 1:
                 if g is None:
                     continue
-                out: Any = outs[0]
+                symbolic = out.data is None
             else:
-                g = tuple([grads.get((id(node), i)) for i in range(node.op.n_out)])
-                if all(part is None for part in g):
+                g = (g, *[take((node, i), None) for i in range(1, op.n_out)])
+                if all([part is None for part in g]):
                     continue
-                out = _all_outputs(node, outs)
-            needs = tuple(
-                [
-                    isinstance(x, Tensor)
-                    and x.tracked
-                    and x.dtype.kind == "f"
-                    and (id(x) in wanted_ids or (x.node is not None and id(x.node) in reaches))
-                    for x in node.inputs
-                ]
-            )
-            if not any(needs):
-                continue
-            if not (out[0] if node.op.n_out > 1 else out).is_symbolic:
-                check_versions(node)
-            for x, need, gx in zip(node.inputs, needs, pull_back(node, needs, g, out), strict=True):
+                out = _all_outputs(node, {out.index: out})
+                symbolic = out[0].data is None
+            inputs = node.inputs
+            if not symbolic:
+                versions = node.versions
+                for x in inputs:
+                    if type(x) in TENSOR_TYPES and (x.version or versions is not None):
+                        check_versions(node)
+                        break
+            if symbolic or watched:
+                pulled = _watched(node, needs, g, out)
+            elif op.vjp is not None:
+                pulled = op.vjp(needs, g, out, *inputs, **node.params)
+            else:
+                pulled = pull_back(node, needs, g, out)
+            for x, need, gx in zip(inputs, needs, pulled, strict=True):
                 if need and gx is not None:
-                    accumulate(x, gx)
-    return [grads.get(keys[id(x)]) if id(x) in keys else leaves.get(id(x)) for x in wanted]
+                    key = x.node
+                    if key is None:
+                        key = id(x)
+                    elif x.index:
+                        key = (key, x.index)
+                    if key in grads:
+                        _accumulate(grads, key, gx, sums)
+                    else:
+                        grads[key] = gx
+    finally:
+        state.tracking = before
+    return _distinct([grads.get(key) for key in keys], seeds)
+
+
+def _key(x: Tensor) -> Any:
+    """Where the gradient of ``x`` is kept."""
+    return id(x) if x.node is None else (x.node, x.index) if x.index else x.node
+
+
+def _accumulate(grads: dict[Any, Tensor], key: Any, g: Tensor, sums: set[Any] | None) -> None:
+    """Add ``g`` to what is there; in place where that is a sum made here."""
+    old = grads.get(key)
+    if old is None:
+        grads[key] = g
+        return
+    if sums is not None:
+        if key in sums:
+            a, b = old.data, g.data
+            if a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype:
+                np.add(a, b, a)
+                return
+        sums.add(key)
+    grads[key] = old + g
+
+
+def _needs(found: Walk, ends: set[int], kept: set[Any]) -> dict[Node, tuple[bool, ...]]:
+    """Of each recipe from which a float path leads to a wanted tensor: which inputs lie on one."""
+    needs_of: dict[Node, tuple[bool, ...]] = {}
+    outs = found.outs
+    for node in found.order:
+        needs = []
+        some = False
+        for x in node.inputs:
+            need = False
+            if type(x) in TENSOR_TYPES and x.tracked:
+                inner = x.node
+                if inner is None:
+                    need = id(x) in ends
+                elif inner in needs_of or inner in kept:
+                    need = inner.op.n_out == 1 or x.dtype.kind in "fc"
+                if need:
+                    some = True
+            needs.append(need)
+        if some:
+            out = outs[node]
+            if node.op.n_out > 1 or (out.aval if out.data is None else out.data).dtype.kind in "fc":
+                needs_of[node] = tuple(needs)
+    return needs_of
+
+
+def _distinct(found: list[Tensor | None], seeds: Sequence[Tensor]) -> list[Tensor | None]:
+    """Results that are tensors of their own: a write to one must not show in another, nor in a seed."""
+    seen = {id(seed) for seed in seeds}
+    for i, g in enumerate(found):
+        if g is not None and g.data is not None:
+            if id(g) in seen:
+                found[i] = g = _alias(g)
+            seen.add(id(g))
+    return found
+
+
+def _alias(x: Tensor) -> Tensor:
+    """Another tensor with the value and the history of ``x``."""
+    if x.tracked and x.node is None:
+        return x  # a leaf: what its derivative is must know it
+    out = wrap(x.data)  # type: ignore[arg-type]
+    out.node, out.index, out.tracked = x.node, x.index, x.tracked
+    return out
 
 
 def pull_back(node: Node, needs: tuple[bool, ...], g: Any, out: Any) -> Sequence[Any]:
@@ -122,6 +266,16 @@ def pull_back(node: Node, needs: tuple[bool, ...], g: Any, out: Any) -> Sequence
     if op.fallback is not None:
         return through_fallback(node, needs, g)
     return [None] * len(node.inputs)
+
+
+def _watched(node: Node, needs: tuple[bool, ...], g: Any, out: Any) -> Sequence[Any]:
+    """``pull_back``, with the node known to what is recorded or computed meanwhile; of nested ones the outermost."""
+    before = state.pulling
+    state.pulling = before or node
+    try:
+        return pull_back(node, needs, g, out)
+    finally:
+        state.pulling = before
 
 
 def through_fallback(node: Node, needs: tuple[bool, ...], g: Any) -> list[Any]:
@@ -158,20 +312,6 @@ def relink(tensors: Sequence[Tensor | None], links: dict[int, Tensor]) -> list[T
         if any(id(x) in links for x in node.inputs):
             node.inputs = tuple([links.get(id(x), x) for x in node.inputs])
     return out
-
-
-def _reaching(order: list[tuple[Node, dict[int, Tensor]]], wanted: set[int]) -> set[int]:
-    """Ids of the nodes from which a float path leads to a wanted tensor."""
-    reaches: set[int] = set()
-    for node, outs in order:
-        for x in node.inputs:
-            if isinstance(x, Tensor) and (id(x) in wanted or (x.node is not None and id(x.node) in reaches)):
-                if any(t.dtype.kind == "f" for t in outs.values()):
-                    reaches.add(id(node))
-                break
-        if any(id(t) in wanted for t in outs.values()):
-            reaches.add(id(node))
-    return reaches
 
 
 def _all_outputs(node: Node, outs: dict[int, Tensor]) -> tuple[Tensor, ...]:
@@ -217,6 +357,7 @@ def blocking_op(output: Tensor, x: Tensor) -> str | None:
         tensors = [i for i in node.inputs if isinstance(i, Tensor)]
         if any(i is x or (i.node is not None and id(i.node) in behind) for i in tensors):
             behind.add(id(node))
-            if (node.op.vjp is None and node.op.fallback is None) or all(t.dtype.kind != "f" for t in outs.values()):
+            ruled = node.op.vjp is not None or node.op.fallback is not None
+            if not ruled or all(t.dtype.kind not in "fc" for t in outs.values()):
                 return node.op.name
     return None

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from autotensor import config
 from autotensor.core.aval import Aval
 from autotensor.core.grad import topological
-from autotensor.core.op import check_finite, operand_aval
+from autotensor.core.op import operand_aval
+from autotensor.core.state import state
 from autotensor.core.tensor import Node, Tensor
-from autotensor.errors import GraphError, ShapeError
+from autotensor.errors import GraphError, NanError, ShapeError
 
 
 class Body:
@@ -166,22 +166,23 @@ class Body:
         after = first + self.n_sequences
         values[after : after + len(constants)] = constants
         stacks: list[np.ndarray] | None = None
+        watch = state.watch
         for t in reversed(range(n)) if self.reverse else range(n):
             values[:first] = states
             values[first:after] = [x[t, ...] for x in sequences]
             for node, impl, inputs, params, outs in lines:
                 try:
-                    result = impl(*[values[k] for k in inputs], **params)
+                    given = [values[k] for k in inputs]
+                    result = impl(*given, **params) if watch is None else watch.run(node.op, (), given, params, node, t)
                 except Exception as error:
-                    error.add_note(f"raised by {node.op.name} in step {t} of a scan, written at {node.where}")
+                    if not isinstance(error, NanError):  # which says so itself
+                        error.add_note(f"raised by {node.op.name} in step {t} of a scan, written at {node.where}")
                     raise
                 if len(outs) == 1:
                     values[outs[0]] = result if type(result) is np.ndarray else np.asarray(result)
                 else:
                     for k, part in zip(outs, result, strict=True):
                         values[k] = np.asarray(part)
-                if config.nan_guard:
-                    check_finite(node.op, result, [wrapped(values[k]) for k in inputs], node.where)
             found = [values[k] for k in results]
             for i, (old, new) in enumerate(zip(states, found, strict=False)):
                 if old.shape != new.shape or old.dtype != new.dtype:
@@ -200,11 +201,6 @@ class Body:
         if stacks is None:
             stacks = [np.empty([d or 0 for d in a.shape], a.dtype) for a in self.infer(avals)[first:]]
         return [*[np.array(x) for x in states], *stacks]
-
-
-def wrapped(value: Any) -> Any:
-    """What an error message shows of a value."""
-    return operand_aval(value) if not isinstance(value, np.ndarray) else Aval(value.shape, value.dtype)
 
 
 def checked_state(i: int, old: Aval, new: Aval) -> Aval:

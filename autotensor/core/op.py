@@ -6,17 +6,21 @@ family's file under ``autotensor.ops``: implementation, shape rule, gradient and
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autotensor import config
 from autotensor.core.state import state
-from autotensor.core.tensor import NUMBER_TYPES, TENSOR_TYPES, Node, Tensor, Variable, _new, symbol, user_line
-from autotensor.errors import AutotensorError, DTypeError, NanError
+from autotensor.core.tensor import NUMBER_TYPES, TENSOR_TYPES, Node, Tensor, Variable, _new, symbol
+from autotensor.core.watch import here
+from autotensor.errors import AutotensorError, DTypeError, RangeError, ShapeError
 
 Vjp = Callable[..., Sequence[Any]]
+
+_State = type(state)  # `watch` stands on the class, where a look costs half
+_ndarray = np.ndarray
 
 
 class Op:
@@ -51,7 +55,7 @@ class Op:
 
     __slots__ = (
         "bind", "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name", "pure",
-        "reduces", "repeats", "reshapes", "saves", "view", "vjp",
+        "reduces", "repeats", "reshapes", "saves", "view", "vjp", "__dict__",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +98,10 @@ class Op:
         self.n_out = n_out
         self.saves = saves
         self.doc = doc
+        # What help() and documentation tools look for in a function.
+        self.__doc__ = doc
+        self.__name__ = self.__qualname__ = name
+        self.__module__ = (vjp or infer).__module__
 
     @property
     def elementwise(self) -> bool:
@@ -102,6 +110,17 @@ class Op:
     if TYPE_CHECKING:
 
         def __call__(self, *inputs: Any, **params: Any) -> Any: ...
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "__signature__":
+            raise AttributeError(f"'Op' object has no attribute {name!r}")
+        # The operands and parameters that the rule is called with, after (needs, g, out).
+        if self.vjp is None and isinstance(self.impl, np.ufunc):
+            names = ("x", "y", "z")[: self.impl.nin]
+            return inspect.Signature([inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in names])
+        said = inspect.signature(self.vjp or self.impl)
+        parameters = list(said.parameters.values())[3 if self.vjp else 0 :]
+        return inspect.Signature([p.replace(annotation=p.empty) for p in parameters])
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"
@@ -156,64 +175,61 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     Inputs are tensors, Python numbers (weak: they take the dtype of their partners) or anything NumPy can make an
     array of; parameters are static and hashable. Returns a Tensor, or a tuple of them.
     """
-    if state.trace is not None:
+    mode = state.mode
+    if not mode and state.trace is not None:
         inputs = state.trace.resolve(inputs)
-    arrays = []
-    tracked = False
-    symbolic = False
-    plain = True
-    written = False
+    arrays: list[Any] = []
+    tracked = symbolic = written = False
     for x in inputs:
         kind = type(x)
-        if kind in TENSOR_TYPES:
+        if kind is Tensor or kind in TENSOR_TYPES:
             data = x.data
             if data is None:
                 symbolic = True
             arrays.append(data)
             if x.tracked:
                 tracked = True
-                if x.deferred and not state.immediate:
+                if kind is not Tensor and x.deferred and not state.immediate:
                     symbolic = True
             if x.version:
                 written = True
         elif kind in NUMBER_TYPES:
             arrays.append(x)
         else:
-            plain = False
-            break
-    if not plain:
-        return apply(op, *_operands(op, inputs), **params)
-    if state.deferred and not symbolic:
+            return apply(op, *_operands(op, inputs), **params)
+    if not mode and state.deferred and not symbolic:
         symbolic = state.replaying or not op.pure or any([isinstance(x, Variable) for x in inputs])
     if symbolic:
         return _apply_symbolic(op, inputs, params)
+    watch = _State.watch
     try:
-        result = op.impl(*arrays, **params)
+        result = op.impl(*arrays, **params) if watch is None else watch.run(op, inputs, arrays, params)
     except AutotensorError:
         raise
     except Exception as error:
         raise _explained(op, inputs, params, error) from error
-    if config.nan_guard:
-        check_finite(op, result, inputs)
-    if tracked and state.tracking:
-        node = Node(op, inputs, params)
+    node = None
+    if tracked and (mode == 2 or (not mode and state.tracking)):
+        node = _new(Node)
+        node.op = op
+        node.inputs = inputs
+        node.params = params
+        node.versions = None
         if written:
             node.inputs = inputs = tuple([_frozen(x) for x in inputs])
             node.versions = tuple([x.version if type(x) in TENSOR_TYPES else 0 for x in inputs])
-        if config.debug or config.nan_guard:
-            node.where = user_line()
-    else:
-        node = None
+        if watch is not None:
+            watch.recorded(node)
     if op.n_out == 1:
-        if type(result) is not np.ndarray:
+        if type(result) is not _ndarray:
             result = np.asarray(result)
-        if op.view and isinstance(inputs[0], Variable) and np.may_share_memory(result, arrays[0]):
-            result = result.copy()  # the Variable's buffer is rewritten in place
+        if op.view and type(inputs[0]) is not Tensor:
+            result = _apart(inputs[0], arrays[0], result)
         out = _new(Tensor)
         out.data = result
-        if node is not None:
-            out.node = node
-            out.tracked = True
+        out.node = node
+        out.tracked = node is not None
+        out.version = 0
         return out
     if op.view and isinstance(inputs[0], Variable):
         result = [r.copy() for r in result]
@@ -222,14 +238,19 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     for i, value in enumerate(values):
         out = _new(Tensor)
         out.data = value
-        if node is not None:
-            out.node = node
-            out.index = i
-            out.tracked = True
+        out.node = node
+        out.tracked = node is not None
+        out.version = 0
+        out.index = i
         outs.append(out)
     if node is not None:
         node.values = values
     return tuple(outs)
+
+
+def _apart(x: Any, data: Any, result: np.ndarray) -> np.ndarray:
+    """A copy of a view of a Variable, whose buffer is rewritten in place."""
+    return result.copy() if isinstance(x, Variable) and np.may_share_memory(result, data) else result
 
 
 # Calling an operation costs no frame of its own.
@@ -264,7 +285,7 @@ def _operand(op: Op, x: Any) -> Any:
     if isinstance(x, Tensor):
         TENSOR_TYPES.add(kind)  # a subclass, met for the first time
         return x
-    if isinstance(x, np.generic) and not isinstance(x, np.complexfloating):
+    if isinstance(x, np.generic):
         return x.item()  # NumPy scalars are weak like Python's: `x * np.sqrt(2)` keeps float32
     tensor = getattr(x, "__autotensor__", None)
     if tensor is not None:
@@ -289,7 +310,7 @@ def _apply_symbolic(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> 
     node = Node(op, tuple([_frozen(x) for x in inputs]), params)
     if any([x.version for x in node.inputs if isinstance(x, Tensor)]):
         node.versions = tuple([x.version if isinstance(x, Tensor) else 0 for x in node.inputs])
-    node.where = user_line()  # building a graph is not the hot path, and its errors surface far from here
+    node.where = here()  # building a graph is not the hot path, and its errors surface far from here
     if state.made is not None:
         state.made.append(node)
     if op.n_out == 1:
@@ -319,21 +340,18 @@ def _explained(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: E
         return better
     except Exception:  # the rule met the same bad argument: NumPy's own message says more
         pass
-    shown = ", ".join(repr(operand_aval(x)) for x in inputs)
-    kind: type[Exception] = type(error)
+    shown = [repr(operand_aval(x)) for x in inputs] + [f"{name}={value!r}" for name, value in params.items()]
+    kind: type[Exception] = _OURS.get(type(error), type(error))
     try:
-        return kind(f"[{op.name}] {error}; got ({shown}). Check shapes, dtypes and arguments.")
+        return kind(f"[{op.name}] {error}; got ({', '.join(shown)}). Check shapes, dtypes and arguments.")
     except TypeError:
         return error
 
 
-def check_finite(op: Op, result: Any, inputs: Sequence[Any], where: str | None = None) -> None:
-    """Raise NanError if a result is not finite; ``where`` is the user's line, by default the one that calls."""
-    for value in result if op.n_out > 1 else (result,):
-        if getattr(value, "dtype", np.dtype(bool)).kind == "f" and not np.isfinite(value).all():
-            bad = "NaN" if np.isnan(value).any() else "infinity"
-            shown = ", ".join(repr(operand_aval(x)) for x in inputs)
-            raise NanError(
-                f"[{op.name}] first {bad} came out of {op.name}({shown}) at {where or user_line()}. "
-                "Look at the operands there: a log or division of 0, or a step that is too large?"
-            )
+# What implementations raise of themselves, by what it means here. Others (LinAlgError) say more by their own class.
+_OURS: dict[type[Exception], type[Exception]] = {
+    ValueError: ShapeError,
+    IndexError: RangeError,
+    np.exceptions.AxisError: RangeError,
+    TypeError: DTypeError,
+}

@@ -21,9 +21,24 @@ from autotensor.errors import DTypeError, GradError, ShapeError, TraceError
 
 if TYPE_CHECKING:
     from autotensor.core.op import Op
+    from autotensor.core.watch import Rule
 
 # References to an array when only one tensor holds it: the instance dictionary's, and the one of the call below.
 _OWN_REFERENCES = 2
+
+
+class Place:
+    """Where a node comes from: the user's line, the scope it was made in, and the gradient rule that made it."""
+
+    __slots__ = ("line", "rule", "scope")
+
+    def __init__(self, line: str, scope: str | None, rule: Rule | None):
+        self.line = line
+        self.scope = scope
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return self.line
 
 
 class Node:
@@ -32,16 +47,16 @@ class Node:
     ``inputs`` holds tensors and Python numbers. ``avals`` is kept where an output may be needed that nobody holds.
     """
 
-    __slots__ = ("avals", "inputs", "op", "params", "values", "versions", "where")
+    # Class-level defaults: what most nodes lack costs nothing to make.
+    values: tuple[np.ndarray, ...] | None = None  # arrays of a multi-output eager operation
+    avals: tuple[Aval, ...] | None = None  # shapes of a symbolic operation
+    where: Place | None = None  # known for symbolic operations, and of eager ones while somebody watches
 
     def __init__(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]):
         self.op = op
         self.inputs = inputs
         self.params = params
-        self.values: tuple[np.ndarray, ...] | None = None  # arrays of a multi-output eager operation
-        self.avals: tuple[Aval, ...] | None = None  # shapes of a symbolic operation
         self.versions: tuple[int, ...] | None = None  # of the inputs, when one had been written in place
-        self.where: str | None = None  # the user's line, recorded in debug mode and by the NaN guard
 
     def __repr__(self) -> str:
         return f"<Node {self.op.name}>"
@@ -57,7 +72,7 @@ class Tensor:
     by identity for placeholders, Variables and what has no value yet, so these can be kept in lists.
     """
 
-    # Class-level defaults: an untracked result sets nothing but its data, which halves the cost of making it.
+    # Class-level defaults. `apply` sets those it reads at each operation, since a default is slower to read.
     data: np.ndarray | None = None
     node: Node | None = None
     index: int = 0
@@ -73,6 +88,9 @@ class Tensor:
 
     def __init__(self, data: Any, dtype: Any = None, *, requires_grad: bool = False, name: str | None = None):
         self.data = to_array(data, dtype, copy=True)
+        self.node = None
+        self.tracked = type(self).tracked
+        self.version = 0
         if requires_grad:
             self.requires_grad = True
         if name is not None:
@@ -130,13 +148,14 @@ class Tensor:
     @property
     def requires_grad(self) -> bool:
         """True when gradients flow to or through this tensor."""
-        return self.tracked and self.dtype.kind == "f"
+        return self.tracked and self.dtype.kind in "fc"
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if value and self.dtype.kind != "f":
+        if value and self.dtype.kind not in "fc":
             raise DTypeError(
-                f"[requires_grad] only floating tensors have gradients; this one is {self.dtype}. Use astype()?"
+                "[requires_grad] only floating and complex tensors have gradients; this one is "
+                f"{self.dtype}. Use astype()?"
             )
         if not value and self.node is not None:
             raise GradError(
@@ -378,7 +397,7 @@ class Variable(Tensor):
 # type() in this set is three times as fast as isinstance on the hot path of apply.
 TENSOR_TYPES: set[type] = {Tensor, Variable}
 # Weak operands: Python numbers, which adapt to the dtype of the arrays beside them.
-NUMBER_TYPES: set[type] = {bool, int, float}
+NUMBER_TYPES: set[type] = {bool, int, float, complex}
 
 _new = object.__new__
 
@@ -387,6 +406,9 @@ def wrap(data: np.ndarray) -> Tensor:
     """A constant tensor around an array, which is not copied."""
     out = _new(Tensor)
     out.data = data
+    out.node = None
+    out.tracked = False
+    out.version = 0
     return out
 
 
@@ -414,7 +436,7 @@ def placeholder(shape: Iterable[Dim], dtype: Any = np.float32, name: str | None 
     if any([d is not None and d < 0 for d in dims]):
         raise ShapeError(f"[placeholder] sizes can not be negative; got {dims}. Use None for an unknown size.")
     aval = Aval(dims, dtype)
-    if aval.dtype.kind not in "biuf":
+    if aval.dtype.kind not in "biufc":
         raise DTypeError(f"[placeholder] expected a dtype of numbers or bools; got {dtype!r}. Use 'float32'?")
     return symbol(aval, name=name)
 
@@ -429,9 +451,7 @@ def to_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarr
         if copy is False or "inhomogeneous" not in str(error):
             raise
         raise ShapeError(f"[tensor] expected rows of equal length; {error}. Pad the rows?") from None
-    if out.dtype.kind not in "biuf":
-        if out.dtype.kind == "c":
-            raise DTypeError(f"[tensor] complex tensors are not supported; got {out.dtype}. Split real and imaginary?")
+    if out.dtype.kind not in "biufc":
         kind = type(data).__name__
         raise DTypeError(f"[tensor] expected numbers; got dtype {out.dtype} from a {kind}. Make it a float array?")
     return out if out.dtype.isnative else out.astype(out.dtype.newbyteorder("="))
@@ -463,9 +483,9 @@ def user_line() -> str:
     return "an unknown line"
 
 
-# Packages whose frames are skipped when an error names the user's line; a library on top adds itself. NumPy and the
-# copying modules call back into a tensor.
-_LIBRARIES = {"autotensor", "numpy", "copy", "pickle"}
+# Packages whose frames are skipped when an error names the user's line; a library on top adds itself. NumPy, einops,
+# SciPy and the copying modules call back into a tensor; decorators stand between two lines of the user.
+_LIBRARIES = {"autotensor", "numpy", "copy", "pickle", "einops", "scipy", "functools", "contextlib"}
 
 
 def register_library(package: str) -> None:

@@ -23,7 +23,7 @@ from autotensor.errors import AutotensorError, DTypeError, GraphError
 from autotensor.graph.check import check
 from autotensor.graph.interpret import Replay, interpret, replay
 from autotensor.graph.plan import Plan
-from autotensor.graph.show import show
+from autotensor.graph.show import graph_text
 from autotensor.graph.specialise import sized, specialise
 
 log = logging.getLogger("autotensor")
@@ -151,6 +151,11 @@ class Function:
         )
 
     @property
+    def plans(self) -> list[Plan | Replay]:
+        """What has been made of the graph so far, a plan for each signature; the latest last."""
+        return list(self._plans.values())
+
+    @property
     def seconds(self) -> dict[str, float]:
         """Seconds spent so far in each step, by its label, in the plans made while ``config.debug`` was 2 or more."""
         total: dict[str, float] = {}
@@ -234,7 +239,7 @@ class Function:
         givens = list(self.givens.items())
         for (key, _), value in zip(givens, interpret([v for _, v in givens], dict(values)), strict=True):
             values[id(key)] = value
-        return replay(values, self.outputs, self.updates)
+        return replay(values, self.outputs, self.updates, self.name)
 
     def _compiled(self, arrays: Sequence[np.ndarray]) -> Plan | Replay:
         inputs: list[Tensor] = []
@@ -252,11 +257,11 @@ class Function:
         roots = [*self.outputs, *[new for _, new in self.updates]]
         if config.debug >= 4:
             check(roots)
-            show(roots)
+            print(graph_text(roots))
         concrete_roots = specialise(roots, leaves)
         if config.debug >= 4:
             check(concrete_roots, concrete=sized(concrete_roots))
-            show(concrete_roots)
+            print(graph_text(concrete_roots))
         n = len(self.outputs)
         pairs = [(variable, new) for (variable, _), new in zip(self.updates, concrete_roots[n:], strict=True)]
         for variable, new in pairs:
@@ -267,7 +272,7 @@ class Function:
                     f"[{self.name}] the update of {variable.name or 'a Variable'} has shape {new.shape} for these "
                     f"arrays; the Variable has {variable.shape}. Reduce or reshape the new value?"
                 )
-        plan = (Plan if sized(concrete_roots) else Replay)(inputs, concrete_roots[:n], pairs)
+        plan = (Plan if sized(concrete_roots) else Replay)(inputs, concrete_roots[:n], pairs, self.name)
         if config.debug >= 1:
             steps = len(plan.calls)
             print(f"[compile] {self.name} {plan.shapes}: {steps} steps, {plan.allocated / 1e6:.2f} MB of buffers")

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from autotensor import config
 from autotensor.core.grad import check_versions, topological
+from autotensor.core.state import state
 from autotensor.core.tensor import Tensor, Variable
 from autotensor.errors import GraphError, NanError
 
@@ -28,29 +28,40 @@ def interpret(outputs: Sequence[Tensor], values: dict[int, np.ndarray]) -> list[
             raise GraphError(f"[function] placeholder {x.name or x.aval!r} has no value. Add it to inputs.")
         return x.data
 
+    watch = state.watch
     for node, _ in topological(outputs, set(values)):
         check_versions(node, values)
         try:
-            result = node.op.impl(*[read(x) for x in node.inputs], **node.params)
+            arrays = [read(x) for x in node.inputs]
+            if watch is None:
+                result = node.op.impl(*arrays, **node.params)
+            else:
+                result = watch.run(node.op, node.inputs, arrays, node.params, node)
+        except NanError:  # it says itself what it is about
+            raise
         except Exception as error:
             error.add_note(f"raised by {node.op.name}" + (f", written at {node.where}" if node.where else ""))
             raise
         for i, value in enumerate(result if node.op.n_out > 1 else (result,)):
-            value = done[id(node), i] = np.asarray(value)
-            if config.nan_guard and value.dtype.kind == "f" and not np.isfinite(value).all():
-                bad = "NaN" if np.isnan(value).any() else "infinity"
-                raise NanError(
-                    f"[{node.op.name}] first {bad} came out of {node.op.name} {value.shape}, written at {node.where}. "
-                    "Look at the operands there: a log or division of 0, or a step that is too large?"
-                )
+            done[id(node), i] = np.asarray(value)
     return [read(x) for x in outputs]
 
 
 def replay(
-    values: dict[int, np.ndarray], outputs: Sequence[Tensor], updates: Sequence[tuple[Variable, Tensor]]
+    values: dict[int, np.ndarray],
+    outputs: Sequence[Tensor],
+    updates: Sequence[tuple[Variable, Tensor]],
+    name: str = "function",
 ) -> list[np.ndarray]:
     """Values of ``outputs``, fresh arrays; the Variables are updated once everything is computed."""
-    found = interpret([*outputs, *[new for _, new in updates]], values)
+    watch = state.watch
+    profiler = watch.profiler if watch is not None else None
+    token = profiler.begin(name, "function") if profiler is not None else None
+    try:
+        found = interpret([*outputs, *[new for _, new in updates]], values)
+    finally:
+        if profiler is not None:
+            profiler.end(token)
     result = [np.array(value) for value in found[: len(outputs)]]
     fresh = [np.array(value) for value in found[len(outputs) :]]
     for (variable, _), value in zip(updates, fresh, strict=True):
@@ -65,7 +76,14 @@ class Replay:
     allocated = 0
     source = ""
 
-    def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], updates: Sequence[tuple[Variable, Tensor]]):
+    def __init__(
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        updates: Sequence[tuple[Variable, Tensor]],
+        name: str = "function",
+    ):
+        self.name = name
         self.shapes = tuple([x.shape for x in inputs])
         self.seconds: dict[str, float] = {}
         self.inputs = list(inputs)
@@ -76,7 +94,7 @@ class Replay:
         values = {id(x): np.empty(a.shape, x.dtype) for x, a in zip(self.inputs, arrays, strict=True)}
         for value, a in zip(values.values(), arrays, strict=True):
             np.copyto(value, a)
-        return replay(values, self.outputs, self.updates)
+        return replay(values, self.outputs, self.updates, self.name)
 
     def place_of(self, error: BaseException) -> None:
         return None

@@ -19,7 +19,8 @@ from autotensor import config
 from autotensor.core.aval import Aval
 from autotensor.core.grad import topological
 from autotensor.core.loop import Body
-from autotensor.core.tensor import Node, Tensor, Variable
+from autotensor.core.state import state
+from autotensor.core.tensor import Node, Place, Tensor, Variable
 from autotensor.graph.fuse import Group, fuse
 from autotensor.graph.specialise import sized
 from autotensor.kernels.ahead import Ahead
@@ -57,7 +58,9 @@ class Call(NamedTuple):
     call: Callable[..., Any]
     args: tuple[Any, ...]
     params: dict[str, Any]
-    where: str | None = None
+    where: Place | None = None
+    nodes: tuple[Node, ...] = ()  # the operations in it
+    nbytes: int = 0  # of its results
 
 
 class Plan:
@@ -67,7 +70,14 @@ class Plan:
     and leaves its results in the arrays ``results``, with copies around it. ``source`` is what was generated.
     """
 
-    def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], updates: Sequence[tuple[Variable, Tensor]]):
+    def __init__(
+        self,
+        inputs: Sequence[Tensor],
+        outputs: Sequence[Tensor],
+        updates: Sequence[tuple[Variable, Tensor]],
+        name: str = "function",
+    ):
+        self.name = name
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.updates = list(updates)
@@ -143,7 +153,9 @@ class Plan:
                 self.root[key] = key
                 outs.append(array)
             lent: list[np.ndarray] = []
+            first = len(self.calls)
             self._emit(unit, arrays, outs, self._scratch(free, lent))
+            self._explain_calls(first, unit, outs)
             for raw in lent:
                 insort(free, (raw.nbytes, raw.ctypes.data, raw))
             for key in {self._root(x) for x in [*step.reads, *step.writes] if not _is_number(x)}:
@@ -301,6 +313,14 @@ class Plan:
             copied = _Copied(op.impl, outs) if op.n_out == 1 else _CopiedMany(op.impl, outs)
             self.calls.append(Call(op.name, copied, tuple(arrays), params, unit.where))
 
+    def _explain_calls(self, first: int, unit: Node | Group, outs: Sequence[Any]) -> None:
+        """Note which operations the calls from ``first`` on are; the last of them makes the results."""
+        nodes = tuple(unit.nodes) if isinstance(unit, Group) else (unit,)
+        self.calls[first:] = [call._replace(nodes=nodes) for call in self.calls[first:]]
+        if len(self.calls) > first:
+            nbytes = sum([out.nbytes for out in outs if out is not None])
+            self.calls[-1] = self.calls[-1]._replace(nbytes=nbytes)
+
     def _contiguous(self, array: np.ndarray) -> np.ndarray:
         """The array flat and contiguous; a copy is refreshed by a step of its own when memory is not in order."""
         if array.flags.c_contiguous:
@@ -326,6 +346,7 @@ class Plan:
         self._write_updates(names, lines)
         for variable, _ in self.updates:
             lines.append(f"{_bound(names, 'var', variable)}.version += 1")
+        lines = self._told_as_a_whole(names, lines)
         self.step: Callable[[], None] = self._compile("step", "", lines or ["pass"], names)
         self.source += "\n"
         self._write_run()
@@ -345,19 +366,34 @@ class Plan:
         names: dict[str, Any] = {"copyto": np.copyto}
         if config.debug >= 2:
             names.update(clock=time.perf_counter, seconds=self.seconds)
+        if config.profiling:
+            told = _Told(self)
+            names.update(begins=told.call_begins, ended=told.call_ended, began=told.began, end=told.end)
         return names
+
+    def _told_as_a_whole(self, names: dict[str, Any], lines: list[str]) -> list[str]:
+        """The lines of a step, with a profiler told of its beginning and end, if the plan is made for that."""
+        if "began" not in names:
+            return lines
+        self._places = {number + 2: place for number, place in self._places.items()}
+        return ["whole = began()", "try:", *["    " + line for line in lines or ["pass"]], "finally:", "    end(whole)"]
 
     def _write_calls(self, names: dict[str, Any], lines: list[str], indent: str = "") -> None:
         timed = "clock" in names
-        for label, call, args, params, where in self.calls:
+        told = "began" in names
+        for number, (label, call, args, params, where, _, _) in enumerate(self.calls):
             parts = [_literal(a) if _is_number(a) else _bound(names, "v", a) for a in args]
             text = ", ".join(parts + [f"{key}={_bound(names, 'p', value)}" for key, value in params.items()])
             line = f"{_bound(names, 'k', call)}({text})  # {label}"
             if timed:
                 self.seconds.setdefault(label, 0.0)
                 lines.append(f"{indent}t = clock()")
+            if told:
+                lines.append(f"{indent}s = begins()")
             lines.append(indent + line)
             self._places[len(lines) + 1] = f"{label}, written at {where}" if where else label
+            if told:
+                lines.append(f"{indent}ended({number}, s)")
             if timed:
                 lines.append(f"{indent}seconds[{label!r}] += clock() - t")
 
@@ -393,6 +429,36 @@ class Plan:
                 return self._places.get(trace.tb_lineno)
             trace = trace.tb_next
         return None
+
+
+class _Told:
+    """What a plan made for profiling tells, to whoever profiles now; it outlives neither plan nor profile.
+
+    It knows what the calls are, and not the plan: buffers go when the plan goes.
+    """
+
+    def __init__(self, plan: Plan):
+        self.name = plan.name
+        self.calls = [call._replace(call=id, args=(), params={}) for call in plan.calls]
+        self.allocated = plan.allocated
+
+    def began(self) -> Any:
+        watch = state.watch
+        profiler = watch.profiler if watch is not None else None
+        return (profiler, profiler.plan_began(self)) if profiler is not None else None
+
+    def end(self, token: Any) -> None:
+        if token is not None:
+            token[0].end(token[1])
+
+    def call_begins(self) -> Any:
+        watch = state.watch
+        profiler = watch.profiler if watch is not None else None
+        return (profiler, profiler.call_begins()) if profiler is not None else None
+
+    def call_ended(self, number: int, token: Any) -> None:
+        if token is not None:
+            token[0].plan_call(self, number, token[1])
 
 
 class _Loop(Plan):
@@ -472,17 +538,20 @@ class _Loop(Plan):
 def _joined(calls: Sequence[Call]) -> list[Call]:
     """One call for kernels that follow each other; one for each where their time is taken."""
     joined: list[Call] = []
-    tasks: list[tuple[str, Task]] = []
+    tasks: list[Call] = []
 
     def flush() -> None:
         if tasks:
-            joined.append(Call("; ".join([label for label, _ in tasks]), *program([task for _, task in tasks]), {}))
+            label = "; ".join([call.label for call in tasks])
+            nodes = tuple([node for call in tasks for node in call.nodes])
+            made = program([call.call for call in tasks])
+            joined.append(Call(label, *made, {}, None, nodes, sum([call.nbytes for call in tasks])))
             tasks.clear()
 
     for call in calls:
         if isinstance(call.call, Task):
-            tasks.append((call.label, call.call))
-            if config.debug >= 2:
+            tasks.append(call)
+            if config.debug >= 2 or config.profiling:
                 flush()
         else:
             flush()

@@ -122,7 +122,11 @@ class _Specialiser:
                 return folded
         outs: tuple[Tensor, ...] | None = None
         if op.lower is not None:
-            lowered = op.lower(avals, inputs, node.params)
+            before, state.origin = state.origin, node.where
+            try:
+                lowered = op.lower(avals, inputs, node.params)
+            finally:
+                state.origin = before
             if lowered is not None:
                 parts = lowered if isinstance(lowered, tuple) else (lowered,)
                 self.alive.append(parts)
@@ -184,8 +188,12 @@ class _Specialiser:
         last = next((x.node for x in inputs if _is_identity(x) and x.shape == aval.shape), None)
         if last is None:
             return self.fresh(node, inputs, aval)
-        small = self.outputs(Node(node.op, sources, node.params), sources)
-        return self.outputs(Node(last.op, small, last.params), small)
+        early, late = Node(node.op, sources, node.params), last.op
+        early.where = node.where
+        small = self.outputs(early, sources)
+        again = Node(late, small, last.params)
+        again.where = node.where
+        return self.outputs(again, small)
 
     def folded(self, node: Node, inputs: tuple[Any, ...], avals: Any) -> tuple[Tensor, ...] | None:
         if not all(is_constant(x) for x in inputs):

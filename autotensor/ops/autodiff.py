@@ -1,10 +1,11 @@
-"""Gradients for people: grad, gradients, value_and_grad, backward, stop_gradient. The walk is in ``core.grad``."""
+"""Gradients of tensors: grad, gradients, backward, stop_gradient. The walk is in ``core.grad``; derivatives of functions
+are in ``autotensor.transforms``.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any, overload
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,17 +15,17 @@ from autotensor.core.op import defop
 from autotensor.core.state import enable_grad, immediate, no_grad, state
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import DTypeError, GradError, ShapeError
-from autotensor.ops.creation import asarray, operand
-from autotensor.ops.elementwise import astype, copy
-from autotensor.ops.like import ones_like, zeros_like
+from autotensor.ops.creation import asarray
+from autotensor.ops.elementwise import astype
+from autotensor.ops.like import ones_like
 
-__all__ = ["grad", "gradients", "value_and_grad", "stop_gradient"]
+__all__ = ["gradients", "stop_gradient"]
 
 
 # -- tensors
 
 
-def _seed(y: Tensor, given: Any, op: str) -> Tensor:
+def seed_of(y: Tensor, given: Any, op: str) -> Tensor:
     """The gradient that enters at y: ones, or what the caller gives, in the shape and dtype of y."""
     if given is None:
         shape = tuple([d for d in y.shape if d is not None])
@@ -40,14 +41,14 @@ def _seed(y: Tensor, given: Any, op: str) -> Tensor:
     return seed if seed.dtype == y.dtype else astype(seed, y.dtype)
 
 
-def _check_output(y: Any, op: str) -> None:
+def check_output(y: Any, op: str) -> None:
     if not isinstance(y, Tensor):
         raise GradError(f"[{op}] expected tensors as outputs; got {type(y).__name__}. Leave out float() and numpy()?")
-    if y.dtype.kind != "f":
+    if y.dtype.kind not in "fc":
         raise DTypeError(f"[{op}] only floating tensors have gradients; the output is {y.dtype}. Use astype first?")
 
 
-def _check_single(y: Tensor, op: str) -> None:
+def check_single(y: Tensor, op: str) -> None:
     if y.size is not None and y.size != 1:
         raise GradError(
             f"[{op}] expected an output with one element; got shape {y.shape}. Reduce it with sum() or mean(), or pass "
@@ -55,9 +56,9 @@ def _check_single(y: Tensor, op: str) -> None:
         )
 
 
-def _no_path(op: str, ys: Sequence[Tensor], x: Tensor) -> GradError:
+def no_path(op: str, ys: Sequence[Tensor], x: Tensor) -> GradError:
     label = repr(x.name) if x.name else f"the input of shape {x.shape}"
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         return GradError(f"[{op}] {label} is {x.dtype}; only floating tensors have gradients. Use astype first?")
     for y in ys:
         blocker = blocking_op(y, x)
@@ -97,17 +98,17 @@ def _tensor_grad(
     given = ([None] * len(outputs) if seeds is None else list(seeds)) if many else [seeds]
     if len(given) != len(outputs):
         raise GradError(f"[{op}] expected a seed for each of {len(outputs)} outputs; got {len(given)}.")
-    for y, seed in zip(outputs, given, strict=True):
-        _check_output(y, op)
-        if seed is None:
-            _check_single(y, op)
+    for y, given_seed in zip(outputs, given, strict=True):
+        check_output(y, op)
+        if given_seed is None:
+            check_single(y, op)
     wanted = list(xs) if isinstance(xs, (list, tuple)) else [xs]
-    weights = [_seed(y, seed, op) for y, seed in zip(outputs, given, strict=True)]
+    weights = [seed_of(y, given_seed, op) for y, given_seed in zip(outputs, given, strict=True)]
     found = _backpropagate(outputs, weights, wanted, create_graph, op)
     if not allow_unused:
         for x, g in zip(wanted, found, strict=True):
             if g is None:
-                raise _no_path(op, outputs, x)
+                raise no_path(op, outputs, x)
     return found if isinstance(xs, (list, tuple)) else found[0]
 
 
@@ -121,122 +122,14 @@ def gradients(ys: Any, xs: Any, seeds: Any = None) -> list[Tensor | None]:
     if len(given) != len(outputs):
         raise GradError(f"[gradients] expected a seed for each of {len(outputs)} outputs; got {len(given)}.")
     for y in outputs:
-        _check_output(y, "gradients")
-    weights = [_seed(y, seed, "gradients") for y, seed in zip(outputs, given, strict=True)]
+        check_output(y, "gradients")
+    weights = [seed_of(y, given_seed, "gradients") for y, given_seed in zip(outputs, given, strict=True)]
     wanted = list(xs) if isinstance(xs, (list, tuple)) else [xs]
     return _backpropagate(outputs, weights, wanted, True, "gradients")
 
 
-# -- functions
-
-
-def _entered(x: Any, position: int) -> Tensor:
-    """An argument as the tensor to differentiate by: linked to the caller's, yet not the same tensor."""
-    x = operand(x)
-    if x.dtype.kind != "f":
-        if x.ndim or x.node is not None or x.data is None:
-            raise DTypeError(
-                f"[grad] expected a floating argument {position} to differentiate by; got {x.dtype}. Use astype first?"
-            )
-        x = astype(x, np.float64)  # grad(f)(3): a Python number was meant as a real one
-    if x.tracked:
-        return copy(x)
-    leaf = wrap(x._value("grad"))
-    leaf.tracked = True
-    return leaf
-
-
-def _value_and_gradients(
-    f: Callable[..., Any], argnums: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Tensor, list[Tensor]]:
-    call = list(args)
-    for i in argnums:
-        if not -len(args) <= i < len(args):
-            raise GradError(f"[grad] argument {i} does not exist; the function was called with {len(args)}.")
-        call[i] = _entered(args[i], i)
-    wanted = [call[i] for i in argnums]
-    with enable_grad():
-        y = f(*call, **kwargs)
-    _check_output(y, "grad")
-    _check_single(y, "grad")
-    # The gradient's own recipe is needed only if something outside can be differentiated by: a tracked tensor that
-    # was passed in or that the function reads.
-    create_graph = state.tracking and _has_other_leaves(y, wanted)
-    found = backpropagate([y], [_seed(y, None, "grad")], wanted, create_graph)
-    out = []
-    for x, g in zip(wanted, found, strict=True):
-        if g is None:
-            if blocking_op(y, x) is not None:
-                raise _no_path("grad", [y], x)
-            g = zeros_like(x)  # the function does not depend on it
-        out.append(g if create_graph else _constant(g))
-    return (y if create_graph else _constant(y)), out
-
-
-def _constant(x: Tensor) -> Tensor:
-    return x if x.data is None or not x.tracked else wrap(x.data)
-
-
-def _has_other_leaves(y: Tensor, inner: list[Tensor]) -> bool:
-    own = {id(x) for x in inner}
-    if y.tracked and y.node is None and id(y) not in own:
-        return True
-    for node, _ in topological([y]):
-        for x in node.inputs:
-            if isinstance(x, Tensor) and x.tracked and x.node is None and id(x) not in own:
-                return True
-    return False
-
-
-def _callable_grad(f: Callable[..., Any], argnums: int | Sequence[int], with_value: bool) -> Callable[..., Any]:
-    if not callable(f):
-        raise GradError(f"[grad] expected a function, or an output with inputs; got {type(f).__name__} alone.")
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-
-    @functools.wraps(f)
-    def differentiated(*args: Any, **kwargs: Any) -> Any:
-        value, found = _value_and_gradients(f, positions, args, kwargs)
-        result = found[0] if isinstance(argnums, int) else tuple(found)
-        return (value, result) if with_value else result
-
-    return differentiated
-
-
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """A function giving the value of the scalar-valued ``f`` and its gradient by the arguments ``argnums``."""
-    return _callable_grad(f, argnums, True)
-
-
-@overload
-def grad(y: Callable[..., Any], *, argnums: int | Sequence[int] = 0) -> Callable[..., Any]: ...
-@overload
-def grad(y: Any, xs: Any, *, seeds: Any = None, allow_unused: bool = False, create_graph: bool = True) -> Any: ...
-
-
-def grad(
-    y: Any,
-    xs: Any = None,
-    *,
-    seeds: Any = None,
-    allow_unused: bool = False,
-    create_graph: bool = True,
-    argnums: int | Sequence[int] = 0,
-) -> Any:
-    """Gradient of a tensor, or of a function.
-
-    ``grad(y, xs)``: gradients of the one-element tensor ``y`` by the tensor ``xs`` (one gradient) or a list (a list).
-    Outputs of any shape need ``seeds``, the weight of each element. Where no path leads from ``y`` to an input,
-    GradError names the operation that blocks it; ``allow_unused=True`` gives None. The gradients can be
-    differentiated again; ``create_graph=False`` saves the memory for that.
-
-    ``grad(f, argnums=0)``: a function giving the gradient of the scalar-valued ``f`` by its arguments ``argnums`` (an
-    int: one gradient; a tuple: a tuple). Zeros by an argument that ``f`` does not depend on.
-
-        >>> grad(grad(lambda x: x**3))(2.0)
-        Tensor(12., dtype=float64)
-    """
-    if xs is None:
-        return _callable_grad(y, argnums, False)
+def grad(y: Any, xs: Any, *, seeds: Any = None, allow_unused: bool = False, create_graph: bool = True) -> Any:
+    """Gradients of the one-element tensor ``y`` by the tensor ``xs``, or by each of a list (see ``at.grad``)."""
     return _tensor_grad(y, xs, seeds, allow_unused, create_graph, "grad")
 
 
@@ -249,11 +142,11 @@ def backward(y: Tensor, grad: Any = None, *, create_graph: bool = False) -> None
     A tensor of several elements needs ``grad``, the weight of each. The recording stays: a second call adds the same
     gradients again. With ``create_graph`` the gradients can be differentiated.
     """
-    _check_output(y, "backward")
+    check_output(y, "backward")
     if y.data is None:
         raise y._no_value("backward()")
     if grad is None:
-        _check_single(y, "backward")
+        check_single(y, "backward")
     leaves: dict[int, Tensor] = {}
     if y.node is None:
         if not y.requires_grad:
@@ -264,10 +157,10 @@ def backward(y: Tensor, grad: Any = None, *, create_graph: bool = False) -> None
         leaves[id(y)] = y
     for node, _ in topological([y]):
         for x in node.inputs:
-            if isinstance(x, Tensor) and x.node is None and x.tracked and x.dtype.kind == "f":
+            if isinstance(x, Tensor) and x.node is None and x.tracked and x.dtype.kind in "fc":
                 leaves[id(x)] = x
     wanted = list(leaves.values())
-    found = backpropagate([y], [_seed(y, grad, "backward")], wanted, create_graph)
+    found = backpropagate([y], [seed_of(y, grad, "backward")], wanted, create_graph)
     with enable_grad() if create_graph and state.tracking else no_grad():
         for x, g in zip(wanted, found, strict=True):
             if g is not None:

@@ -16,7 +16,8 @@ from autotensor.ops.activation import log_softmax
 from autotensor.ops.elementwise import equal, less, logical_and, logical_or, maximum, not_equal, subtract, where
 from autotensor.ops.index import take_along_axis
 from autotensor.ops.like import fill_like, zeros_like
-from autotensor.ops.reduce import cumulative_sum, logsumexp
+from autotensor.ops.reduce import logsumexp
+from autotensor.ops.running import cumulative_sum
 from autotensor.ops.scan import scan
 from autotensor.ops.shape import concat, expand_dims, permute_dims, repeat
 from autotensor.ops.shape import text as _text

@@ -694,7 +694,7 @@ _DTYPES: dict[Any, np.dtype] = {}
 
 
 def dtype_of(op: str, dtype: Any) -> np.dtype:
-    """A dtype from a name, a type or a dtype; strings, dates, objects and complex numbers are refused."""
+    """A dtype from a name, a type or a dtype; strings, dates and objects are refused."""
     try:
         return _DTYPES[dtype]
     except (KeyError, TypeError):
@@ -703,7 +703,7 @@ def dtype_of(op: str, dtype: Any) -> np.dtype:
         found = np.dtype(dtype)
     except TypeError:
         found = None
-    if found is None or found.kind not in "biuf":
+    if found is None or found.kind not in "biufc":
         raise DTypeError(f"[{op}] expected a dtype of numbers or bools; got {dtype!r}. Use 'float32', for example.")
     _DTYPES[dtype] = found
     return found

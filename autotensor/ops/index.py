@@ -1,4 +1,4 @@
-"""Reading and writing parts of tensors: indexing, take, scatter, one_hot, sort, topk.
+"""Reading and writing parts of tensors: indexing, take, scatter, one_hot.
 
 An index is split into a static, hashable pattern (ints, slices as tuples, ``...``, ``None``, and marks where arrays
 stand) and the index arrays, which are positional inputs. Operations never write their inputs; ``x[i] = v`` is built on
@@ -21,11 +21,10 @@ from autotensor.kernels import scatter
 from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import dtype_of
 from autotensor.ops.like import unbroadcast
-from autotensor.ops.shape import flatten, like_first, like_second, text
+from autotensor.ops.shape import flatten, like_second, text
 
 __all__ = [
     "getitem", "index_update", "index_add", "take", "gather", "take_along_axis", "put_along_axis", "one_hot",
-    "sort", "argsort", "topk", "nonzero", "searchsorted",
 ]  # fmt: skip
 
 # Marks in a pattern where an index array stands: one of any kind, and the positions of a constant mask, which are
@@ -621,7 +620,7 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int = -1) -> Tensor:
     return put_along_op(x, _integers("put_along_axis", indices), values, axis=axis)
 
 
-# -- one_hot, sorting, searching
+# -- one_hot
 
 
 def _one_hot_impl(index: Any, num_classes: int, dtype: np.dtype, axis: int) -> np.ndarray:
@@ -647,85 +646,3 @@ def one_hot(indices: Any, num_classes: int, dtype: Any = np.float32, axis: int =
     indices = _integers("one_hot", indices)
     place = normalize_axis("one_hot", axis, indices.ndim + 1)
     return one_hot_op(indices, num_classes=int(num_classes), dtype=dtype_of("one_hot", dtype), axis=place)
-
-
-def _argsort_impl(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
-    if not descending:
-        return np.argsort(x, axis, kind="stable").astype(np.int64, copy=False)
-    # Reversed on both sides, so that of equal elements the first stays first.
-    order = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
-    return (x.shape[axis] - 1 - order).astype(np.int64, copy=False)
-
-
-argsort_op = defop_no_grad("argsort", impl=_argsort_impl, infer=lambda x, axis, descending: Aval(shape_of(x), np.int64))
-
-
-def argsort(x: Any, axis: int | None = -1, descending: bool = False) -> Tensor:
-    """Indices that sort x along an axis; equal elements keep their order, NaN is largest."""
-    x = operand(x)
-    if axis is None:
-        x, axis = flatten(x), 0
-    return argsort_op(x, axis=normalize_axis("argsort", axis, x.ndim), descending=descending)
-
-
-@defop("sort", impl=lambda x, axis: np.sort(x, axis), infer=like_first)
-def sort_op(needs, g, out, x, axis):
-    return (take_along_adjoint(g, x, argsort_op(x, axis=axis, descending=False), axis=axis),)
-
-
-def sort(x: Any, axis: int | None = -1, descending: bool = False) -> Tensor:
-    """x sorted along an axis, NaN as the largest; the gradient follows each element to where it came from."""
-    x = operand(x)
-    if axis is None:
-        x, axis = flatten(x), 0
-    axis = normalize_axis("sort", axis, x.ndim)
-    if descending:
-        return take_along_op(x, argsort_op(x, axis=axis, descending=True), axis=axis)
-    return sort_op(x, axis=axis)
-
-
-def _top_impl(x: np.ndarray, k: int, axis: int) -> np.ndarray:
-    order = _argsort_impl(x, axis, True)
-    return np.ascontiguousarray(order[(*(slice(None),) * axis, slice(None, k))])
-
-
-def _infer_top(x: Operand, k: int, axis: int) -> Aval:
-    shape = list(shape_of(x))
-    n = shape[axis]
-    if k < 0 or (n is not None and k > n):
-        raise ShapeError(f"[topk] expected k from 0 to {n}, the size of axis {axis}; got {k}.")
-    shape[axis] = k
-    return Aval(shape, np.int64)
-
-
-topk_op = defop_no_grad("topk", impl=_top_impl, infer=_infer_top)
-
-
-def topk(x: Any, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
-    """The k largest elements along an axis, largest first, and their indices; of equal ones the first comes first."""
-    x = operand(x)
-    axis = normalize_axis("topk", axis, x.ndim)
-    _infer_top(x.aval, k, axis)
-    indices = topk_op(x, k=int(k), axis=axis)
-    return take_along_op(x, indices, axis=axis), indices
-
-
-def nonzero(x: Any) -> tuple[Tensor, ...]:
-    """Indices of the elements that are not 0, one vector for each axis. Needs a value: the size depends on it."""
-    x = operand(x)
-    return tuple([wrap(part) for part in np.nonzero(x._value("nonzero"))])
-
-
-searchsorted_op = defop_no_grad(
-    "searchsorted",
-    impl=lambda x, v, side: np.asarray(np.searchsorted(x, v, side), np.int64),
-    infer=lambda x, v, side: Aval(shape_of(v), np.int64),
-)
-
-
-def searchsorted(x: Any, values: Any, side: str = "left") -> Tensor:
-    """Where values would go in a sorted vector to keep it sorted; ``side`` decides among equal elements."""
-    x = operand(x)
-    if x.ndim != 1:
-        raise ShapeError(f"[searchsorted] expected a sorted vector; got shape {text(x.shape)}. Flatten it first?")
-    return searchsorted_op(x, values, side=side)

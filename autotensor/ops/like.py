@@ -30,6 +30,8 @@ def _unbroadcast_impl(g: np.ndarray, x: Any) -> np.ndarray:
     # Half precision sums are accumulated in float32 and cast back by astype below.
     dtype = np.float32 if g.dtype == np.float16 else None
     out = g.sum(axis=axes, dtype=dtype).reshape(shape) if axes else g.reshape(shape)
+    if out.dtype.kind == "c" and getattr(x, "dtype", np.dtype(float)).kind != "c":
+        out = out.real  # a real number has no imaginary part to move in
     return out.astype(x.dtype, copy=False) if isinstance(x, np.ndarray) else out
 
 
@@ -43,7 +45,7 @@ def _as_x(op: str) -> Any:
 
 def _lower_unbroadcast(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
     g, x = inputs
-    if not g.aval.known or not out.known:
+    if not g.aval.known or not out.known or (g.dtype.kind == "c" and out.dtype.kind != "c"):
         return None
     if g.shape != out.shape:
         axes = _summed_axes(g.shape, out.shape)

@@ -19,8 +19,8 @@ from autotensor.kernels import cross_entropy as kernels
 from autotensor.ops.activation import log_softmax, sigmoid, softmax
 from autotensor.ops.elementwise import astype, equal, multiply, negative, subtract
 from autotensor.ops.like import ones_like, unbroadcast
-from autotensor.ops.reduce import cumulative_sum
 from autotensor.ops.reduce import sum as sum_
+from autotensor.ops.running import cumulative_sum
 from autotensor.ops.shape import expand_dims
 from autotensor.ops.shape import text as _text
 

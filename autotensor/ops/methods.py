@@ -12,8 +12,11 @@ from autotensor.core.op import apply
 from autotensor.core.state import state
 from autotensor.core.tensor import Tensor, Variable
 from autotensor.errors import GradError, TraceError
-from autotensor.ops import autodiff, elementwise, index, linalg, reduce, shape
+from autotensor.ops import autodiff, index, linalg, reduce, shape, sorting
 from autotensor.ops import elementwise as ew
+from autotensor.ops import numpy_functions  # noqa: F401 (fills the table)
+from autotensor.ops.creation import operand
+from autotensor.ops.numpy_values import FUNCTIONS, store
 
 
 def _binary(name: str, symbol: str, op: Any) -> None:
@@ -159,7 +162,7 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
             "[setitem] a tensor without a value can not be written in place; got "
             f"{symbolic[0]!r}. Use y = at.index_update(x, value, index)."
         )
-    recorded = state.tracking and self.dtype.kind == "f"
+    recorded = state.tracking and self.dtype.kind in "fc"
     if recorded and self.tracked and self.node is None:
         raise GradError(
             f"[setitem] {self.name or 'this tensor'} is a leaf that requires gradients; a write would change what the "
@@ -189,87 +192,59 @@ _attach("__setitem__", _setitem)
 
 # -- methods of numpy.ndarray
 
-# Signatures are NumPy's, so that np.sum(tensor) and its like arrive here; ``out`` must be None.
+# Signatures are NumPy's. What is asked for rarely (``out``, ``initial``, ``where``) takes the way of NumPy's functions.
 
 
-def _no_out(out: Any, name: str) -> None:
-    if out is not None:
-        raise TypeError(f"[{name}] tensors take no out=; got {type(out).__name__}. Use the result.")
-
-
-def _sum(self: Tensor, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Tensor:
+def _sum(
+    self: Tensor, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **rare: Any
+) -> Tensor:
     """Sum over axes."""
-    _no_out(out, "sum")
-    return reduce.sum(self, axis, keepdims, dtype)
+    if out is not None or rare:
+        return FUNCTIONS[np.sum](self, axis, dtype, out, keepdims, **rare)
+    return reduce.sum(self, axis=axis, keepdims=keepdims, dtype=dtype)
 
 
-def _mean(self: Tensor, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Tensor:
+def _mean(
+    self: Tensor, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **rare: Any
+) -> Tensor:
     """Mean over axes."""
-    _no_out(out, "mean")
-    return reduce.mean(self, axis, keepdims, dtype)
+    if out is not None or rare or dtype is not None:
+        return FUNCTIONS[np.mean](self, axis, dtype, out, keepdims, **rare)
+    return reduce.mean(self, axis=axis, keepdims=keepdims)
 
 
-def _prod(self: Tensor, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Tensor:
-    """Product over axes."""
-    _no_out(out, "prod")
-    return reduce.prod(self, axis, keepdims, dtype)
+def _as_function(function: Any, doc: str) -> Callable[..., Any]:
+    """A function of NumPy as a method."""
+    ours = FUNCTIONS[function]
 
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return ours(self, *args, **kwargs)
 
-def _var(
-    self: Tensor, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
-) -> Tensor:
-    """Variance over axes."""
-    _no_out(out, "var")
-    return reduce.var(self if dtype is None else self.astype(dtype), axis, keepdims, ddof=ddof)
-
-
-def _std(
-    self: Tensor, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
-) -> Tensor:
-    """Standard deviation over axes."""
-    _no_out(out, "std")
-    return reduce.std(self if dtype is None else self.astype(dtype), axis, keepdims, ddof=ddof)
+    method.__doc__ = doc
+    return method
 
 
 def _reduction(name: str) -> Callable[..., Tensor]:
     function = getattr(reduce, name)
+    rarely = FUNCTIONS[getattr(np, name)]
 
-    def method(self: Tensor, axis: Any = None, out: None = None, *, keepdims: bool = False) -> Tensor:
-        _no_out(out, name)
-        return function(self, axis, keepdims)
-
-    method.__doc__ = function.__doc__
-    return method
-
-
-def _running(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def method(self: Tensor, axis: int | None = None, dtype: Any = None, out: None = None) -> Tensor:
-        _no_out(out, function.__name__)
-        return function(self, axis, dtype)
+    def method(self: Tensor, axis: Any = None, out: Any = None, keepdims: bool = False, **rare: Any) -> Tensor:
+        if out is not None or rare:
+            return rarely(self, axis=axis, out=out, keepdims=keepdims, **rare)
+        return function(self, axis=axis, keepdims=keepdims)
 
     method.__doc__ = function.__doc__
     return method
 
 
-def _clip(self: Tensor, min: Any = None, max: Any = None, out: None = None) -> Tensor:
-    """Elements limited to [min, max]."""
-    _no_out(out, "clip")
-    return elementwise.clip(self, min, max)
-
-
-def _round(self: Tensor, decimals: int = 0, out: None = None) -> Tensor:
-    """Rounded to decimals, halves to even."""
-    _no_out(out, "round")
-    return elementwise.round(self, decimals)
-
-
-def _reshape(self: Tensor, *shape_: Any, order: str = "C") -> Tensor:
-    """The same elements in another shape; one size may be -1."""
-    if order != "C":
-        raise ValueError(f"[reshape] elements are in row order 'C'; got order {order!r}. Transpose before?")
-    if len(shape_) == 1 and not isinstance(shape_[0], (int, np.integer)):
-        return shape.reshape(self, shape_[0])
-    return shape.reshape(self, shape_)
+def _reshape(self: Tensor, *shape_: Any, order: str = "C", copy: bool | None = None) -> Tensor:
+    """The same elements in another shape; one size may be -1. ``order="F"`` counts the first axis fastest."""
+    sizes = shape_[0] if len(shape_) == 1 and not isinstance(shape_[0], (int, np.integer)) else shape_
+    if order == "F":
+        return shape.permute_dims(shape.reshape(shape.permute_dims(self), tuple(sizes)[::-1]))
+    if order not in "CAK":
+        raise ValueError(f"[reshape] expected order 'C' or 'F'; got {order!r}.")
+    return shape.reshape(self, sizes)
 
 
 def _transpose(self: Tensor, *axes: Any) -> Tensor:
@@ -286,7 +261,9 @@ def _flatten(self: Tensor, order: str = "C") -> Tensor:
     return _reshape(self, -1, order=order)
 
 
-def _astype(self: Tensor, dtype: Any, copy: bool = True) -> Tensor:
+def _astype(
+    self: Tensor, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True, **device: Any
+) -> Tensor:
     """Converted to dtype. Writes to the result never show here."""
     return elementwise.astype(self, dtype)
 
@@ -296,22 +273,26 @@ def _copy(self: Tensor, order: str = "C") -> Tensor:
     return ew.copy(self)
 
 
-def _take(self: Tensor, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Tensor:
-    """Slices along an axis at integer indices."""
-    _no_out(out, "take")
+def _take(self: Tensor, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Tensor:
+    """Slices along an axis at integer indices; ``mode`` "wrap" or "clip" brings those outside in."""
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"[take] expected mode 'raise', 'wrap' or 'clip'; got {mode!r}.")
     if mode != "raise":
-        raise ValueError(f"[take] indices out of range raise; got mode {mode!r}. Use clip or % on the indices.")
-    return index.take(self, indices, axis)
+        n = self.size if axis is None else self.shape[axis]
+        indices = ew.remainder(operand(indices), n) if mode == "wrap" else ew.clip(operand(indices), 0, n - 1)
+    return store(out, index.take(self, indices, axis=axis), "take")
 
 
-def _argsort(self: Tensor, axis: int | None = -1, kind: Any = None, order: None = None) -> Tensor:
+def _argsort(
+    self: Tensor, axis: int | None = -1, kind: Any = None, order: None = None, *, stable: bool | None = None
+) -> Tensor:
     """Indices that sort along an axis; always stable."""
-    return index.argsort(self, axis)
+    return sorting.argsort(self, axis)
 
 
 def _nonzero(self: Tensor) -> tuple[Tensor, ...]:
     """Indices of the elements that are not 0."""
-    return index.nonzero(self)
+    return sorting.nonzero(self)
 
 
 def _fill(self: Tensor, value: Any) -> None:
@@ -332,19 +313,19 @@ def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
 _METHODS: dict[str, Callable[..., Any]] = {
     "sum": _sum,
     "mean": _mean,
-    "prod": _prod,
-    "var": _var,
-    "std": _std,
+    "prod": _as_function(np.prod, "Product over axes."),
+    "var": _as_function(np.var, "Variance over axes."),
+    "std": _as_function(np.std, "Standard deviation over axes."),
     "max": _reduction("max"),
     "min": _reduction("min"),
     "argmax": _reduction("argmax"),
     "argmin": _reduction("argmin"),
     "any": _reduction("any"),
     "all": _reduction("all"),
-    "cumsum": _running(reduce.cumulative_sum),
-    "cumprod": _running(reduce.cumulative_prod),
-    "clip": _clip,
-    "round": _round,
+    "cumsum": _as_function(np.cumsum, "Running sum along an axis."),
+    "cumprod": _as_function(np.cumprod, "Running product along an axis."),
+    "clip": _as_function(np.clip, "Elements limited to [min, max]."),
+    "round": _as_function(np.round, "Rounded to decimals, halves to even."),
     "reshape": _reshape,
     "transpose": _transpose,
     "flatten": _flatten,
@@ -355,13 +336,13 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "argsort": _argsort,
     "nonzero": _nonzero,
     "fill": _fill,
-    "dot": _plain(linalg.dot),
+    "dot": _as_function(np.dot, "Product of vectors or matrices, by NumPy's rule for dot."),
     "squeeze": _plain(shape.squeeze),
     "expand_dims": _plain(shape.expand_dims),
     "swapaxes": _plain(shape.swapaxes),
     "repeat": _plain(shape.repeat),
     "diagonal": _plain(shape.diagonal),
-    "trace": _plain(shape.trace),
+    "trace": _as_function(np.trace, "Sum of a diagonal."),
     "broadcast_to": _plain(shape.broadcast_to),
     "backward": autodiff.backward,
 }

@@ -1,7 +1,7 @@
-"""Reductions and running sums: sum, mean, var, max, argmax, any, logsumexp, norm, cumulative_sum...
+"""Reductions: sum, mean, var, max, argmax, any, logsumexp, norm...
 
 Sums of float16 are accumulated in float32. Where several elements share the maximum, the gradient is split evenly.
-Axes are static: a sorted tuple (the code generator reads ``axis`` and ``keepdims``), or one int for running sums.
+Axes are static: a sorted tuple (the code generator reads ``axis`` and ``keepdims``).
 """
 
 from __future__ import annotations
@@ -15,16 +15,25 @@ import numpy as np
 from autotensor.core.aval import Aval, Dim, Operand, float_dtype, normalize_axes, normalize_axis
 from autotensor.core.op import defop, defop_no_grad
 from autotensor.core.tensor import Tensor
-from autotensor.errors import DTypeError, ShapeError
+from autotensor.errors import ShapeError
 from autotensor.ops import elementwise as ew
 from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import astype, astype_op, equal, exp, log, sqrt, square, where
 from autotensor.ops.like import broadcast_like
-from autotensor.ops.shape import expand_dims_op, flatten, like_first, squeeze_op
+from autotensor.ops.running import (
+    converted,
+    cumprod_op,
+    cumulative_prod,  # noqa: F401 (for those who look for it here)
+    cumulative_sum,  # noqa: F401
+    in_dtype,
+    shifted,
+    sum_dtype,
+)
+from autotensor.ops.shape import expand_dims_op, squeeze_op
 
 __all__ = [
     "sum", "mean", "prod", "var", "std", "max", "min", "amax", "amin", "argmax", "argmin", "any", "all",
-    "count_nonzero", "logsumexp", "norm", "cumulative_sum", "cumulative_prod", "cumsum", "cumprod",
+    "count_nonzero", "logsumexp", "norm",
 ]  # fmt: skip
 
 Axis = int | Sequence[int] | None
@@ -61,13 +70,6 @@ def _reducing(dtype: Any = None, *, nonempty: str = "", op: str = "") -> Any:
     return infer
 
 
-def _sum_dtype(x: Aval) -> np.dtype:
-    """Sums and products of small integers and bools are made in 64 bits, as in NumPy."""
-    if x.dtype.kind == "f":
-        return x.dtype
-    return np.dtype(np.uint64 if x.dtype.kind == "u" else np.int64)
-
-
 def _restore(g: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """The reduced axes put back with size 1."""
     return g if keepdims or not axis else expand_dims_op(g, axis=axis)
@@ -82,8 +84,7 @@ def _count(x: Tensor, axis: tuple[int, ...]) -> Any:
 
 
 def _size_impl(x: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
-    dtype = x.dtype if x.dtype.kind == "f" else np.float64
-    return np.array(math.prod([x.shape[a] for a in axis]), dtype)
+    return np.array(math.prod([x.shape[a] for a in axis]), _real_dtype(x))
 
 
 def _lower_size(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -92,7 +93,7 @@ def _lower_size(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> A
 
 
 size_along = defop_no_grad(
-    "size_along", impl=_size_impl, infer=lambda x, axis: Aval((), _mean_dtype(x)), lower=_lower_size
+    "size_along", impl=_size_impl, infer=lambda x, axis: Aval((), _real_dtype(x)), lower=_lower_size
 )
 
 
@@ -112,17 +113,18 @@ def _sum_into(out: np.ndarray, x: np.ndarray, axis: tuple[int, ...], keepdims: b
         add_reduce(x, axis=axis, keepdims=keepdims, out=out)
 
 
-@defop("sum", impl=_sum_impl, infer=_reducing(_sum_dtype), into=_sum_into, reduces="sum")
+@defop("sum", impl=_sum_impl, infer=_reducing(sum_dtype), into=_sum_into, reduces="sum")
 def sum_op(needs, g, out, x, axis, keepdims):
     return (broadcast_like(_restore(g, axis, keepdims), x),)
 
 
 def sum(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
-    """Sum over axes, by default over all. ``dtype`` converts x first."""
-    x = operand(x)
-    if dtype is not None:
-        x = astype(x, dtype)
-    return sum_op(x, axis=_axes("sum", axis, x.ndim), keepdims=keepdims)
+    """Sum over axes, by default over all. ``dtype`` converts x first, and is that of the result."""
+    if dtype is None:
+        x = operand(x)
+        return sum_op(x, axis=_axes("sum", axis, x.ndim), keepdims=keepdims)
+    x, wanted = converted("sum", x, dtype)
+    return in_dtype(sum_op(x, axis=_axes("sum", axis, x.ndim), keepdims=keepdims), wanted)
 
 
 def _mean_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -131,12 +133,12 @@ def _mean_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
         return np.full(_reduced(Aval(x.shape, x.dtype), axis, keepdims), np.nan, _mean_dtype(Aval((), x.dtype)))
     if x.dtype == _HALF:
         return (add_reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims) / n).astype(_HALF)
-    return add_reduce(x, axis=axis, dtype=None if x.dtype.kind == "f" else np.float64, keepdims=keepdims) / n
+    return add_reduce(x, axis=axis, dtype=None if x.dtype.kind in "fc" else np.float64, keepdims=keepdims) / n
 
 
 def _mean_into(out: np.ndarray, x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> None:
     n = math.prod([x.shape[a] for a in axis])
-    if x.dtype.kind != "f" or x.dtype == _HALF or not n:
+    if x.dtype.kind not in "fc" or x.dtype == _HALF or not n:
         out[...] = _mean_impl(x, axis, keepdims)
     else:
         add_reduce(x, axis=axis, keepdims=keepdims, out=out)
@@ -144,7 +146,19 @@ def _mean_into(out: np.ndarray, x: np.ndarray, axis: tuple[int, ...], keepdims: 
 
 
 def _mean_dtype(x: Aval) -> np.dtype:
+    return x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)
+
+
+def _real_dtype(x: Aval | np.ndarray) -> np.dtype:
+    """The dtype of sizes: that of the real part."""
+    if x.dtype.kind == "c":
+        return np.dtype(np.float32 if x.dtype.char == "F" else np.float64)
     return x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+
+
+def conjugate(x: Any) -> Any:
+    """The complex conjugate; real tensors as they are."""
+    return ew.conj(x) if x.dtype.kind == "c" else x
 
 
 def _lower_mean(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -171,7 +185,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -
 @defop(
     "prod",
     impl=lambda x, axis, keepdims: multiply_reduce(x, axis=axis, keepdims=keepdims),
-    infer=_reducing(_sum_dtype),
+    infer=_reducing(sum_dtype),
     into=lambda out, x, axis, keepdims: multiply_reduce(x, axis=axis, keepdims=keepdims, out=out),
     reduces="prod",
 )
@@ -193,26 +207,28 @@ def _prod_gradient(g: Any, x: Any, axis: tuple[int, ...]) -> Any:
 
 
 def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
-    """Product over axes, by default over all. Its gradient is right where elements are 0."""
-    x = operand(x)
-    if dtype is not None:
-        x = astype(x, dtype)
-    return prod_op(x, axis=_axes("prod", axis, x.ndim), keepdims=keepdims)
+    """Product over axes, by default over all. Its gradient is right where elements are 0.
+
+    ``dtype`` converts x first, and is that of the result.
+    """
+    x, wanted = converted("prod", x, dtype)
+    return in_dtype(prod_op(x, axis=_axes("prod", axis, x.ndim), keepdims=keepdims), wanted)
 
 
 # -- variance
 
 
 def _var_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool, ddof: float) -> Any:
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         x = x.astype(np.float64)
     wide = x.astype(np.float32) if x.dtype == _HALF else x
     n = math.prod([x.shape[a] for a in axis])
     if n - ddof <= 0:
-        return np.full(_reduced(Aval(x.shape, x.dtype), axis, keepdims), np.nan, x.dtype)
+        return np.full(_reduced(Aval(x.shape, x.dtype), axis, keepdims), np.nan, _real_dtype(x))
     d = wide - add_reduce(wide, axis=axis, keepdims=True) / n
-    out = add_reduce(d * d, axis=axis, keepdims=keepdims) / (n - ddof)
-    return out.astype(x.dtype) if wide is not x else out
+    squares = d * d if d.dtype.kind == "f" else d.real**2 + d.imag**2
+    out = add_reduce(squares, axis=axis, keepdims=keepdims) / (n - ddof)
+    return out.astype(_real_dtype(x), copy=False)
 
 
 def _std_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool, ddof: float) -> Any:
@@ -244,23 +260,26 @@ def _lower_std(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> An
     return None if lowered is None else sqrt(lowered)
 
 
-@defop("var", impl=_var_impl, infer=_reducing(_mean_dtype), lower=_lower_var)
+@defop("var", impl=_var_impl, infer=_reducing(_real_dtype), lower=_lower_var)
 def var_op(needs, g, out, x, axis, keepdims, ddof):
     scaled = _restore(g * 2 / _freedom(x, axis, ddof), axis, keepdims)
-    return (scaled * _deviation(x, axis),)
+    return (scaled * conjugate(_deviation(x, axis)),)
 
 
-@defop("std", impl=_std_impl, infer=_reducing(_mean_dtype), lower=_lower_std)
+@defop("std", impl=_std_impl, infer=_reducing(_real_dtype), lower=_lower_std)
 def std_op(needs, g, out, x, axis, keepdims, ddof):
     # All elements equal: the slope is taken as 0, since 0 / 0 would spread as NaN.
     scaled = _restore(g / (where(equal(out, 0), 1, out) * _freedom(x, axis, ddof)), axis, keepdims)
-    return (scaled * _deviation(x, axis),)
+    return (scaled * conjugate(_deviation(x, axis)),)
 
 
 def var(
     x: Any, axis: Axis = None, keepdims: bool = False, *, correction: float = 0, ddof: float | None = None
 ) -> Tensor:
-    """Variance over axes: mean squared deviation, divided by n - correction (NumPy calls it ddof)."""
+    """Variance over axes: mean squared deviation, divided by n - correction (NumPy calls it ddof).
+
+    Real for complex tensors, too: the mean of |x - mean|^2.
+    """
     x = operand(x)
     return var_op(x, axis=_axes("var", axis, x.ndim), keepdims=keepdims, ddof=correction if ddof is None else ddof)
 
@@ -471,8 +490,9 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def _norm_impl(x: np.ndarray, axis: tuple[int, ...], keepdims: bool) -> Any:
-    wide = x.astype(np.float32) if x.dtype == _HALF else x if x.dtype.kind == "f" else x.astype(np.float64)
-    out = np.sqrt(add_reduce(wide * wide, axis=axis, keepdims=keepdims))
+    wide = x.astype(np.float32) if x.dtype == _HALF else x if x.dtype.kind in "fc" else x.astype(np.float64)
+    squares = wide * wide if wide.dtype.kind == "f" else wide.real**2 + wide.imag**2
+    out = np.sqrt(add_reduce(squares, axis=axis, keepdims=keepdims))
     return out.astype(_HALF) if x.dtype == _HALF else out
 
 
@@ -481,10 +501,10 @@ def _lower_norm(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> A
     return None if x.dtype.kind != "f" or x.dtype == _HALF else sqrt(sum_op(square(x), **params))
 
 
-@defop("norm", impl=_norm_impl, infer=_reducing(_mean_dtype), lower=_lower_norm)
+@defop("norm", impl=_norm_impl, infer=_reducing(_real_dtype), lower=_lower_norm)
 def norm_op(needs, g, out, x, axis, keepdims):
     scaled = _restore(g / where(equal(out, 0), 1, out), axis, keepdims)
-    return (scaled * x,)
+    return (scaled * conjugate(x),)
 
 
 def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -499,124 +519,17 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
         return norm_op(x, axis=axes, keepdims=keepdims)
     if isinstance(ord, str):
         raise ValueError(f"[norm] expected a number, None or 'fro' as ord; got {ord!r}. inf is at.inf.")
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in "fc":
         x = astype(x, np.float64)
-    if ord == 1:
-        return sum_op(ew.abs(x), axis=axes, keepdims=keepdims)
-    if ord == math.inf:
-        return max_op(ew.abs(x), axis=axes, keepdims=keepdims)
-    if ord == -math.inf:
-        return min_op(ew.abs(x), axis=axes, keepdims=keepdims)
     if ord == 0:
-        return astype(count_nonzero_op(x, axis=axes, keepdims=keepdims), x.dtype)
-    total = sum_op(ew.pow(ew.abs(x), ord), axis=axes, keepdims=keepdims)
+        return astype(count_nonzero_op(x, axis=axes, keepdims=keepdims), _real_dtype(x.aval))
+    size = ew.abs(x)
+    if ord == 1:
+        return sum_op(size, axis=axes, keepdims=keepdims)
+    if ord == math.inf:
+        return max_op(size, axis=axes, keepdims=keepdims)
+    if ord == -math.inf:
+        return min_op(size, axis=axes, keepdims=keepdims)
+    total = sum_op(ew.pow(size, ord), axis=axes, keepdims=keepdims)
     nothing = equal(total, 0)
     return where(nothing, 0, ew.pow(where(nothing, 1, total), 1 / ord))
-
-
-# -- running sums and products
-
-
-def _running(dtype: Any) -> Any:
-    def infer(x: Operand, axis: int, reverse: bool) -> Aval:
-        assert isinstance(x, Aval)
-        return Aval(x.shape, dtype(x))
-
-    return infer
-
-
-def _cumulate(ufunc: np.ufunc) -> Any:
-    def impl(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
-        if reverse:
-            x = np.flip(x, axis)
-        out = ufunc.accumulate(x, axis, dtype=_running_dtype(x.dtype))
-        return np.ascontiguousarray(np.flip(out, axis) if reverse else out, _sum_dtype(Aval((), x.dtype)))
-
-    return impl
-
-
-def _running_dtype(dtype: np.dtype) -> Any:
-    return np.float32 if dtype == _HALF else _sum_dtype(Aval((), dtype))
-
-
-@defop("cumulative_sum", impl=_cumulate(np.add), infer=_running(_sum_dtype))
-def cumsum_op(needs, g, out, x, axis, reverse):
-    return (cumsum_op(g, axis=axis, reverse=not reverse),)
-
-
-def cumulative_sum(x: Any, axis: int | None = None, dtype: Any = None, reverse: bool = False) -> Tensor:
-    """Running sum along an axis, by default in flat order; ``reverse`` starts at the end."""
-    x = operand(x)
-    if dtype is not None:
-        x = astype(x, dtype)
-    if axis is None:
-        x, axis = flatten(x), 0
-    return cumsum_op(x, axis=normalize_axis("cumulative_sum", axis, x.ndim), reverse=reverse)
-
-
-@defop("cumulative_prod", impl=_cumulate(np.multiply), infer=_running(_sum_dtype))
-def cumprod_op(needs, g, out, x, axis, reverse):
-    # Element i is a factor of all results from i on: what lies before it, times the sum over k >= i of g[k] times
-    # the elements between; that sum obeys s[i] = g[i] + x[i+1] s[i+1]. No division, so zeros are no trouble.
-    step = -1 if reverse else 1
-    before = shifted(out, axis=axis, by=step, value=1.0)
-    factors = shifted(x, axis=axis, by=-step, value=0.0)
-    return (before * linear_recurrence(factors, g, axis=axis, reverse=not reverse),)
-
-
-def cumulative_prod(x: Any, axis: int | None = None, dtype: Any = None, reverse: bool = False) -> Tensor:
-    """Running product along an axis, by default in flat order; ``reverse`` starts at the end."""
-    x = operand(x)
-    if dtype is not None:
-        x = astype(x, dtype)
-    if axis is None:
-        x, axis = flatten(x), 0
-    return cumprod_op(x, axis=normalize_axis("cumulative_prod", axis, x.ndim), reverse=reverse)
-
-
-cumsum, cumprod = cumulative_sum, cumulative_prod
-
-
-def _shifted_impl(x: np.ndarray, axis: int, by: int, value: float) -> np.ndarray:
-    out = np.full(x.shape, value, x.dtype)
-    before = (slice(None),) * axis
-    if by > 0:
-        out[(*before, slice(by, None))] = x[(*before, slice(None, -by))]
-    else:
-        out[(*before, slice(None, by))] = x[(*before, slice(-by, None))]
-    return out
-
-
-@defop("shifted", impl=_shifted_impl, infer=like_first)
-def shifted(needs, g, out, x, axis, by, value):
-    """x moved by some places along an axis; what enters is ``value``, what leaves is lost."""
-    return (shifted(g, axis=axis, by=-by, value=0.0),)
-
-
-def _recurrence_impl(a: np.ndarray, b: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
-    a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
-    out = np.array(b, order="C")
-    n = out.shape[0]
-    steps = range(n - 2, -1, -1) if reverse else range(1, n)
-    last = 1 if reverse else -1
-    for i in steps:
-        out[i] += a[i] * out[i + last]
-    return np.ascontiguousarray(np.moveaxis(out, 0, axis))
-
-
-def _infer_recurrence(a: Operand, b: Operand, axis: int, reverse: bool) -> Aval:
-    assert isinstance(a, Aval) and isinstance(b, Aval)
-    if len(a.shape) != len(b.shape):
-        raise ShapeError(f"[linear_recurrence] expected two tensors of one shape; got {a.shape} and {b.shape}.")
-    if a.dtype != b.dtype:
-        raise DTypeError(f"[linear_recurrence] expected one dtype; got {a.dtype} and {b.dtype}. Use astype()?")
-    return b
-
-
-@defop("linear_recurrence", impl=_recurrence_impl, infer=_infer_recurrence)
-def linear_recurrence(needs, g, out, a, b, axis, reverse):
-    """y[i] = b[i] + a[i] * y[i-1] along an axis, with y[-1] = 0; ``reverse`` runs from the end."""
-    step = -1 if reverse else 1
-    gb = linear_recurrence(shifted(a, axis=axis, by=-step, value=0.0), g, axis=axis, reverse=not reverse)
-    ga = gb * shifted(out, axis=axis, by=step, value=0.0) if needs[0] else None
-    return ga, gb if needs[1] else None

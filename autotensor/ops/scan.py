@@ -130,10 +130,10 @@ def _gradient(body: Body, needs: tuple[bool, ...], given: tuple[bool, ...]) -> _
     """
     states, sequences, constants = body.split(body.inputs)
     new, outs = body.outputs[: len(states)], body.outputs[len(states) :]
-    float_states = [i for i, x in enumerate(states) if x.dtype.kind == "f"]
-    wanted_sequences = [i for i, x in enumerate(sequences) if needs[i] and x.dtype.kind == "f"]
-    wanted_constants = [i for i, x in enumerate(constants) if needs[len(sequences) + i] and x.dtype.kind == "f"]
-    used = [there and x.dtype.kind == "f" for x, there in zip(outs, given, strict=True)]
+    float_states = [i for i, x in enumerate(states) if x.dtype.kind in "fc"]
+    wanted_sequences = [i for i, x in enumerate(sequences) if needs[i] and x.dtype.kind in "fc"]
+    wanted_constants = [i for i, x in enumerate(constants) if needs[len(sequences) + i] and x.dtype.kind in "fc"]
+    used = [there and x.dtype.kind in "fc" for x, there in zip(outs, given, strict=True)]
     seeds = [symbol(checked_state(i, states[i].aval, new[i].aval)) for i in float_states]
     seeds_out = [symbol(x.aval) for x, there in zip(outs, used, strict=True) if there]
     tops = [new[i] for i in float_states] + [x for x, there in zip(outs, used, strict=True) if there]

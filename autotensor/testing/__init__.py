@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from autotensor.testing.check_grad import GradCheckError, InputReport, Report, check_grad
+from autotensor.errors import GradientCheckError
+from autotensor.testing.check_grad import check_grad
+from autotensor.testing.report import InputReport, Report
 
-__all__ = ["GradCheckError", "InputReport", "Report", "check_grad"]
+GradCheckError = GradientCheckError
+
+__all__ = ["GradientCheckError", "InputReport", "Report", "check_grad"]

@@ -1,9 +1,9 @@
 """Draws learning curves: ``python docs/gallery/draw.py`` makes an SVG of each JSON file beside it.
 
 A file holds the ``history`` of a training, ``{"loss": [...], "val_loss": [...], "accuracy": [...], ...}``, one number
-for each epoch, and facts, which are no lists (`record.py` writes them). Two panels: the loss, and the first other
-quantity. Training is the thin line, validation the thick one. The colours are readable on white and on black, so one
-picture serves both.
+for each epoch (or for each "each"), and facts, which are no lists (`record.py` writes them). Two panels: the loss, if
+there is one, and the first other quantities. Training is the thin line, validation the thick one. The colours are
+readable on white and on black, so one picture serves both.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def text(x: float, y: float, words: str, anchor: str = "middle", colour: str = G
     return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="{colour}">{words}</text>'
 
 
-def panel(name: str, training: list[float], validation: list[float], left: float) -> list[str]:
+def panel(name: str, training: list[float], validation: list[float], left: float, each: str = "epoch") -> list[str]:
     """One quantity over the epochs, ``left`` units from the left side of the picture."""
     values = [value for value in training + validation if math.isfinite(value)]
     low, high = min(values), max(values)
@@ -47,7 +47,7 @@ def panel(name: str, training: list[float], validation: list[float], left: float
     def y(value: float) -> float:
         return TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low)
 
-    drawn = [text(x(1), 16, name, "start"), text(x((epochs + 1) / 2), HEIGHT - 3, "epoch")]
+    drawn = [text(x(1), 16, name, "start"), text(x((epochs + 1) / 2), HEIGHT - 3, each)]
     for value in ticks(low, high):
         drawn.append(f'<path d="M{x(1):.1f} {y(value):.1f}H{x(epochs):.1f}" stroke="{GREY}" stroke-opacity=".35"/>')
         drawn.append(text(x(1) - 6, y(value) + 4, f"{value:.4g}", "end"))
@@ -65,13 +65,14 @@ def panel(name: str, training: list[float], validation: list[float], left: float
 
 def picture(history: History, title: str) -> str:
     """The SVG text of a training's loss and of the first quantity beside it."""
+    each = str(history.get("each", "epoch"))
     history = {LONGER.get(name, name): values for name, values in history.items() if isinstance(values, list)}
     history.pop("lr", None)
     others = dict.fromkeys(name.removeprefix("val_") for name in history)
-    quantities = ["loss", *(name for name in others if name != "loss")][:2]
+    quantities = sorted(others, key=lambda name: name != "loss")[:2]
     drawn: list[str] = []
     for i, name in enumerate(quantities):
-        drawn += panel(name, history.get(name, []), history.get(f"val_{name}", []), i * WIDTH)
+        drawn += panel(name, history.get(name, []), history.get(f"val_{name}", []), i * WIDTH, each)
     keys = [("training", TRAINING)] + [("validation", VALIDATION)] * any(n.startswith("val_") for n in history)
     wide = WIDTH * len(quantities)
     for i, (words, colour) in enumerate(keys):

@@ -1,8 +1,8 @@
 """Run examples at full scale and keep what the gallery shows of them, one json file for each.
 
 A file holds the learning curves of the variable ``history`` that the example leaves behind ("loss", "val_loss", ...:
-one number for each epoch), and beside them "data" (its line "Data: ..."), "seconds" of the clock, "cpu_seconds" (those
-of all its threads together) and "result" (its last line).
+one number for each epoch, or for what its entry "each" says), and beside them "data" (its line "Data: ..."), "seconds"
+of the clock, "cpu_seconds" (those of all its threads together) and "result" (its last line).
 
 Run:  python docs/gallery/record.py mnist_mlp mnist_cnn
 """
@@ -54,7 +54,7 @@ def record(name: str) -> dict[str, Any]:
     source = next((line.removeprefix("Data: ") for line in lines if line.startswith("Data: ")), "made up")
     history = left_behind["history"]
     curves = {
-        key: [round(float(value), 4) for value in values]
+        key: values if isinstance(values, str) else [round(float(value), 4) for value in values]
         for key, values in getattr(history, "history", history).items()
     }
     return {**curves, "data": source, "seconds": round(seconds), "cpu_seconds": round(cpu_seconds), "result": lines[-1]}

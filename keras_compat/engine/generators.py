@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+import autotensor as at
 from keras_compat.engine.steps import Report
 from keras_compat.utils.enqueuers import GeneratorEnqueuer as GeneratorEnqueuer
 from keras_compat.utils.enqueuers import Passes, warn_of_generator
@@ -258,7 +259,8 @@ class GeneratorLoop:
             for i, batch, size in batches:
                 x, y, weights = parts_of(batch, source.what)
                 report.begin(i, size)
-                values = self.model._on_batch(True, x, y, weights, self.class_weight, False)
+                with at.span("batch", i):
+                    values = self.model._on_batch(True, x, y, weights, self.class_weight, False)
                 report.end(i, size, np.ravel(values).tolist())
                 self.batch_size = size
                 if self.model.stop_training:

@@ -56,7 +56,8 @@ def name_scope(
     if of_graph or _calls.inputs is None:
         _calls.inputs = inputs
     try:
-        yield
+        with at.name_scope(name):  # what profiles and errors call the operations in here
+            yield
     finally:
         _calls.scopes.pop()
         _calls.eager, _calls.inputs = before

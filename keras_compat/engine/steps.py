@@ -54,7 +54,7 @@ class Steps:
         if self._train_updates is None:
             model = self.model
             params = model._collected_trainable_weights
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), at.name_scope(type(model.optimizer).__name__):
                 found = optimizers.updates_of(model.optimizer, model.total_loss, params) if params else []
             self._train_updates = K.as_updates(model.updates) + K.as_updates(found)
         return self._train_updates
@@ -458,7 +458,8 @@ class TrainLoop:
         for i, (start, stop) in enumerate(self.ranges[first:], first):
             size = stop - start
             report.begin(i, size)
-            values = feed(start, stop, order) if self.steps is None else feed(0, self.whole or 0)
+            with at.span("batch", i):
+                values = feed(start, stop, order) if self.steps is None else feed(0, self.whole or 0)
             report.end(i, size, values)
             if model.stop_training:
                 break

@@ -233,7 +233,8 @@ class Model(Network):
                 weights = None
             self.targets.append(target)
             self.sample_weights.append(weights)
-            one = O.weighted_loss(fn, target, y, weights, mask_of(y), self._mean_of_unmasked)
+            with at.name_scope("loss"):
+                one = O.weighted_loss(fn, target, y, weights, mask_of(y), self._mean_of_unmasked)
             output_losses.append(one)
             part = one if self.loss_weights_list[i] == 1.0 else self.loss_weights_list[i] * one
             total = part if total is None else total + part
@@ -247,7 +248,8 @@ class Model(Network):
 
         self._output_losses = output_losses if len(names) > 1 and self._logs_each_loss else []
         self._collected_trainable_weights = self.trainable_weights
-        self._build_metrics()
+        with at.name_scope("metrics"):
+            self._build_metrics()
 
     def _build_metrics(self, steps: Steps | None = None) -> None:
         """What is reported beside the loss, as tensors; ``steps`` is taken over from where only that changes."""
@@ -934,7 +936,8 @@ class Model(Network):
                 logs = cbks.LogValues()
                 hooks.on_epoch_begin(epoch)
                 report.start()
-                loop.run_epoch(report, progress.begin_epoch(epoch))
+                with at.span("epoch", epoch):
+                    loop.run_epoch(report, progress.begin_epoch(epoch))
                 if not report.done:  # a generator that was used up
                     break
                 if validation is not None and should_run_validation(validation_freq, epoch):

@@ -1,0 +1,237 @@
+"""What is checked: a function with its inputs, or an object with Variables, as a function of a list of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import autotensor as at
+from autotensor import Tensor, Variable
+from autotensor.core.grad import topological
+from autotensor.errors import GradError
+
+Leaves = list[Tensor]
+
+
+class Subject:
+    """A function with its constants filled in: from a list of arrays to its outputs and the leaves they follow from.
+
+    Floating inputs become float64 leaves, complex ones complex128; whatever else stands among the inputs is passed on
+    as it is. Variables are perturbed through a buffer in double precision that they hold only inside ``held()``.
+    """
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        inputs: Sequence[Any],
+        wrt: Sequence[Variable] | Mapping[str, Variable] | str | None,
+        notes: list[str],
+    ):
+        self.f = f
+        self.notes = notes
+        self.names: list[str] = []
+        self.start: list[np.ndarray] = []
+        self._inputs = list(inputs)
+        self._paths: list[tuple[Any, ...]] = []
+        for i, x in enumerate(inputs):
+            for path, leaf in leaves_of(x, (i,)):
+                self._add_input(path, leaf)
+        self.variables: list[Variable] = []
+        self._everything = wrt == "all"
+        if wrt is None:
+            # A module brings its own; a plain function says what it reads.
+            wrt = {} if _is_plain(f) else variables_of(f)
+        if not isinstance(wrt, str):
+            self._add_variables(wrt)
+        elif wrt != "all":
+            raise TypeError(f"[check_grad] expected wrt as Variables, or 'all'; got {wrt!r}. Use wrt='all'?")
+
+    def _add_input(self, path: tuple[Any, ...], leaf: Any) -> None:
+        is_tensor = isinstance(leaf, Tensor)
+        array = np.asarray(leaf.numpy() if is_tensor else leaf)
+        if array.dtype.kind not in "fc":
+            return
+        name = (leaf.name if is_tensor else None) or path_text(path)
+        wide = np.dtype(np.complex128 if array.dtype.kind == "c" else np.float64)
+        if array.dtype != wide:
+            self.notes.append(f"input {name} was converted from {array.dtype} to {wide}")
+        self._paths.append(path)
+        self.names.append(name)
+        self.start.append(array.astype(wide))
+
+    def _add_variables(self, wrt: Sequence[Variable] | Mapping[str, Variable]) -> None:
+        named = wrt.items() if isinstance(wrt, Mapping) else [(v.name or f"wrt[{k}]", v) for k, v in enumerate(wrt)]
+        for name, variable in named:
+            if not isinstance(variable, Variable) or variable.dtype.kind not in "fc":
+                raise TypeError(
+                    f"[check_grad] wrt takes floating Variables; {name!r} is {variable!r}. Pass other values as inputs?"
+                )
+            if any(variable is known for known in self.variables):
+                continue
+            wide = np.complex128 if variable.dtype.kind == "c" else np.float64
+            if variable.dtype != wide:
+                self.notes.append(f"{name} is {variable.dtype}, and was {np.dtype(wide)} for the check")
+            self.variables.append(variable)
+            self.names.append(name)
+            self.start.append(variable.numpy().astype(wide))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Lend the Variables double precision; on leaving they are what they were, whatever happened."""
+        if self._everything:
+            self._find_variables()
+        kept = [(variable, variable.data, variable.version) for variable in self.variables]
+        try:
+            yield
+        finally:
+            for variable, data, version in kept:
+                variable.data = data
+                variable.version = version
+
+    def _find_variables(self) -> None:
+        outs, _ = self.run(self.start)
+        self._add_variables(_named_apart(_read_by(outs)))
+
+    def run(self, values: Sequence[np.ndarray]) -> tuple[list[Tensor], Leaves]:
+        """Floating outputs, and the leaves they depend on, at ``values``."""
+        n = len(values) - len(self.variables)
+        leaves = [leaf(value) for value in values[:n]]
+        for variable, value in zip(self.variables, values[n:]):
+            # A buffer of its own each time: what was recorded at other values must not be taken for this.
+            variable.data = np.array(value)
+            variable.version += 1
+        given = dict(zip(self._paths, leaves))
+        out = self.f(*[replaced(x, (i,), given) for i, x in enumerate(self._inputs)])
+        for name, x in zip(self.names, leaves):
+            if x.version or x.node is not None:
+                raise GradError(
+                    f"[check_grad] expected a function that leaves its inputs as they are; input {name!r} was written "
+                    "in place, and is no longer what the result was computed from. Write to at.copy(x)."
+                )
+        parts = [part for _, part in leaves_of(out, ())]
+        for part in parts:
+            if not isinstance(part, Tensor):
+                raise TypeError(
+                    f"[check_grad] f must return tensors; got {type(part).__name__}. Use at.* functions all the way?"
+                )
+        return [part for part in parts if part.dtype.kind in "fc"], leaves + list(self.variables)
+
+    def unchecked(self, outs: Sequence[Tensor]) -> list[Variable]:
+        """Trainable Variables that the outputs follow and nobody asked for."""
+        return [v for v in _read_by(outs) if v.trainable and not any(v is known for known in self.variables)]
+
+
+def leaf(value: np.ndarray) -> Tensor:
+    """A tracked tensor with a copy of the value."""
+    return Tensor(value, requires_grad=True)
+
+
+def _read_by(outs: Sequence[Tensor]) -> list[Variable]:
+    """Floating Variables that the recipes of ``outs`` lead to, in the order they are read."""
+    found: dict[int, Variable] = {}
+    for node, _ in topological(list(outs)):
+        for x in node.inputs:
+            if isinstance(x, Variable) and x.dtype.kind in "fc":
+                found.setdefault(id(x), x)
+    for x in outs:
+        if isinstance(x, Variable):
+            found.setdefault(id(x), x)
+    return list(found.values())
+
+
+def _named_apart(variables: Sequence[Variable]) -> dict[str, Variable]:
+    named: dict[str, Variable] = {}
+    for k, variable in enumerate(variables):
+        name = variable.name or f"variable {k}"
+        named[name if name not in named else f"{name} ({k})"] = variable
+    return named
+
+
+# -- objects
+
+
+def _is_plain(f: Any) -> bool:
+    """True for functions, built-in ones and operations: what holds no Variables of its own."""
+    return hasattr(f, "__code__") or not hasattr(f, "__dict__")
+
+
+def variables_of(module: Any) -> dict[str, Variable]:
+    """The floating Variables that an object holds, by the path of attributes and items that leads to each.
+
+    An object that lists its ``trainable_weights`` is asked for those. Bound methods stand for their object. Attributes
+    are searched with what is in lists, tuples, dictionaries and objects inside; each Variable comes once.
+    """
+    module = getattr(module, "__self__", module)
+    listed = getattr(module, "trainable_weights", None)
+    if isinstance(listed, (list, tuple)):
+        return _named_apart([v for v in listed if isinstance(v, Variable) and v.dtype.kind in "fc"])
+    found: dict[str, Variable] = {}
+    seen: set[int] = set()
+    stack: list[tuple[str, Any]] = [("", module)]
+    while stack:
+        path, value = stack.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Variable):
+            if value.trainable and value.dtype.kind in "fc":
+                found[path] = value
+        elif isinstance(value, Mapping):
+            stack += [(f"{path}[{key!r}]", item) for key, item in reversed(list(value.items()))]
+        elif isinstance(value, (list, tuple)):
+            stack += [(f"{path}[{i}]", item) for i, item in reversed(list(enumerate(value)))]
+        elif hasattr(value, "__dict__") and not isinstance(value, (type, Tensor)) and not hasattr(value, "__code__"):
+            attributes = reversed(list(vars(value).items()))
+            stack += [(f"{path}.{name}" if path else name, item) for name, item in attributes]
+    return found
+
+
+# -- containers
+
+
+def leaves_of(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Everything in nested dictionaries, tuples and lists of tensors, with the path that leads to it.
+
+    A list of numbers only is one leaf: an array.
+    """
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from leaves_of(item, (*path, key))
+    elif isinstance(value, tuple) or (isinstance(value, list) and not _is_array(value)):
+        for i, item in enumerate(value):
+            yield from leaves_of(item, (*path, i))
+    else:
+        yield path, value
+
+
+def replaced(value: Any, path: tuple[Any, ...], given: Mapping[tuple[Any, ...], Any]) -> Any:
+    """The nested containers with the leaves in ``given`` in their places."""
+    if path in given:
+        return given[path]
+    if isinstance(value, Mapping):
+        items = {key: replaced(item, (*path, key), given) for key, item in value.items()}
+        return items if type(value) is dict else type(value)(items)  # type: ignore[call-arg]
+    if isinstance(value, tuple) or (isinstance(value, list) and not _is_array(value)):
+        parts = [replaced(item, (*path, i), given) for i, item in enumerate(value)]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def _is_array(value: list[Any]) -> bool:
+    """True for nested lists of numbers."""
+    return all(_is_array(x) if isinstance(x, list) else isinstance(x, (int, float, complex, np.number)) for x in value)
+
+
+def path_text(path: tuple[Any, ...]) -> str:
+    """The position of an input, and the way to a part of it: ``0``, ``1['w'][2]``."""
+    return str(path[0]) + "".join(f"[{key!r}]" for key in path[1:]) if path else "result"
+
+
+def evaluated(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """Values of the tensors; those that follow deferred Variables are evaluated by the interpreter."""
+    if any(t.is_symbolic for t in tensors):
+        return at.evaluate(list(tensors))
+    return [t.numpy() for t in tensors]
