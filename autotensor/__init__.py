@@ -8,10 +8,13 @@
 Public names only; each is defined, and documented, in the module it comes from.
 """
 
+import importlib
 from math import e, inf, nan, pi
+from typing import TYPE_CHECKING
 
 from numpy import bool_ as bool  # noqa: F401 (not in __all__: it would hide Python's)
-from numpy import finfo, float16, float32, float64, iinfo, int8, int16, int32, int64, uint8, uint16, uint32, uint64
+from numpy import complex64, complex128, float16, float32, float64
+from numpy import int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
 from autotensor import config, errors
 from autotensor.config import get_num_threads, set_num_threads
@@ -25,6 +28,7 @@ from autotensor.graph.sources import sources
 from autotensor.ops import activation, autodiff, control, creation, elementwise, fft, index, linalg, losses, random
 from autotensor.ops import conv as _conv
 from autotensor.ops import ctc as _ctc
+from autotensor.ops import dtypes as _dtypes
 from autotensor.ops import normalization as _normalization
 from autotensor.ops import pool as _pool
 from autotensor.ops import recurrent as _recurrent
@@ -35,6 +39,7 @@ from autotensor.ops import scan as _scan
 from autotensor.ops import sets as _sets
 from autotensor.ops import shape as _shape
 from autotensor.ops import sorting as _sorting
+from autotensor.ops import standard as _standard
 from autotensor.ops import window as _window
 from autotensor.ops.activation import *  # noqa: F403
 from autotensor.ops.autodiff import *  # noqa: F403
@@ -42,6 +47,7 @@ from autotensor.ops.control import *  # noqa: F403
 from autotensor.ops.conv import *  # noqa: F403
 from autotensor.ops.creation import *  # noqa: F403
 from autotensor.ops.ctc import *  # noqa: F403
+from autotensor.ops.dtypes import *  # noqa: F403
 from autotensor.ops.elementwise import *  # noqa: F403
 from autotensor.ops.index import *  # noqa: F403
 from autotensor.ops.like import print_value, reshape_to
@@ -57,11 +63,18 @@ from autotensor.ops.scan import *  # noqa: F403
 from autotensor.ops.sets import *  # noqa: F403
 from autotensor.ops.shape import *  # noqa: F403
 from autotensor.ops.sorting import *  # noqa: F403
+from autotensor.ops.standard import *  # noqa: F403
+from autotensor.ops.standard import API_VERSION as __array_api_version__
+from autotensor.ops.standard import namespace_info as __array_namespace_info__  # noqa: F401
 from autotensor.ops.window import *  # noqa: F403
+from autotensor.transforms import custom as _custom
 from autotensor.transforms import derivatives as _derivatives
+from autotensor.transforms import hips as _hips
 from autotensor.transforms import tree
 from autotensor.transforms import vmap as _vmap
+from autotensor.transforms.custom import *  # noqa: F403
 from autotensor.transforms.derivatives import *  # noqa: F403
+from autotensor.transforms.hips import *  # noqa: F403
 from autotensor.transforms.vmap import *  # noqa: F403
 from autotensor.profiler import Profile, profile
 
@@ -79,10 +92,25 @@ __all__ = [
     "config", "errors", "tree", "get_num_threads", "fft", "linalg", "random", "set_num_threads",
     "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "ShapeError", "TraceError",
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "finfo", "iinfo", "e", "inf", "nan", "pi", "newaxis",
+    "complex64", "complex128", "e", "inf", "nan", "pi", "newaxis",
 ]  # fmt: skip
 for _module in (
     activation, autodiff, control, _conv, creation, _ctc, elementwise, index, linalg, losses, _normalization, _pool,
-    _recurrent, _reduce, _running, _sets, _sorting, _derivatives, _vmap, _resize, _scan, _shape, _window,
+    _recurrent, _reduce, _running, _sets, _sorting, _dtypes, _standard, _custom, _derivatives, _hips, _vmap, _resize, _scan, _shape, _window,
 ):  # fmt: skip
     __all__ += [_name for _name in _module.__all__ if _name not in _BUILTINS]
+
+# Namespaces that few programs need are imported when they are asked for: `at.testing`.
+_LATER = ("testing",)
+__all__ += _LATER
+if TYPE_CHECKING:
+    from autotensor import testing
+else:
+
+    def __getattr__(name):
+        if name in _LATER:
+            return importlib.import_module(f"autotensor.{name}")
+        raise AttributeError(f"module 'autotensor' has no attribute {name!r}")
+
+    def __dir__():
+        return [*globals(), *_LATER]

@@ -43,7 +43,7 @@ class Event(NamedTuple):
     layer: name of the ``name_scope`` it belongs to, ``""`` outside. line: of the program; in the backward phase that
         of the operation whose gradient it is. For a kernel of several operations those of most of them.
     self_seconds: without the events within it. nbytes: of the results, where they are memory of their own.
-    depth: how many events it is in. thread: as ``threading.get_ident`` gives.
+    depth: how many events it is in. thread: a number; ``Profile.threads`` has the names.
     """
 
     name: str
@@ -94,7 +94,8 @@ class Row(NamedTuple):
 class Profile:
     """The events of a ``with at.profile() as p:`` block, of all threads.
 
-    ``events`` are kept up to ``max_events`` (``dropped`` counts those beyond); tables count all. ``peak_bytes`` is the
+    ``events`` are kept up to ``max_events`` (``dropped`` counts those beyond); tables count all. ``threads`` are the
+    names of the threads, in the order in which they came. ``peak_bytes`` is the
     most memory that was held at once by results of operations made in the block, and by the buffers of plans.
 
     What profiling costs: about 3 microseconds for an eager operation and 1 for a step of a plan, part of which shows
@@ -108,6 +109,7 @@ class Profile:
         self.dropped = 0
         self.live_bytes = self.peak_bytes = 0
         self.seconds = 0.0
+        self.threads: list[str] = []
         self._records: list[tuple[_Site, float, float, float, int, int, int]] = []
         self._memory: list[tuple[float, int]] = []
         self._sites: dict[Any, _Site] = {}
@@ -115,7 +117,6 @@ class Profile:
         self._held: dict[int, tuple[Any, int]] = {}
         self._lock = threading.RLock()  # a freed array may call back at any time
         self._local = threading.local()
-        self._threads: dict[int, str] = {}
         self._before: Any = None
         self._running = False
         self._start = 0.0
@@ -216,7 +217,9 @@ class Profile:
             return self._local.stack
         except AttributeError:
             self._local.stack = []
-            self._threads[threading.get_ident()] = threading.current_thread().name
+            with self._lock:  # idents are used again by threads that come later
+                self._local.number = len(self.threads)
+                self.threads.append(threading.current_thread().name)
             return self._local.stack
 
     def _open(self, site: _Site) -> tuple[_Site, int, float]:
@@ -237,7 +240,7 @@ class Profile:
             site.self_seconds += seconds - inner
             site.nbytes += nbytes
             if len(self._records) < self.max_events:
-                thread = threading.get_ident()
+                thread = self._local.number
                 self._records.append((site, start - self._start, seconds, seconds - inner, nbytes, thread, depth))
             else:
                 self.dropped += 1
@@ -364,7 +367,7 @@ class Profile:
         pid = os.getpid()
         out: list[dict[str, Any]] = [
             {"name": "thread_name", "ph": "M", "pid": pid, "tid": thread, "args": {"name": name}}
-            for thread, name in self._threads.items()
+            for thread, name in enumerate(self.threads)
         ]
         for event in self.events:
             details = {"phase": event.phase, "layer": event.layer, "line": event.line, "bytes": event.nbytes}

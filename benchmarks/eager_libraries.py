@@ -29,8 +29,8 @@ class Ours:
         self.np.sum, self.np.max = at.sum, at.max
         self.np.inv, self.np.solve, self.np.det = at.linalg.inv, at.linalg.solve, at.linalg.det
         self.np.cross_entropy = self._cross_entropy
-        self.np.convolve = lambda x, k: at.conv(x, at.transpose(k, (2, 3, 1, 0)), data_format="channels_first")
-        self.np.max_pool = lambda x: at.max_pool(x, 2, data_format="channels_first")
+        self.np.convolve = lambda x, k: at.conv(x, at.transpose(k, (2, 3, 1, 0)), layout="channels_first")
+        self.np.max_pool = lambda x: at.max_pool(x, 2, layout="channels_first")
 
     def _cross_entropy(self, x: Any, labels: Any) -> Any:
         return self.at.mean(self.at.sparse_categorical_crossentropy(labels, x, from_logits=True))

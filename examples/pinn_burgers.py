@@ -74,7 +74,8 @@ def error() -> float:
 
 
 history = {"log10 residual": [], "relative error": [], "each": f"{N_STEPS // 20} steps"}
-print(f"before: relative error {error():.3f}")
+print("Data: none, an equation")
+print(f"Before: relative error {error():.3f}")
 for k in range(N_STEPS):
     rate = 2e-2 * 0.05 ** (k / N_STEPS)
     loss = step(rng.uniform(-1, 1, N_POINTS), rng.uniform(0, 1, N_POINTS), np.asarray(rate))

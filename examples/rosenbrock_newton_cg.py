@@ -73,11 +73,12 @@ def minimize(x: np.ndarray, radius: float = 1.0) -> tuple[np.ndarray, list[float
             x, value, g = x + s, value_there, g_there
 
 
+print("Data: none, a function")
 for n in (2, 10, 50 if SMALL else 1000):
     start = np.resize([-1.2, 1.0], n)
     x, values, norms = minimize(start)
-    print(f"{n} dimensions: {len(values) - 1} steps to a gradient of {norms[-1]:.1e}")
-    print(f"  value {values[-1]:.1e}, farthest from 1: {np.abs(x - 1).max():.1e}")
+    print(f"{n} dimensions:")
+    print(f"  {len(values) - 1} steps to a gradient of {norms[-1]:.1e}, off by {np.abs(x - 1).max():.1e}")
     if n == 10:
         history = {"log10 value": np.log10(values), "log10 gradient": np.log10(norms), "each": "step"}
     try:
@@ -91,3 +92,4 @@ for n in (2, 10, 50 if SMALL else 1000):
     product = lambda x, v: hessian_times(x, v).numpy()
     found = optimize.minimize(arrays, start, jac=True, hessp=product, method="trust-ncg", options={"gtol": 1e-8})
     print(f"  SciPy's trust-ncg: {found.nit} steps, the same place: {np.allclose(found.x, x, atol=1e-6)}")
+print(f"Off by {np.abs(x - 1).max():.1e} in {n} dimensions after {len(values) - 1} steps")

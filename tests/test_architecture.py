@@ -35,6 +35,8 @@ ALLOWED = {
     "autotensor.core": {"autotensor.config", "autotensor.errors"},
     "autotensor.ops": {"autotensor.config", "autotensor.errors", "autotensor.core", "autotensor.kernels"},
     "autotensor.graph": {"autotensor.config", "autotensor.errors", "autotensor.core", "autotensor.kernels"},
+    # Transforms of functions walk recipes and say them again with ordinary operations.
+    "autotensor.transforms": {"autotensor.config", "autotensor.errors", "autotensor.core", "autotensor.ops"},
     # Gradient checks stand on top of the engine and walk its recipes.
     "autotensor.testing": {
         "autotensor",
@@ -57,6 +59,7 @@ BACKEND = (
 
 # Reviewed imports inside functions of our own modules: (importing module, imported) -> reason.
 LATE_IMPORTS: dict[tuple[str, str], str] = {
+    ("autotensor", "<computed>"): "namespaces that few programs need are imported when they are asked for",
     ("keras_compat.commands.start.sitecustomize", "<computed>"): (
         "it gives Keras's names the modules of ours that they stand for, once a program asks for them"
     ),

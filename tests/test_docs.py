@@ -37,6 +37,7 @@ WITHOUT_KERNELS = {
     "callbacks.md",
     "data.md",
     "differences.md",
+    "numerics.md",
     "preprocessing.md",
     "quickstart.md",
     "scikit_learn.md",

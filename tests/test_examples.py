@@ -51,6 +51,7 @@ REACHES = {
 # Examples with --small of which more is asked, each in a test of its own below.
 OTHERS = {
     "autoencoder.py",
+    "check_hand_written_layer.py",
     "check_own_layer.py",
     "cifar10_cnn.py",
     "hmc_logistic.py",
@@ -185,7 +186,7 @@ def test_autoencoder(run_small: Any) -> None:
 def test_newton_without_a_hessian_goes_as_that_of_scipy(run_small: Any) -> None:
     pytest.importorskip("scipy")
     printed, variables = run_small("rosenbrock_newton_cg.py")
-    steps = [int(number) for number in re.findall(r"(\d+) steps", printed)]
+    steps = [int(number) for number in re.findall(r"(\d+) steps[, ]", printed)]
     assert len(steps) == 6 and steps[0] == steps[1] and steps[2] == steps[3]
     assert printed.count("the same place: True") == 3 and printed.count("that of formulas: True") == 3
     np.testing.assert_allclose(variables["x"], 1.0, atol=1e-7)
@@ -209,7 +210,7 @@ def test_draws_have_the_moments_of_the_posterior(run_small: Any) -> None:
 
 def test_network_solves_burgers_equation(run_small: Any) -> None:
     printed, variables = run_small("pinn_burgers.py")
-    (before,) = numbers_after("before:", printed)
+    (before,) = numbers_after("Before:", printed)
     (after,) = numbers_after("Relative error against the exact solution", printed)
     assert after < 0.15 < 0.4 < before
     # The exact solution obeys the equation, by differences, and begins as a sine.
@@ -242,6 +243,15 @@ def test_influence_is_what_training_without_an_example_shows(run_small: Any) -> 
     x, y, w = variables["x"], variables["y"], variables["w"]
     chance = 1 / (1 + np.exp(-x @ w))
     np.testing.assert_allclose(variables["each"], (chance - y)[:, None] * x, rtol=1e-9, atol=1e-12)
+
+
+def test_a_mistake_written_by_hand_is_found(run_small: Any) -> None:
+    printed, _ = run_small("check_hand_written_layer.py")
+    wrong, right = printed.split("== right: the function")
+    assert "found in the function" in wrong and "WRONG" in wrong
+    assert re.search(r"wrong are first_input.*, first/kernel:0, first/bias:0, all that stand before the layer", wrong)
+    assert "as by ordinary operations: True" in right and "WRONG" not in right and "found" not in right
+    assert re.search(r"normalize/stretch:0 .* ok\n", right)
 
 
 @pytest.mark.parametrize("name", sorted(SAYS))

@@ -7,11 +7,12 @@ differentiated again, to any order. Walks are loops with a stack: depth costs me
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
-from autotensor.core.state import enable_grad, state
+from autotensor.core.state import enable_grad, immediate, set_tracking, state
 from autotensor.core.tensor import TENSOR_TYPES, Node, Tensor, Variable, symbol, wrap
 from autotensor.errors import GradError
 
@@ -58,6 +59,12 @@ def topological(outputs: Sequence[Tensor], stop: set[int] | None = None) -> list
                 state_of[id(node)] = 2
                 order.append((node, used[id(node)]))
     return order
+
+
+_State = type(state)  # `watch` stands on the class
+_ndarray = np.ndarray
+
+Needs = dict[Node, tuple[bool, ...]]
 
 
 class Walk:
@@ -130,66 +137,142 @@ def backpropagate(
     ``walked``: what ``walk(outputs)`` gave, from who has it already.
     """
     found = walk(outputs) if walked is None else walked
-    outs = found.outs
     # A gradient is kept under its node, or the id of its leaf; for further outputs of a node under (node, index).
     keys = [_key(x) for x in wanted]
     ends = {id(x) for x in wanted if x.node is None and x.dtype.kind in "fc"}
     kept = {x.node for x in wanted if x.node is not None}
     needs_of = _needs(found, ends, kept)
-    grads: dict[Any, Tensor] = {}
-    record = create_graph and state.tracking
-    watched = state.watch is not None
-    sums: set[Any] | None = None if record or watched else set()  # keys of sums that nobody else has seen
     before = state.tracking
-    state.tracking = record
+    record = create_graph and before
+    if record != before:
+        set_tracking(record)
     try:
-        for y, seed in zip(outputs, seeds, strict=True):
-            _accumulate(grads, _key(y), seed, sums)
-        for node in reversed(found.order):
-            needs = needs_of.get(node)
-            if needs is None:
+        grads: dict[Any, Any] | None = None
+        if not record and state.mode == 1 and _State.watch is None:
+            grads = _by_arrays(found, needs_of, kept, outputs, seeds)
+        if grads is None:
+            # Values that deferred Variables took part in: their gradients are values, too.
+            values = not any([y.waits for y in outputs]) and any([x.deferred for x in found.leaves.values()])
+            with immediate() if values else nullcontext():
+                grads = _by_tensors(found, needs_of, kept, outputs, seeds)
+    finally:
+        if record != before:
+            set_tracking(before)
+    return _distinct([grads.get(key) for key in keys], seeds)
+
+
+def _by_tensors(
+    found: Walk, needs_of: Needs, kept: set[Node], outputs: Sequence[Tensor], seeds: Sequence[Tensor]
+) -> dict[Any, Tensor]:
+    """The walk backward, in operations: recorded, symbolic, or watched."""
+    grads: dict[Any, Tensor] = {}
+    outs = found.outs
+    watched = state.watch is not None
+    for y, seed in zip(outputs, seeds, strict=True):
+        _accumulate(grads, _key(y), seed)
+    for node in reversed(found.order):
+        needs = needs_of.get(node)
+        if needs is None:
+            continue
+        op = node.op
+        take = grads.get if node in kept else grads.pop
+        g: Any = take(node, None)
+        out: Any = outs[node]
+        if op.n_out == 1:
+            if g is None:
                 continue
-            op = node.op
-            take = grads.get if node in kept else grads.pop
-            g: Any = take(node, None)
+            symbolic = out.data is None
+        else:
+            g = (g, *[take((node, i), None) for i in range(1, op.n_out)])
+            if all([part is None for part in g]):
+                continue
+            out = _all_outputs(node, {out.index: out})
+            symbolic = out[0].data is None
+        if not symbolic:
+            check_versions(node)
+        pulled = _watched(node, needs, g, out) if symbolic or watched else pull_back(node, needs, g, out)
+        for x, need, gx in zip(node.inputs, needs, pulled, strict=True):
+            if need and gx is not None:
+                _accumulate(grads, _key(x), gx)
+    return grads
+
+
+def _by_arrays(
+    found: Walk, needs_of: Needs, kept: set[Node], outputs: Sequence[Tensor], seeds: Sequence[Tensor]
+) -> dict[Any, Tensor] | None:
+    """The same walk on arrays, where nothing is recorded and nobody looks on; None if something has no value.
+
+    Rules that take arrays get them (``Op.vjp_takes_arrays``); sums are made in place once they are the walk's own.
+    """
+    grads: dict[Any, Any] = {}
+    own: set[Any] = set()  # keys of arrays that nothing else refers to
+    outs = found.outs
+    for y, seed in zip(outputs, seeds, strict=True):
+        if y.data is None or seed.data is None:
+            return None
+        _add(grads, _key(y), seed.data, own)
+    for node in reversed(found.order):
+        needs = needs_of.get(node)
+        if needs is None:
+            continue
+        op = node.op
+        take = grads.get if node in kept else grads.pop
+        g = take(node, None)
+        if op.n_out == 1:
+            if g is None:
+                continue
+        else:
+            g = (g, *[take((node, i), None) for i in range(1, op.n_out)])
+            if all([part is None for part in g]):
+                continue
+        inputs = node.inputs
+        versions = node.versions
+        arrays = []
+        for x in inputs:
+            if type(x) in TENSOR_TYPES:
+                if x.version or versions is not None:
+                    check_versions(node)
+                arrays.append(x.data)
+            else:
+                arrays.append(x)
+        if op.vjp_takes_arrays:
+            if op.vjp_into is not None:
+                x = inputs[0]
+                key = x.node
+                if key is None:
+                    key = id(x)
+                elif x.index:
+                    key = (key, x.index)
+                if key in own:
+                    op.vjp_into(grads[key], g, *arrays, **node.params)
+                    continue
+                if key not in grads:
+                    own.add(key)
+            pulled = op.vjp(needs, g, outs[node].data, *arrays, **node.params)  # type: ignore[misc]
+        else:
             out: Any = outs[node]
             if op.n_out == 1:
-                if g is None:
-                    continue
-                symbolic = out.data is None
+                g = wrap(g)
             else:
-                g = (g, *[take((node, i), None) for i in range(1, op.n_out)])
-                if all([part is None for part in g]):
-                    continue
+                g = tuple([None if part is None else wrap(part) for part in g])
                 out = _all_outputs(node, {out.index: out})
-                symbolic = out[0].data is None
-            inputs = node.inputs
-            if not symbolic:
-                versions = node.versions
-                for x in inputs:
-                    if type(x) in TENSOR_TYPES and (x.version or versions is not None):
-                        check_versions(node)
-                        break
-            if symbolic or watched:
-                pulled = _watched(node, needs, g, out)
-            elif op.vjp is not None:
-                pulled = op.vjp(needs, g, out, *inputs, **node.params)
-            else:
-                pulled = pull_back(node, needs, g, out)
-            for x, need, gx in zip(inputs, needs, pulled, strict=True):
-                if need and gx is not None:
-                    key = x.node
-                    if key is None:
-                        key = id(x)
-                    elif x.index:
-                        key = (key, x.index)
-                    if key in grads:
-                        _accumulate(grads, key, gx, sums)
-                    else:
-                        grads[key] = gx
-    finally:
-        state.tracking = before
-    return _distinct([grads.get(key) for key in keys], seeds)
+            pulled = pull_back(node, needs, g, out)
+        for x, need, gx in zip(inputs, needs, pulled, strict=True):
+            if need and gx is not None:
+                if type(gx) is not _ndarray:
+                    gx = gx.data if isinstance(gx, Tensor) else np.asarray(gx)
+                    if gx is None:
+                        return None
+                key = x.node
+                if key is None:
+                    key = id(x)
+                elif x.index:
+                    key = (key, x.index)
+                if key in grads:
+                    _add(grads, key, gx, own)
+                else:
+                    grads[key] = gx
+    return {key: wrap(g) for key, g in grads.items()}
 
 
 def _key(x: Tensor) -> Any:
@@ -197,23 +280,24 @@ def _key(x: Tensor) -> Any:
     return id(x) if x.node is None else (x.node, x.index) if x.index else x.node
 
 
-def _accumulate(grads: dict[Any, Tensor], key: Any, g: Tensor, sums: set[Any] | None) -> None:
-    """Add ``g`` to what is there; in place where that is a sum made here."""
+def _accumulate(grads: dict[Any, Tensor], key: Any, g: Tensor) -> None:
+    old = grads.get(key)
+    grads[key] = g if old is None else old + g
+
+
+def _add(grads: dict[Any, np.ndarray], key: Any, g: np.ndarray, own: set[Any]) -> None:
+    """Add ``g`` to what is there: in place where that is the walk's own."""
     old = grads.get(key)
     if old is None:
         grads[key] = g
-        return
-    if sums is not None:
-        if key in sums:
-            a, b = old.data, g.data
-            if a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype:
-                np.add(a, b, a)
-                return
-        sums.add(key)
-    grads[key] = old + g
+    elif key in own and old.shape == g.shape and old.dtype == g.dtype:
+        np.add(old, g, old)
+    else:
+        own.add(key)
+        grads[key] = np.asarray(old + g)
 
 
-def _needs(found: Walk, ends: set[int], kept: set[Any]) -> dict[Node, tuple[bool, ...]]:
+def _needs(found: Walk, ends: set[int], kept: set[Node]) -> Needs:
     """Of each recipe from which a float path leads to a wanted tensor: which inputs lie on one."""
     needs_of: dict[Node, tuple[bool, ...]] = {}
     outs = found.outs
@@ -239,23 +323,16 @@ def _needs(found: Walk, ends: set[int], kept: set[Any]) -> dict[Node, tuple[bool
 
 
 def _distinct(found: list[Tensor | None], seeds: Sequence[Tensor]) -> list[Tensor | None]:
-    """Results that are tensors of their own: a write to one must not show in another, nor in a seed."""
+    """Results that are tensors of their own: a write to one shows in no other, nor in a seed."""
     seen = {id(seed) for seed in seeds}
     for i, g in enumerate(found):
         if g is not None and g.data is not None:
-            if id(g) in seen:
-                found[i] = g = _alias(g)
+            if id(g) in seen and not (g.tracked and g.node is None):
+                alias = wrap(g.data)
+                alias.node, alias.index, alias.tracked = g.node, g.index, g.tracked
+                found[i] = g = alias
             seen.add(id(g))
     return found
-
-
-def _alias(x: Tensor) -> Tensor:
-    """Another tensor with the value and the history of ``x``."""
-    if x.tracked and x.node is None:
-        return x  # a leaf: what its derivative is must know it
-    out = wrap(x.data)  # type: ignore[arg-type]
-    out.node, out.index, out.tracked = x.node, x.index, x.tracked
-    return out
 
 
 def pull_back(node: Node, needs: tuple[bool, ...], g: Any, out: Any) -> Sequence[Any]:

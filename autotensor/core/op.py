@@ -30,6 +30,10 @@ class Op:
     infer(*operands, **params): Aval or tuple of Avals from Avals and Python numbers; raises ShapeError, DTypeError.
     vjp(needs, g, out, *inputs, **params): gradients of the inputs, written with operations; None where there is none.
         For several outputs ``g`` and ``out`` are tuples, and entries of ``g`` may be None.
+    vjp_takes_arrays: True for a rule of one output that is written with operators, ``either`` and ``unbroadcast`` only,
+        so that it takes arrays as well as tensors. A walk that records nothing then makes no tensors.
+    vjp_into(buffer, g, *arrays, **params): adds the gradient of the first input to an array, beside a rule that takes
+        arrays; for gradients that are 0 nearly everywhere, such as those of parts.
     expr: scalar expression of an elementwise operation with ``{0}``, ``{1}``... for its operands, for the code
         generator; ``{name}`` stands for a parameter. A dictionary by dtype kind where kinds differ.
     into(out, *arrays, **params): writes the result into ``out``; for steps with planned buffers.
@@ -65,6 +69,8 @@ class Op:
         impl: Callable[..., Any],
         infer: Callable[..., Any],
         vjp: Vjp | None = None,
+        vjp_takes_arrays: bool = False,
+        vjp_into: Callable[..., None] | None = None,
         expr: str | dict[str, str] | None = None,
         into: Callable[..., Any] | None = None,
         bind: Callable[..., Any] | None = None,
@@ -84,6 +90,8 @@ class Op:
         self.impl = impl
         self.infer = infer
         self.vjp = vjp
+        self.vjp_takes_arrays = vjp_takes_arrays
+        self.vjp_into = vjp_into
         self.expr = expr
         self.into = into
         self.bind = bind
@@ -248,6 +256,14 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     return tuple(outs)
 
 
+def either(op: Op, *inputs: Any, **params: Any) -> Any:
+    """``op`` in a gradient rule that takes tensors or arrays: gives what it was given."""
+    for x in inputs:
+        if type(x) in TENSOR_TYPES:
+            return apply(op, *inputs, **params)
+    return op.impl(*inputs, **params)
+
+
 def _apart(x: Any, data: Any, result: np.ndarray) -> np.ndarray:
     """A copy of a view of a Variable, whose buffer is rewritten in place."""
     return result.copy() if isinstance(x, Variable) and np.may_share_memory(result, data) else result
@@ -306,7 +322,12 @@ def operand_aval(x: Any) -> Any:
 
 
 def _apply_symbolic(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    avals = op.infer(*[operand_aval(x) for x in inputs], **params)
+    try:
+        avals = op.infer(*[operand_aval(x) for x in inputs], **params)
+    except AutotensorError:
+        raise
+    except Exception as error:
+        raise _in_our_words(op, inputs, params, error) from error
     node = Node(op, tuple([_frozen(x) for x in inputs]), params)
     if any([x.version for x in node.inputs if isinstance(x, Tensor)]):
         node.versions = tuple([x.version if isinstance(x, Tensor) else 0 for x in node.inputs])
@@ -340,6 +361,11 @@ def _explained(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: E
         return better
     except Exception:  # the rule met the same bad argument: NumPy's own message says more
         pass
+    return _in_our_words(op, inputs, params, error)
+
+
+def _in_our_words(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:
+    """An error that an implementation or a shape rule did not raise on purpose, with its operation and operands."""
     shown = [repr(operand_aval(x)) for x in inputs] + [f"{name}={value!r}" for name, value in params.items()]
     kind: type[Exception] = _OURS.get(type(error), type(error))
     try:

@@ -54,6 +54,13 @@ _GATHERED = {"tracking", "deferred", "trace"}
 state = _State()
 
 
+def set_tracking(on: bool) -> None:
+    """``state.tracking = on``, quickly: it is done at each walk backward."""
+    here = state.__dict__
+    here["tracking"] = on
+    here["mode"] = 0 if state.deferred or state.trace is not None else 1 + on
+
+
 class _Tracking:
     """A block, or a decorated function, with the tape on or off. A decorated generator has it in its own code only."""
 
@@ -64,10 +71,10 @@ class _Tracking:
 
     def __enter__(self) -> None:
         self.before.append(state.tracking)
-        state.tracking = self.tracking
+        set_tracking(self.tracking)
 
     def __exit__(self, *error: object) -> None:
-        state.tracking = self.before.pop()
+        set_tracking(self.before.pop())
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         kind = type(self)

@@ -83,7 +83,6 @@ class Tensor:
     name: str | None = None
     _aval: Aval | None = None
 
-    __array_ufunc__ = None  # np.float64(2) * tensor must come back to our __rmul__
     __array_priority__ = 1000
 
     def __init__(self, data: Any, dtype: Any = None, *, requires_grad: bool = False, name: str | None = None):

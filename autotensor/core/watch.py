@@ -68,11 +68,16 @@ class Watcher:
         step: int | None = None,
     ) -> Any:
         """Compute ``op.impl(*arrays, **params)`` for an eager operation, or a ``node`` of a graph, in a ``step``."""
-        profiler = self.profiler
-        result = op.impl(*arrays, **params) if profiler is None else profiler.run(op, arrays, params, node)
         if self.guard:
+            with np.errstate(all="ignore"):  # the error says all that a warning would
+                result = self._computed(op, arrays, params, node)
             check_finite(op, result, arrays, node, step, self.infinity)
-        return result
+            return result
+        return self._computed(op, arrays, params, node)
+
+    def _computed(self, op: Op, arrays: Sequence[Any], params: dict[str, Any], node: Node | None) -> Any:
+        profiler = self.profiler
+        return op.impl(*arrays, **params) if profiler is None else profiler.run(op, arrays, params, node)
 
     def recorded(self, node: Node) -> None:
         """An eager operation was recorded: note the user's line."""
@@ -116,7 +121,7 @@ def detect_anomaly(infinity: bool = True) -> Iterator[None]:
     global _infinity
     before, _infinity = _infinity, infinity
     try:
-        with config.use(nan_guard=True), np.errstate(all="ignore"):
+        with config.use(nan_guard=True):
             yield
     finally:
         _infinity = before

@@ -19,6 +19,7 @@ from autotensor import config
 from autotensor.core.aval import Aval
 from autotensor.core.state import state, tracing
 from autotensor.core.tensor import Tensor, Variable, as_tensor, symbol, to_array, wrap
+from autotensor.core.watch import span
 from autotensor.errors import AutotensorError, DTypeError, GraphError
 from autotensor.graph.check import check
 from autotensor.graph.interpret import Replay, interpret, replay
@@ -202,7 +203,7 @@ class Function:
         """The plan of a signature, made if need be; the oldest ones go."""
         plan = self._plans.get(key)
         if plan is None:
-            with _uncollected():
+            with _uncollected(), span("making the plan of " + self.name):
                 plan = self._plans[key] = self._compiled(arrays)
             while len(self._plans) > _MAX_PLANS:
                 self._plans.popitem(last=False)

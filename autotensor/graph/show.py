@@ -191,7 +191,8 @@ class _PlanText:
             head = max_nodes // 2
             texts[head : len(texts) - (max_nodes - head)] = [f"... {len(texts) - max_nodes} more"]
         reused = sorted([(n, name) for name, n in self.writers.items() if n > 1 and name[:1] == "m"], reverse=True)
-        texts.append("return " + ", ".join(self.name(plan._name(x)) for x in plan.outputs))
+        if plan.outputs:
+            texts.append("return " + ", ".join(self.name(plan._name(x)) for x in plan.outputs))
         for variable, array in plan.copies:
             texts.append(f"update {leaf_name(variable, 0)}: copied, {size(array.nbytes)}")
         if reused:

@@ -10,6 +10,7 @@ from autotensor.ops import (
     conv,
     creation,
     ctc,
+    dtypes,
     elementwise,
     fft,
     index,
@@ -30,11 +31,12 @@ from autotensor.ops import (
     sets,
     shape,
     sorting,
+    standard,
     window,
 )
 
 __all__ = [
-    "activation", "autodiff", "control", "conv", "creation", "ctc", "elementwise", "fft", "index", "like", "linalg", "losses",
-    "methods", "nan_numeric", "ndarray_methods", "normalization", "pool", "random", "recurrent", "reduce", "resize", "running", "scan", "sets", "shape",
-    "sorting", "window",
+    "activation", "autodiff", "control", "conv", "creation", "ctc", "dtypes", "elementwise", "fft", "index", "like", "linalg",
+    "losses", "methods", "nan_numeric", "ndarray_methods", "normalization", "pool", "random", "recurrent", "reduce",
+    "resize", "running", "scan", "sets", "shape", "sorting", "standard", "window",
 ]  # fmt: skip

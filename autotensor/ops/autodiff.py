@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.aval import Aval, Operand, result_dtype, shape_of
-from autotensor.core.grad import backpropagate, blocking_op, topological
+from autotensor.core.grad import backpropagate, blocking_op, walk
 from autotensor.core.op import defop
-from autotensor.core.state import enable_grad, immediate, no_grad, state
+from autotensor.core.state import enable_grad, no_grad, state
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import DTypeError, GradError, ShapeError
-from autotensor.ops.creation import asarray
 from autotensor.ops.elementwise import astype
 from autotensor.ops.like import ones_like
 
@@ -24,13 +23,25 @@ __all__ = ["gradients", "stop_gradient"]
 
 # -- tensors
 
+# The usual seeds of scalars. Nobody writes them: a tensor copies an array before a write that is not its alone.
+_ONES = {np.dtype(d): np.ones((), d) for d in (np.float32, np.float64)}
+for _one in _ONES.values():
+    _one.flags.writeable = False
+
 
 def seed_of(y: Tensor, given: Any, op: str) -> Tensor:
     """The gradient that enters at y: ones, or what the caller gives, in the shape and dtype of y."""
     if given is None:
+        if y.data is not None and not y.data.ndim:
+            one = _ONES.get(y.data.dtype)
+            if one is not None:
+                return wrap(one)
         shape = tuple([d for d in y.shape if d is not None])
-        return wrap(np.ones(shape, y.dtype)) if len(shape) == len(y.shape) else ones_like(y)
-    seed = given if isinstance(given, Tensor) else asarray(given, dtype=y.dtype)
+        return wrap(np.full(shape, 1, y.dtype)) if len(shape) == len(y.shape) else ones_like(y)
+    if type(given) is Tensor and _alike(given.data, y.data):
+        return given
+    # An array is copied: results may share its memory.
+    seed = given if isinstance(given, Tensor) else Tensor(given, y.dtype)
     if len(seed.shape) != len(y.shape) or any(
         [a != b and None not in (a, b) for a, b in zip(seed.shape, y.shape, strict=False)]
     ):
@@ -41,10 +52,14 @@ def seed_of(y: Tensor, given: Any, op: str) -> Tensor:
     return seed if seed.dtype == y.dtype else astype(seed, y.dtype)
 
 
+def _alike(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    return a is not None and b is not None and a.shape == b.shape and a.dtype == b.dtype
+
+
 def check_output(y: Any, op: str) -> None:
     if not isinstance(y, Tensor):
         raise GradError(f"[{op}] expected tensors as outputs; got {type(y).__name__}. Leave out float() and numpy()?")
-    if y.dtype.kind not in "fc":
+    if (y.aval if y.data is None else y.data).dtype.kind not in "fc":
         raise DTypeError(f"[{op}] only floating tensors have gradients; the output is {y.dtype}. Use astype first?")
 
 
@@ -84,10 +99,7 @@ def _backpropagate(
                 f"[{op}] expected tensors to differentiate by; got {type(x).__name__}. Use at.asarray, and compute the "
                 "output from it."
             )
-    if any([y.waits for y in ys]):
-        return backpropagate(ys, seeds, xs, create_graph)
-    with immediate():  # values that deferred Variables took part in: their gradients are values, too
-        return backpropagate(ys, seeds, xs, create_graph)
+    return backpropagate(ys, seeds, xs, create_graph)
 
 
 def _tensor_grad(
@@ -147,20 +159,14 @@ def backward(y: Tensor, grad: Any = None, *, create_graph: bool = False) -> None
         raise y._no_value("backward()")
     if grad is None:
         check_single(y, "backward")
-    leaves: dict[int, Tensor] = {}
-    if y.node is None:
-        if not y.requires_grad:
-            raise GradError(
-                "[backward] expected a tensor computed from tracked ones; this one is a constant. Make the inputs with "
-                "requires_grad=True?"
-            )
-        leaves[id(y)] = y
-    for node, _ in topological([y]):
-        for x in node.inputs:
-            if isinstance(x, Tensor) and x.node is None and x.tracked and x.dtype.kind in "fc":
-                leaves[id(x)] = x
-    wanted = list(leaves.values())
-    found = backpropagate([y], [seed_of(y, grad, "backward")], wanted, create_graph)
+    if y.node is None and not y.requires_grad:
+        raise GradError(
+            "[backward] expected a tensor computed from tracked ones; this one is a constant. Make the inputs with "
+            "requires_grad=True?"
+        )
+    walked = walk([y])
+    wanted = [x for x in walked.leaves.values() if x.requires_grad]
+    found = backpropagate([y], [seed_of(y, grad, "backward")], wanted, create_graph, walked)
     with enable_grad() if create_graph and state.tracking else no_grad():
         for x, g in zip(wanted, found, strict=True):
             if g is not None:

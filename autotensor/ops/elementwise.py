@@ -12,20 +12,25 @@ Conventions where a function has a kink: ``abs`` and ``sign`` use 0 at 0; of two
 from __future__ import annotations
 
 import builtins
+import cmath
 import math
 from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import Aval, Operand, broadcast_shapes, float_dtype, result_dtype, shape_of
-from autotensor.core.op import defop, defop_no_grad
-from autotensor.core.tensor import Tensor, as_tensor
+from autotensor.core.aval import Aval, Operand, broadcast_shapes, result_dtype, shape_of
+from autotensor.core.op import defop, defop_no_grad, either
+from autotensor.core.tensor import NUMBER_TYPES, Tensor, as_tensor
 from autotensor.errors import DTypeError
+from autotensor.ops.device import check_device
 from autotensor.ops.like import unbroadcast, zeros_like
+from autotensor.ops.parts import abs, conj, copysign, imag, nextafter, real, refuse_complex, sign, signbit
+from autotensor.ops.rules import floating, following, numeric, promoting, ufunc
 
 __all__ = [
     "add", "subtract", "multiply", "divide", "true_divide", "floor_divide", "remainder", "mod", "pow", "power",
     "negative", "positive", "abs", "absolute", "sign", "square", "sqrt", "cbrt", "reciprocal", "rsqrt", "hypot",
+    "real", "imag", "conj", "conjugate", "angle", "signbit", "copysign", "nextafter",
     "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
     "logical_and", "logical_or", "logical_xor", "logical_not",
     "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "bitwise_invert", "invert",
@@ -40,86 +45,28 @@ __all__ = [
 ]  # fmt: skip
 
 
-def promoting(name: str) -> Any:
-    """Shape rule: operands broadcast, dtypes promote."""
-
-    def infer(*operands: Operand, **params: Any) -> Aval:
-        return Aval(broadcast_shapes(name, *[shape_of(x) for x in operands]), result_dtype(*operands))
-
-    return infer
-
-
-def floating(name: str) -> Any:
-    """Shape rule: operands broadcast, the result is floating."""
-
-    def infer(*operands: Operand, **params: Any) -> Aval:
-        return Aval(broadcast_shapes(name, *[shape_of(x) for x in operands]), float_dtype(*operands))
-
-    return infer
-
-
-def boolean(name: str) -> Any:
-    """Shape rule: operands broadcast, the result is bool."""
-
-    def infer(*operands: Operand, **params: Any) -> Aval:
-        return Aval(broadcast_shapes(name, *[shape_of(x) for x in operands]), np.bool_)
-
-    return infer
-
-
-def following(name: str, ufunc: np.ufunc) -> Any:
-    """Shape rule: operands broadcast, the dtype is what NumPy's ufunc gives for these operands."""
-
-    def infer(*operands: Operand, **params: Any) -> Aval:
-        shape = broadcast_shapes(name, *[shape_of(x) for x in operands])
-        kinds = [x.dtype if isinstance(x, Aval) else np.dtype(bool) if type(x) is bool else type(x) for x in operands]
-        try:
-            dtype = ufunc.resolve_dtypes((*kinds, None))[-1]
-        except TypeError:
-            given = " and ".join(str(k) if isinstance(k, np.dtype) else k.__name__ for k in kinds)
-            hint = "Use logical_xor or logical_not?" if "bool" in given else "Convert with astype()?"
-            raise DTypeError(f"[{name}] expected dtypes it is defined for; got {given}. {hint}") from None
-        return Aval(shape, dtype)
-
-    return infer
-
-
-def ufunc(name: str, function: np.ufunc) -> dict[str, Any]:
-    """Implementation, shape rule and in-place form of an operation that is a NumPy ufunc."""
-    return {
-        "impl": function,
-        "infer": following(name, function),
-        "into": lambda out, *xs: function(*xs, out=out),
-    }
-
-
-def numeric(expr: str) -> dict[str, str]:
-    """The same scalar expression for floats and integers; bools follow rules of their own."""
-    return {"f": expr, "i": expr, "u": expr}
-
-
 # -- arithmetic
 
 
-@defop("add", **ufunc("add", np.add), expr=numeric("({0} + {1})"))
+@defop("add", **ufunc("add", np.add), expr=numeric("({0} + {1})"), vjp_takes_arrays=True)
 def add(needs, g, out, x, y):
     """x + y."""
     return unbroadcast(g, x) if needs[0] else None, unbroadcast(g, y) if needs[1] else None
 
 
-@defop("subtract", **ufunc("subtract", np.subtract), expr=numeric("({0} - {1})"))
+@defop("subtract", **ufunc("subtract", np.subtract), expr=numeric("({0} - {1})"), vjp_takes_arrays=True)
 def subtract(needs, g, out, x, y):
     """x - y."""
     return unbroadcast(g, x) if needs[0] else None, unbroadcast(-g, y) if needs[1] else None
 
 
-@defop("multiply", **ufunc("multiply", np.multiply), expr=numeric("({0} * {1})"))
+@defop("multiply", **ufunc("multiply", np.multiply), expr=numeric("({0} * {1})"), vjp_takes_arrays=True)
 def multiply(needs, g, out, x, y):
     """x * y."""
     return unbroadcast(g * y, x) if needs[0] else None, unbroadcast(g * x, y) if needs[1] else None
 
 
-@defop("divide", **ufunc("divide", np.divide), expr={"f": "({0} / {1})"})
+@defop("divide", **ufunc("divide", np.divide), expr={"f": "({0} / {1})"}, vjp_takes_arrays=True)
 def divide(needs, g, out, x, y):
     """x / y; floating also for integers."""
     gx = g / y
@@ -168,6 +115,7 @@ def _pow_impl(x: Any, y: Any) -> Any:
     into=lambda out, x, y: np.power(x, y, out=out),
     expr={"f": "pow({0}, {1})"},
     lower=_lower_pow,
+    vjp_takes_arrays=True,
 )
 def pow(needs, g, out, x, y):
     """x ** y. The derivative by y is taken as 0 where x is 0, and is NaN where x is negative."""
@@ -175,8 +123,11 @@ def pow(needs, g, out, x, y):
     if needs[0]:
         gx = unbroadcast(g * _pow_slope(x, y), x)
     if needs[1]:
-        if isinstance(x, Tensor):
-            log_x = log(where(equal(x, 0), 1, x))
+        if type(x) not in NUMBER_TYPES:
+            base = either(where, either(equal, x, 0), 1, x)
+            log_x = either(log, base + 0j if out.dtype.kind == "c" else base)
+        elif out.dtype.kind == "c":
+            log_x = cmath.log(x) if x else 0.0
         else:
             log_x = math.log(x) if x > 0 else 0.0 if x == 0 else math.nan
         gy = unbroadcast(g * out * log_x, y)
@@ -185,59 +136,47 @@ def pow(needs, g, out, x, y):
 
 def _pow_slope(x: Any, y: Any) -> Any:
     """y * x ** (y - 1), without the NaN of 0 * infinity at 0 ** 0."""
-    if isinstance(y, Tensor):
-        nothing = logical_and(equal(x, 0), equal(y, 0))
-        return y * pow(x, where(nothing, 1, y - 1))
+    if type(y) not in NUMBER_TYPES:
+        nothing = either(logical_and, either(equal, x, 0), either(equal, y, 0))
+        return y * either(pow, x, either(where, nothing, 1, y - 1))
     if y == 0:
         return zeros_like(x)
     if y == 1:
         return 1
-    return x * 2 if y == 2 else pow(x, y - 1) * y
+    return x * 2 if y == 2 else either(pow, x, y - 1) * y
 
 
-@defop("negative", **ufunc("negative", np.negative), expr=numeric("(-{0})"))
+@defop("negative", **ufunc("negative", np.negative), expr=numeric("(-{0})"), vjp_takes_arrays=True)
 def negative(needs, g, out, x):
     """-x."""
     return (-g,)
 
 
-@defop("positive", **ufunc("positive", np.positive), expr=numeric("(+{0})"))
+@defop("positive", **ufunc("positive", np.positive), expr=numeric("(+{0})"), vjp_takes_arrays=True)
 def positive(needs, g, out, x):
     """+x."""
     return (g,)
 
 
-@defop("abs", **ufunc("abs", np.absolute), expr=numeric("abs({0})"))
-def abs(needs, g, out, x):
-    """Absolute value; gradient 0 at 0."""
-    return (g * sign(x),)
-
-
-@defop("sign", **ufunc("sign", np.sign), expr=numeric("sign({0})"))
-def sign(needs, g, out, x):
-    """-1, 0 or 1; NaN stays. Its gradient is 0."""
-    return (zeros_like(x),)
-
-
-@defop("square", **ufunc("square", np.square), expr=numeric("({0} * {0})"))
+@defop("square", **ufunc("square", np.square), expr=numeric("({0} * {0})"), vjp_takes_arrays=True)
 def square(needs, g, out, x):
     """x * x."""
     return (g * (x * 2),)
 
 
-@defop("sqrt", **ufunc("sqrt", np.sqrt), expr={"f": "sqrt({0})"})
+@defop("sqrt", **ufunc("sqrt", np.sqrt), expr={"f": "sqrt({0})"}, vjp_takes_arrays=True)
 def sqrt(needs, g, out, x):
     """Square root; NaN below 0, infinite slope at 0."""
     return (g * 0.5 / out,)
 
 
-@defop("cbrt", **ufunc("cbrt", np.cbrt))
+@defop("cbrt", **ufunc("cbrt", np.cbrt), vjp_takes_arrays=True)
 def cbrt(needs, g, out, x):
     """Cube root, also of negative numbers."""
     return (g / (out * out * 3),)
 
 
-@defop("reciprocal", **ufunc("reciprocal", np.reciprocal), expr={"f": "(c(1.0) / {0})"})
+@defop("reciprocal", **ufunc("reciprocal", np.reciprocal), expr={"f": "(c(1.0) / {0})"}, vjp_takes_arrays=True)
 def reciprocal(needs, g, out, x):
     """1 / x; of integers the integer part, as in NumPy."""
     return (-g * out * out,)
@@ -247,7 +186,7 @@ def _rsqrt_impl(x: Any) -> Any:
     return np.reciprocal(np.sqrt(x))
 
 
-@defop("rsqrt", impl=_rsqrt_impl, infer=floating("rsqrt"), expr={"f": "(c(1.0) / sqrt({0}))"})
+@defop("rsqrt", impl=_rsqrt_impl, infer=floating("rsqrt"), expr={"f": "(c(1.0) / sqrt({0}))"}, vjp_takes_arrays=True)
 def rsqrt(needs, g, out, x):
     """1 / sqrt(x)."""
     return (g * out * out * out * -0.5,)
@@ -262,70 +201,174 @@ def hypot(needs, g, out, x, y):
 
 # -- comparison, logic, bits
 
-equal = defop_no_grad("equal", **ufunc("equal", np.equal), expr="({0} == {1})")
-not_equal = defop_no_grad("not_equal", **ufunc("not_equal", np.not_equal), expr="({0} != {1})")
-less = defop_no_grad("less", **ufunc("less", np.less), expr="({0} < {1})")
-less_equal = defop_no_grad("less_equal", **ufunc("less_equal", np.less_equal), expr="({0} <= {1})")
-greater = defop_no_grad("greater", **ufunc("greater", np.greater), expr="({0} > {1})")
-greater_equal = defop_no_grad("greater_equal", **ufunc("greater_equal", np.greater_equal), expr="({0} >= {1})")
+equal = defop_no_grad(
+    "equal",
+    **ufunc("equal", np.equal),
+    expr="({0} == {1})",
+    doc="True where x and y are equal, element by element; NaN equals nothing. Result: bools in the broadcast shape.",
+)
+not_equal = defop_no_grad(
+    "not_equal",
+    **ufunc("not_equal", np.not_equal),
+    expr="({0} != {1})",
+    doc="True where x and y differ, element by element; NaN differs from everything, itself included.",
+)
+less = defop_no_grad(
+    "less",
+    **ufunc("less", np.less),
+    expr="({0} < {1})",
+    doc="True where x < y, element by element; False where either is NaN.",
+)
+less_equal = defop_no_grad(
+    "less_equal",
+    **ufunc("less_equal", np.less_equal),
+    expr="({0} <= {1})",
+    doc="True where x <= y, element by element; False where either is NaN.",
+)
+greater = defop_no_grad(
+    "greater",
+    **ufunc("greater", np.greater),
+    expr="({0} > {1})",
+    doc="True where x > y, element by element; False where either is NaN.",
+)
+greater_equal = defop_no_grad(
+    "greater_equal",
+    **ufunc("greater_equal", np.greater_equal),
+    expr="({0} >= {1})",
+    doc="True where x >= y, element by element; False where either is NaN.",
+)
 
-logical_and = defop_no_grad("logical_and", **ufunc("logical_and", np.logical_and), expr={"b": "logical_and({0}, {1})"})
-logical_or = defop_no_grad("logical_or", **ufunc("logical_or", np.logical_or), expr={"b": "logical_or({0}, {1})"})
-logical_xor = defop_no_grad("logical_xor", **ufunc("logical_xor", np.logical_xor), expr={"b": "({0} != {1})"})
-logical_not = defop_no_grad("logical_not", **ufunc("logical_not", np.logical_not), expr={"b": "logical_not({0})"})
+logical_and = defop_no_grad(
+    "logical_and",
+    **ufunc("logical_and", np.logical_and),
+    expr={"b": "logical_and({0}, {1})"},
+    doc="True where x and y both are; numbers other than 0 count as true.",
+)
+logical_or = defop_no_grad(
+    "logical_or",
+    **ufunc("logical_or", np.logical_or),
+    expr={"b": "logical_or({0}, {1})"},
+    doc="True where x or y is, or both; numbers other than 0 count as true.",
+)
+logical_xor = defop_no_grad(
+    "logical_xor",
+    **ufunc("logical_xor", np.logical_xor),
+    expr={"b": "({0} != {1})"},
+    doc="True where one of x and y is and the other is not; numbers other than 0 count as true.",
+)
+logical_not = defop_no_grad(
+    "logical_not",
+    **ufunc("logical_not", np.logical_not),
+    expr={"b": "logical_not({0})"},
+    doc="True where x is False or 0.",
+)
 
-bitwise_and = defop_no_grad("bitwise_and", **ufunc("bitwise_and", np.bitwise_and))
-bitwise_or = defop_no_grad("bitwise_or", **ufunc("bitwise_or", np.bitwise_or))
-bitwise_xor = defop_no_grad("bitwise_xor", **ufunc("bitwise_xor", np.bitwise_xor))
-bitwise_not = defop_no_grad("bitwise_not", **ufunc("bitwise_not", np.invert))
-left_shift = defop_no_grad("left_shift", **ufunc("left_shift", np.left_shift))
-right_shift = defop_no_grad("right_shift", **ufunc("right_shift", np.right_shift))
+bitwise_and = defop_no_grad(
+    "bitwise_and",
+    **ufunc("bitwise_and", np.bitwise_and),
+    doc="x & y: and of the bits of integers, or of bools.",
+)
+bitwise_or = defop_no_grad(
+    "bitwise_or",
+    **ufunc("bitwise_or", np.bitwise_or),
+    doc="x | y: or of the bits of integers, or of bools.",
+)
+bitwise_xor = defop_no_grad(
+    "bitwise_xor",
+    **ufunc("bitwise_xor", np.bitwise_xor),
+    doc="x ^ y: exclusive or of the bits of integers, or of bools.",
+)
+bitwise_not = defop_no_grad(
+    "bitwise_not",
+    **ufunc("bitwise_not", np.invert),
+    doc="~x: the bits of integers turned round; of bools logical not.",
+)
+left_shift = defop_no_grad(
+    "left_shift",
+    **ufunc("left_shift", np.left_shift),
+    doc="x << y: the bits of x moved up by y places, zeros coming in; integers. y must not be negative.",
+)
+right_shift = defop_no_grad(
+    "right_shift",
+    **ufunc("right_shift", np.right_shift),
+    doc="x >> y: the bits of x moved down by y places, the sign kept; integers. y must not be negative.",
+)
 
-isnan = defop_no_grad("isnan", **ufunc("isnan", np.isnan), expr={"f": "isnan({0})"})
-isinf = defop_no_grad("isinf", **ufunc("isinf", np.isinf), expr={"f": "isinf({0})"})
-isfinite = defop_no_grad("isfinite", **ufunc("isfinite", np.isfinite), expr={"f": "isfinite({0})"})
+isnan = defop_no_grad(
+    "isnan",
+    **ufunc("isnan", np.isnan),
+    expr={"f": "isnan({0})"},
+    doc="True where x is NaN; of complex numbers, where either part is.",
+)
+isinf = defop_no_grad(
+    "isinf",
+    **ufunc("isinf", np.isinf),
+    expr={"f": "isinf({0})"},
+    doc="True where x is infinite, of either sign; of complex numbers, where either part is.",
+)
+isfinite = defop_no_grad(
+    "isfinite",
+    **ufunc("isfinite", np.isfinite),
+    expr={"f": "isfinite({0})"},
+    doc="True where x is neither infinite nor NaN; of complex numbers, where both parts are.",
+)
 
 
 # -- exponentials and logarithms
 
 
-@defop("exp", **ufunc("exp", np.exp), expr={"f": "exp({0})"})
+@defop("exp", **ufunc("exp", np.exp), expr={"f": "exp({0})"}, vjp_takes_arrays=True)
 def exp(needs, g, out, x):
     """e ** x."""
     return (g * out,)
 
 
-@defop("exp2", **ufunc("exp2", np.exp2))
+@defop("exp2", **ufunc("exp2", np.exp2), vjp_takes_arrays=True)
 def exp2(needs, g, out, x):
     """2 ** x."""
     return (g * out * math.log(2),)
 
 
-@defop("expm1", **ufunc("expm1", np.expm1), expr={"f": "expm1({0})"})
+def _expm1_impl(x: Any) -> Any:
+    out = np.expm1(x)
+    if out.dtype.kind == "c" and not np.isfinite(x).all():
+        # NumPy multiplies infinities by sines of infinity; exp knows the limits (C99, annex G).
+        out = np.where(np.isfinite(x), out, np.exp(x) - 1)
+    return out
+
+
+@defop(
+    "expm1",
+    impl=_expm1_impl,
+    infer=following("expm1", np.expm1),
+    into=lambda out, x: np.copyto(out, _expm1_impl(x)) if out.dtype.kind == "c" else np.expm1(x, out=out),
+    expr={"f": "expm1({0})"},
+    vjp_takes_arrays=True,
+)
 def expm1(needs, g, out, x):
     """e ** x - 1, accurate near 0."""
     return (g * (out + 1),)
 
 
-@defop("log", **ufunc("log", np.log), expr={"f": "log({0})"})
+@defop("log", **ufunc("log", np.log), expr={"f": "log({0})"}, vjp_takes_arrays=True)
 def log(needs, g, out, x):
     """Natural logarithm."""
     return (g / x,)
 
 
-@defop("log2", **ufunc("log2", np.log2))
+@defop("log2", **ufunc("log2", np.log2), vjp_takes_arrays=True)
 def log2(needs, g, out, x):
     """Logarithm to base 2."""
     return (g / (x * math.log(2)),)
 
 
-@defop("log10", **ufunc("log10", np.log10))
+@defop("log10", **ufunc("log10", np.log10), vjp_takes_arrays=True)
 def log10(needs, g, out, x):
     """Logarithm to base 10."""
     return (g / (x * math.log(10)),)
 
 
-@defop("log1p", **ufunc("log1p", np.log1p), expr={"f": "log1p({0})"})
+@defop("log1p", **ufunc("log1p", np.log1p), expr={"f": "log1p({0})"}, vjp_takes_arrays=True)
 def log1p(needs, g, out, x):
     """log(1 + x), accurate near 0."""
     return (g / (x + 1),)
@@ -344,19 +387,19 @@ def logaddexp(needs, g, out, x, y):
 # -- trigonometric and hyperbolic
 
 
-@defop("sin", **ufunc("sin", np.sin), expr={"f": "sin({0})"})
+@defop("sin", **ufunc("sin", np.sin), expr={"f": "sin({0})"}, vjp_takes_arrays=True)
 def sin(needs, g, out, x):
     """Sine of x in radians."""
-    return (g * cos(x),)
+    return (g * either(cos, x),)
 
 
-@defop("cos", **ufunc("cos", np.cos), expr={"f": "cos({0})"})
+@defop("cos", **ufunc("cos", np.cos), expr={"f": "cos({0})"}, vjp_takes_arrays=True)
 def cos(needs, g, out, x):
     """Cosine of x in radians."""
-    return (-g * sin(x),)
+    return (-g * either(sin, x),)
 
 
-@defop("tan", **ufunc("tan", np.tan), expr={"f": "tan({0})"})
+@defop("tan", **ufunc("tan", np.tan), expr={"f": "tan({0})"}, vjp_takes_arrays=True)
 def tan(needs, g, out, x):
     """Tangent of x in radians."""
     return (g * (out * out + 1),)
@@ -374,7 +417,7 @@ def arccos(needs, g, out, x):
     return (-g / sqrt((1 - x) * (1 + x)),)
 
 
-@defop("arctan", **ufunc("arctan", np.arctan), expr={"f": "arctan({0})"})
+@defop("arctan", **ufunc("arctan", np.arctan), expr={"f": "arctan({0})"}, vjp_takes_arrays=True)
 def arctan(needs, g, out, x):
     """Inverse tangent, from -pi/2 to pi/2."""
     return (g / (x * x + 1),)
@@ -387,19 +430,19 @@ def arctan2(needs, g, out, y, x):
     return unbroadcast(scaled * x, y) if needs[0] else None, unbroadcast(-scaled * y, x) if needs[1] else None
 
 
-@defop("sinh", **ufunc("sinh", np.sinh), expr={"f": "sinh({0})"})
+@defop("sinh", **ufunc("sinh", np.sinh), expr={"f": "sinh({0})"}, vjp_takes_arrays=True)
 def sinh(needs, g, out, x):
     """Hyperbolic sine."""
-    return (g * cosh(x),)
+    return (g * either(cosh, x),)
 
 
-@defop("cosh", **ufunc("cosh", np.cosh), expr={"f": "cosh({0})"})
+@defop("cosh", **ufunc("cosh", np.cosh), expr={"f": "cosh({0})"}, vjp_takes_arrays=True)
 def cosh(needs, g, out, x):
     """Hyperbolic cosine."""
-    return (g * sinh(x),)
+    return (g * either(sinh, x),)
 
 
-@defop("tanh", **ufunc("tanh", np.tanh), expr={"f": "tanh({0})"})
+@defop("tanh", **ufunc("tanh", np.tanh), expr={"f": "tanh({0})"}, vjp_takes_arrays=True)
 def tanh(needs, g, out, x):
     """Hyperbolic tangent."""
     return (g * (1 - out * out),)
@@ -413,7 +456,9 @@ def arcsinh(needs, g, out, x):
 
 @defop("arccosh", **ufunc("arccosh", np.arccosh), expr={"f": "arccosh({0})"})
 def arccosh(needs, g, out, x):
-    """Inverse hyperbolic cosine, of x >= 1."""
+    """Inverse hyperbolic cosine, of x >= 1 where x is real."""
+    if out.dtype.kind == "c":  # the product of the roots, not the root of the product: its branch is another
+        return (g / (sqrt(x - 1) * sqrt(x + 1)),)
     return (g / sqrt((x - 1) * (x + 1)),)
 
 
@@ -421,6 +466,17 @@ def arccosh(needs, g, out, x):
 def arctanh(needs, g, out, x):
     """Inverse hyperbolic tangent, of -1 < x < 1."""
     return (g / ((1 - x) * (1 + x)),)
+
+
+def angle(x: Any, deg: bool = False) -> Tensor:
+    """Angle of complex numbers from the positive real axis, from -pi to pi, in radians; in degrees with ``deg``.
+
+    >>> import autotensor as at
+    >>> at.angle(at.asarray([1j, -2.0, 3 + 3j]), deg=True)
+    Tensor([ 90., 180.,  45.], dtype=float64)
+    """
+    radians = arctan2(imag(x), real(x))
+    return rad2deg(radians) if deg else radians
 
 
 def deg2rad(x: Any) -> Tensor:
@@ -604,33 +660,33 @@ def _infer_where(condition: Operand, x: Operand, y: Operand) -> Aval:
     return Aval(broadcast_shapes("where", *[shape_of(a) for a in (condition, x, y)]), result_dtype(x, y))
 
 
-@defop("where", impl=np.where, infer=_infer_where, expr="select({0}, {1}, {2})")
+@defop("where", impl=np.where, infer=_infer_where, expr="select({0}, {1}, {2})", vjp_takes_arrays=True)
 def where(needs, g, out, condition, x, y):
     """Elements of x where the condition holds, else of y; all three broadcast."""
     return (
         None,
-        unbroadcast(where(condition, g, 0), x) if needs[1] else None,
-        unbroadcast(where(condition, 0, g), y) if needs[2] else None,
+        unbroadcast(either(where, condition, g, 0), x) if needs[1] else None,
+        unbroadcast(either(where, condition, 0, g), y) if needs[2] else None,
     )
 
 
-@defop("maximum", **ufunc("maximum", np.maximum), expr=numeric("maximum({0}, {1})"))
+@defop("maximum", **ufunc("maximum", np.maximum), expr=numeric("maximum({0}, {1})"), vjp_takes_arrays=True)
 def maximum(needs, g, out, x, y):
     """The larger of x and y; NaN if either is. Of equal operands the first gets the gradient."""
-    first = greater_equal(x, y)
+    first = either(greater_equal, x, y)
     return (
-        unbroadcast(where(first, g, 0), x) if needs[0] else None,
-        unbroadcast(where(first, 0, g), y) if needs[1] else None,
+        unbroadcast(either(where, first, g, 0), x) if needs[0] else None,
+        unbroadcast(either(where, first, 0, g), y) if needs[1] else None,
     )
 
 
-@defop("minimum", **ufunc("minimum", np.minimum), expr=numeric("minimum({0}, {1})"))
+@defop("minimum", **ufunc("minimum", np.minimum), expr=numeric("minimum({0}, {1})"), vjp_takes_arrays=True)
 def minimum(needs, g, out, x, y):
     """The smaller of x and y; NaN if either is. Of equal operands the first gets the gradient."""
-    first = less_equal(x, y)
+    first = either(less_equal, x, y)
     return (
-        unbroadcast(where(first, g, 0), x) if needs[0] else None,
-        unbroadcast(where(first, 0, g), y) if needs[1] else None,
+        unbroadcast(either(where, first, g, 0), x) if needs[0] else None,
+        unbroadcast(either(where, first, 0, g), y) if needs[1] else None,
     )
 
 
@@ -687,7 +743,7 @@ def _lower_astype(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) ->
     view=True,
 )
 def astype_op(needs, g, out, x, dtype):
-    return (astype(g, x.dtype),)
+    return (unbroadcast(g, x),)
 
 
 _DTYPES: dict[Any, np.dtype] = {}
@@ -709,9 +765,19 @@ def dtype_of(op: str, dtype: Any) -> np.dtype:
     return found
 
 
-def astype(x: Any, dtype: Any) -> Tensor:
-    """x converted to ``dtype`` as NumPy does it; gradients are converted back."""
-    return astype_op(x, dtype=dtype_of("astype", dtype))
+def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
+    """x converted to ``dtype`` as NumPy does it; gradients are converted back.
+
+    With ``copy=False`` a tensor that has the dtype already is given back itself. Complex numbers do not become real
+    ones: take ``real``, ``imag`` or ``abs``.
+    """
+    wanted = dtype_of("astype", dtype)
+    check_device("astype", device)
+    if isinstance(x, Tensor):
+        if x.dtype == wanted and not copy:
+            return x
+        refuse_complex("astype", x.dtype, wanted)
+    return astype_op(x, dtype=wanted)
 
 
 def _lower_copy(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -724,6 +790,7 @@ def _lower_copy(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> A
     infer=promoting("copy"),
     into=lambda out, x: np.copyto(out, x),
     lower=_lower_copy,
+    vjp_takes_arrays=True,
 )
 def copy(needs, g, out, x):
     """The same values in memory of their own; gradients pass."""
@@ -735,6 +802,7 @@ true_divide = divide
 mod = remainder
 power = pow
 absolute = abs
+conjugate = conj
 invert = bitwise_invert = bitwise_not
 bitwise_left_shift = left_shift
 bitwise_right_shift = right_shift

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.aval import Aval, Dim, Operand, broadcast_shapes, normalize_axis, result_dtype, shape_of
-from autotensor.core.op import apply, defop, defop_no_grad, run_bound
+from autotensor.core.op import apply, defop, defop_no_grad, either, run_bound
 from autotensor.core.tensor import Tensor, to_array, wrap
-from autotensor.errors import DTypeError, ShapeError
+from autotensor.errors import DTypeError, RangeError, ShapeError
 from autotensor.kernels import scatter
 from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import dtype_of
@@ -89,8 +89,9 @@ def _positions(
             axis += len(shape) - sum(taken)
         if isinstance(p, Tensor) and p.dtype.kind == "b" and p.ndim and type(p) is Tensor and p.data is not None:
             selected = shape[axis : axis + n]
-            if len(selected) != n or any([d not in (None, m) for d, m in zip(selected, p.data.shape, strict=True)]):
-                raise ShapeError(
+            # A size of 0 selects nothing, beside any dimension, as in NumPy and the array API standard.
+            if len(selected) != n or any([m and d not in (None, m) for d, m in zip(selected, p.data.shape, strict=True)]):
+                raise RangeError(
                     f"[{op}] a mask must have the shape of what it selects from; got {p.data.shape} for axes "
                     f"{axis} to {axis + n - 1} of shape {text(shape)}."
                 )
@@ -136,7 +137,7 @@ def indexed_shape(op: str, shape: tuple[Dim, ...], pattern: Pattern, arrays: tup
     index = [next(marks) if type(p) is str else p for p in pattern]
     used = sum([_consumed(p) for p in index])
     if used > len(shape):
-        raise ShapeError(f"[{op}] {used} axes are indexed; the tensor has shape {text(shape)}. Use fewer indices?")
+        raise RangeError(f"[{op}] {used} axes are indexed; the tensor has shape {text(shape)}. Use fewer indices?")
     if Ellipsis not in [p for p in index if not isinstance(p, Aval)]:
         index.append(Ellipsis)
     advanced = any([isinstance(p, Aval) for p in index])
@@ -160,7 +161,7 @@ def indexed_shape(op: str, shape: tuple[Dim, ...], pattern: Pattern, arrays: tup
         elif isinstance(p, int) and not advanced:
             d = shape[axis]
             if d is not None and not -d <= p < d:
-                raise ShapeError(f"[{op}] index {p} is out of range for axis {axis} of size {d}.")
+                raise RangeError(f"[{op}] index {p} is out of range for axis {axis} of size {d}.")
             axis += 1
         else:
             if place is None:
@@ -170,8 +171,8 @@ def indexed_shape(op: str, shape: tuple[Dim, ...], pattern: Pattern, arrays: tup
             last_fancy = position
             if isinstance(p, Aval) and p.dtype.kind == "b":
                 for have, given in zip(shape[axis : axis + p.ndim], p.shape, strict=True):
-                    if have is not None and given is not None and have != given:
-                        raise ShapeError(
+                    if have is not None and given and have != given:
+                        raise RangeError(
                             f"[{op}] a mask must have the shape of what it selects from; got {text(p.shape)} for "
                             f"{text(shape)}."
                         )
@@ -209,19 +210,30 @@ def _infer_getitem(x: Operand, *arrays: Aval, pattern: Pattern) -> Aval:
     return Aval(indexed_shape("getitem", x.shape, pattern, arrays), x.dtype)
 
 
-@defop("getitem", impl=lambda x, pattern: x[_decoded(pattern)], infer=_infer_getitem, view=True)
+def _select_into(buffer: np.ndarray, g: np.ndarray, x: np.ndarray, *arrays: Any, pattern: Pattern) -> None:
+    _add_at(buffer, key_of(pattern, arrays), pattern, arrays, g)
+
+
+@defop(
+    "getitem",
+    impl=lambda x, pattern: x[_decoded(pattern)],
+    infer=_infer_getitem,
+    view=True,
+    vjp_takes_arrays=True,
+    vjp_into=_select_into,
+)
 def getitem_op(needs, g, out, x, pattern):
-    return (place_op(g, x, pattern=pattern),)
+    return (either(place_op, g, x, pattern=pattern),)
 
 
 def _select_impl(x: np.ndarray, *arrays: Any, pattern: Pattern) -> Any:
     return x[key_of(pattern, arrays)]
 
 
-@defop("select", impl=_select_impl, infer=_infer_getitem)
+@defop("select", impl=_select_impl, infer=_infer_getitem, vjp_takes_arrays=True, vjp_into=_select_into)
 def select_op(needs, g, out, x, *arrays, pattern):
     """``getitem`` with index arrays, which copies: it is no view."""
-    return place_op(g, x, *arrays, pattern=pattern), *[None] * len(arrays)
+    return either(place_op, g, x, *arrays, pattern=pattern), *[None] * len(arrays)
 
 
 def read(x: Any, arrays: tuple[Any, ...], pattern: Pattern) -> Tensor:
@@ -276,6 +288,9 @@ def _add_at(out: np.ndarray, key: tuple[Any, ...], pattern: Pattern, arrays: tup
 
 def _add_rows(out: np.ndarray, index: np.ndarray, v: np.ndarray) -> None:
     """out[index] += v along the first axis, as for the rows of an embedding; half precision adds up in float32."""
+    if out.ndim == 1 and out.dtype.itemsize >= 4:
+        np.add.at(out, index, v)
+        return
     rows = np.broadcast_to(v, index.shape + out.shape[1:]).reshape(index.size, *out.shape[1:])
     if out.dtype != np.float16:
         scatter.scatter_add_rows(out, index.reshape(-1), rows)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.aval import Aval, Operand, broadcast_shapes, shape_of
-from autotensor.core.op import apply, defop
+from autotensor.core.op import apply, defop, either
 from autotensor.core.tensor import Tensor
 
 
@@ -65,15 +65,29 @@ def unbroadcast(g: Any, x: Any) -> Any:
 
     The gradient of broadcasting an operand is this sum.
     """
-    shape = g.shape
-    if isinstance(x, Tensor) and shape == x.shape and g.dtype == x.dtype and None not in shape:
+    if type(x) is np.ndarray:  # in a walk that records nothing
+        if g.shape == x.shape and g.dtype == x.dtype:
+            return g
+        return either(unbroadcast_op, np.asarray(g), x)
+    if type(x) is Tensor and x.data is not None and g.data is not None:
+        if g.data.shape == x.data.shape and g.data.dtype == x.data.dtype:
+            return g
+    elif isinstance(x, Tensor) and g.shape == x.shape and g.dtype == x.dtype and None not in g.shape:
         return g
     return apply(unbroadcast_op, g, x)
 
 
+# From this size on a broadcast gradient is a view: reading it costs less than writing it out.
+_VIEWED = 8192
+
+
 def _broadcast_like_impl(g: Any, x: np.ndarray) -> np.ndarray:
     g = np.asarray(g)
-    return np.broadcast_to(g, x.shape).astype(x.dtype, copy=True)
+    if x.size < _VIEWED or g.dtype != x.dtype:
+        out = np.empty(x.shape, x.dtype)
+        out[...] = g.real if g.dtype.kind == "c" and x.dtype.kind != "c" else g
+        return out
+    return np.broadcast_to(g, x.shape)
 
 
 def _infer_broadcast_like(g: Operand, x: Operand) -> Aval:
@@ -91,7 +105,9 @@ def _lower_broadcast_like(out: Aval, inputs: tuple[Any, ...], params: dict[str, 
     return g if g.shape == out.shape else g.broadcast_to(out.shape)
 
 
-@defop("broadcast_like", impl=_broadcast_like_impl, infer=_infer_broadcast_like, lower=_lower_broadcast_like)
+@defop(
+    "broadcast_like", impl=_broadcast_like_impl, infer=_infer_broadcast_like, lower=_lower_broadcast_like, view=True
+)
 def broadcast_like(needs, g, out, x, like):
     """Broadcast x to the shape and dtype of a second tensor, whose values do not matter."""
     return unbroadcast(g, x), None
@@ -112,10 +128,11 @@ def _infer_reshape_like(g: Operand, x: Operand) -> Aval:
     infer=_infer_reshape_like,
     lower=_lower_reshape_like,
     reshapes=True,
+    vjp_takes_arrays=True,
 )
 def reshape_like(needs, g, out, x, like):
     """Reshape x to the shape of a second tensor, whose values do not matter."""
-    return reshape_like(g, x), None
+    return either(reshape_like, g, x), None
 
 
 def _asked(shape: tuple[Any, ...], dims: tuple[Any, ...], refs: tuple[Any, ...]) -> list[Any]:

@@ -108,7 +108,7 @@ def _invert(self: Tensor) -> Any:
     return apply(ew.bitwise_not, self)
 
 
-_COMPARABLE = (Tensor, int, float, np.ndarray, np.generic, list, tuple)
+_COMPARABLE = (Tensor, int, float, complex, np.ndarray, np.generic, list, tuple)
 
 
 def _eq(self: Tensor, other: Any) -> Any:
@@ -265,7 +265,7 @@ def _astype(
     self: Tensor, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True, **device: Any
 ) -> Tensor:
     """Converted to dtype. Writes to the result never show here."""
-    return elementwise.astype(self, dtype)
+    return ew.astype(self, dtype)
 
 
 def _copy(self: Tensor, order: str = "C") -> Tensor:

@@ -13,8 +13,8 @@ import numpy as np
 
 from autotensor import config
 from autotensor.core.aval import Aval, Dim, Operand, Shape, broadcast_shapes, normalize_axis, result_dtype, shape_of
-from autotensor.core.op import defop
-from autotensor.core.tensor import Tensor
+from autotensor.core.op import defop, either
+from autotensor.core.tensor import Tensor, as_tensor
 from autotensor.errors import ShapeError
 from autotensor.kernels import product
 from autotensor.ops.creation import operand
@@ -22,7 +22,7 @@ from autotensor.ops.elementwise import multiply, subtract
 from autotensor.ops.like import reshape_like, reshape_to, unbroadcast
 from autotensor.ops.reduce import conjugate
 from autotensor.ops.reduce import sum as sum_
-from autotensor.ops.shape import concat, expand_dims, matrix_transpose, permute_dims, reshape, squeeze
+from autotensor.ops.shape import concat, expand_dims, matrix_transpose, permute_dims, permute_dims_op, reshape, squeeze
 from autotensor.ops.shape import text as _text
 
 __all__ = ["cross", "kron", "matmul", "multi_dot", "outer", "vecdot"]
@@ -81,7 +81,7 @@ def _matmul_into(out: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
         np.matmul(x, y, out)
 
 
-@defop("matmul", impl=matmul_impl, infer=_infer_matmul, into=_matmul_into, bind=_matmul_bind)
+@defop("matmul", impl=matmul_impl, infer=_infer_matmul, into=_matmul_into, bind=_matmul_bind, vjp_takes_arrays=True)
 def matmul(needs, g, out, x, y):
     """Matrix product of the last two axes by NumPy's rules: vectors are rows or columns, batches broadcast.
 
@@ -89,11 +89,12 @@ def matmul(needs, g, out, x, y):
     """
     gx = gy = None
     if x.ndim == 2 and y.ndim == 2:
-        gx = typed(matmul(g, permute_dims(y, (1, 0))), x) if needs[0] else None
-        gy = typed(matmul(permute_dims(x, (1, 0)), g), y) if needs[1] else None
+        gx = typed(either(matmul, g, either(permute_dims_op, y, axes=(1, 0))), x) if needs[0] else None
+        gy = typed(either(matmul, either(permute_dims_op, x, axes=(1, 0)), g), y) if needs[1] else None
         return gx, gy
     if x.ndim == 1 and y.ndim == 1:
         return typed(g * y, x) if needs[0] else None, typed(g * x, y) if needs[1] else None
+    g, x, y = as_tensor(g), as_tensor(x), as_tensor(y)
     # Vectors become matrices with one row or column, and g gets the axis they had lost.
     x2 = expand_dims(x, 0) if x.ndim == 1 else x
     y2 = expand_dims(y, 1) if y.ndim == 1 else y

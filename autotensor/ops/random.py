@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -117,13 +118,49 @@ def set_state(state: Mapping[str, int]) -> None:
 # -- keys
 
 
+class _Frames(threading.local):
+    """Blocks of this thread that note the keys drawn in them, or give out such keys again; innermost last."""
+
+    def __init__(self) -> None:
+        self.stack: list[tuple[list[int], Iterator[int] | None]] = []
+
+
+_frames = _Frames()
+
+
+@contextmanager
+def keys_noted(again: Sequence[int] | None = None) -> Iterator[list[int]]:
+    """Note the keys that eager operations draw in this block; or draw those of ``again``, in their order."""
+    noted: list[int] = []
+    _frames.stack.append((noted, None if again is None else iter(again)))
+    try:
+        yield noted
+    finally:
+        _frames.stack.pop()
+
+
+def _draw(generator: Generator) -> int:
+    key = None
+    asked = []
+    for noted, again in reversed(_frames.stack):
+        if again is not None:
+            key = next(again, None)
+            break
+        asked.append(noted)
+    if key is None:
+        key = generator.next_key()
+    for noted in asked:
+        noted.append(key)
+    return key
+
+
 def _next_key_into(out: np.ndarray, generator: Generator) -> None:
-    out[()] = generator.next_key()
+    out[()] = _draw(generator)
 
 
 next_key_op = defop_no_grad(
     "next_key",
-    impl=lambda generator: np.array(generator.next_key(), np.uint64),
+    impl=lambda generator: np.array(_draw(generator), np.uint64),
     infer=lambda generator: Aval((), np.uint64),
     into=_next_key_into,
     pure=False,

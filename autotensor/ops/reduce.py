@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.aval import Aval, Dim, Operand, float_dtype, normalize_axes, normalize_axis
-from autotensor.core.op import defop, defop_no_grad
+from autotensor.core.op import defop, defop_no_grad, either
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
 from autotensor.ops import elementwise as ew
@@ -72,7 +72,7 @@ def _reducing(dtype: Any = None, *, nonempty: str = "", op: str = "") -> Any:
 
 def _restore(g: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     """The reduced axes put back with size 1."""
-    return g if keepdims or not axis else expand_dims_op(g, axis=axis)
+    return g if keepdims or not axis else either(expand_dims_op, g, axis=axis)
 
 
 def _count(x: Tensor, axis: tuple[int, ...]) -> Any:
@@ -113,9 +113,9 @@ def _sum_into(out: np.ndarray, x: np.ndarray, axis: tuple[int, ...], keepdims: b
         add_reduce(x, axis=axis, keepdims=keepdims, out=out)
 
 
-@defop("sum", impl=_sum_impl, infer=_reducing(sum_dtype), into=_sum_into, reduces="sum")
+@defop("sum", impl=_sum_impl, infer=_reducing(sum_dtype), into=_sum_into, reduces="sum", vjp_takes_arrays=True)
 def sum_op(needs, g, out, x, axis, keepdims):
-    return (broadcast_like(_restore(g, axis, keepdims), x),)
+    return (either(broadcast_like, _restore(g, axis, keepdims), x),)
 
 
 def sum(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
@@ -169,9 +169,11 @@ def _lower_mean(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> A
     return sum_op(x, **params) / n
 
 
-@defop("mean", impl=_mean_impl, infer=_reducing(_mean_dtype), into=_mean_into, lower=_lower_mean)
+@defop(
+    "mean", impl=_mean_impl, infer=_reducing(_mean_dtype), into=_mean_into, lower=_lower_mean, vjp_takes_arrays=True
+)
 def mean_op(needs, g, out, x, axis, keepdims):
-    return (broadcast_like(_restore(g / _freedom(x, axis, 0), axis, keepdims), x),)
+    return (either(broadcast_like, _restore(g / _freedom(x, axis, 0), axis, keepdims), x),)
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
@@ -296,8 +298,29 @@ def std(
 
 
 def _extreme_gradient(g: Any, out: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-    hits = astype_op(equal(x, _restore(out, axis, keepdims)), dtype=x.dtype)
-    return _restore(g, axis, keepdims) * hits / sum_op(hits, axis=axis, keepdims=True)
+    hits = either(equal, x, _restore(out, axis, keepdims))
+    if type(hits) is np.ndarray and hits.size >= _SPARSE:
+        return _shared(np.asarray(_restore(g, axis, keepdims)), hits)
+    count = either(astype_op, either(sum_op, hits, axis=axis, keepdims=True), dtype=x.dtype)
+    return either(where, hits, _restore(g, axis, keepdims) / count, 0)
+
+
+# From this size on the places of extremes are looked up and written one by one: there are few of them.
+_SPARSE = 2048
+
+
+def _shared(g: np.ndarray, hits: np.ndarray) -> np.ndarray:
+    """``g``, which keeps the reduced axes, spread evenly over its hits."""
+    out = np.zeros(hits.shape, g.dtype)
+    places = np.flatnonzero(hits)
+    if g.size == 1:
+        out.reshape(-1)[places] = g.reshape(()) / (places.size or 1)
+        return out
+    index = np.unravel_index(places, hits.shape)
+    cells = np.ravel_multi_index(tuple([i if n > 1 else i * 0 for i, n in zip(index, g.shape, strict=True)]), g.shape)
+    count = np.bincount(cells, minlength=g.size).astype(g.dtype)
+    out.reshape(-1)[places] = (g.reshape(-1) / np.maximum(count, 1))[cells]
+    return out
 
 
 def _extreme(name: str, ufunc: np.ufunc) -> dict[str, Any]:
@@ -309,12 +332,12 @@ def _extreme(name: str, ufunc: np.ufunc) -> dict[str, Any]:
     }
 
 
-@defop("max", **_extreme("max", np.maximum))
+@defop("max", **_extreme("max", np.maximum), vjp_takes_arrays=True)
 def max_op(needs, g, out, x, axis, keepdims):
     return (_extreme_gradient(g, out, x, axis, keepdims),)
 
 
-@defop("min", **_extreme("min", np.minimum))
+@defop("min", **_extreme("min", np.minimum), vjp_takes_arrays=True)
 def min_op(needs, g, out, x, axis, keepdims):
     return (_extreme_gradient(g, out, x, axis, keepdims),)
 

@@ -21,7 +21,7 @@ from autotensor.core.aval import (
     result_dtype,
     shape_of,
 )
-from autotensor.core.op import defop, defop_no_grad
+from autotensor.core.op import defop, defop_no_grad, either
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
 from autotensor.ops.creation import operand
@@ -100,9 +100,11 @@ def _infer_reshape(x: Operand, shape: tuple[int, ...]) -> Aval:
     return Aval([None if d == -1 else d for d in shape], x.dtype)
 
 
-@defop("reshape", impl=lambda x, shape: x.reshape(shape), infer=_infer_reshape, reshapes=True)
+@defop(
+    "reshape", impl=lambda x, shape: x.reshape(shape), infer=_infer_reshape, reshapes=True, vjp_takes_arrays=True
+)
 def reshape_op(needs, g, out, x, shape):
-    return (reshape_like(g, x),)
+    return (either(reshape_like, g, x),)
 
 
 def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
@@ -130,12 +132,14 @@ def _infer_permute(x: Operand, axes: tuple[int, ...]) -> Aval:
     return Aval([x.shape[a] for a in axes], x.dtype)
 
 
-@defop("permute_dims", impl=lambda x, axes: x.transpose(axes), infer=_infer_permute, view=True)
+@defop(
+    "permute_dims", impl=lambda x, axes: x.transpose(axes), infer=_infer_permute, view=True, vjp_takes_arrays=True
+)
 def permute_dims_op(needs, g, out, x, axes):
     inverse = [0] * len(axes)
     for i, a in enumerate(axes):
         inverse[a] = i
-    return (permute_dims_op(g, axes=tuple(inverse)),)
+    return (either(permute_dims_op, g, axes=tuple(inverse)),)
 
 
 def permute_dims(x: Any, axes: Sequence[int] | None = None) -> Tensor:
@@ -195,9 +199,9 @@ def _expand_impl(x: np.ndarray, axis: tuple[int, ...]) -> np.ndarray:
     return x.reshape(shape)  # a third of the time of np.expand_dims
 
 
-@defop("expand_dims", impl=_expand_impl, infer=_infer_expand, reshapes=True)
+@defop("expand_dims", impl=_expand_impl, infer=_infer_expand, reshapes=True, vjp_takes_arrays=True)
 def expand_dims_op(needs, g, out, x, axis):
-    return (squeeze_op(g, axis=axis),)
+    return (either(squeeze_op, g, axis=axis),)
 
 
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Tensor:
@@ -218,9 +222,9 @@ def _infer_squeeze(x: Operand, axis: tuple[int, ...]) -> Aval:
     return Aval([d for k, d in enumerate(x.shape) if k not in axis], x.dtype)
 
 
-@defop("squeeze", impl=lambda x, axis: np.squeeze(x, axis), infer=_infer_squeeze, reshapes=True)
+@defop("squeeze", impl=lambda x, axis: np.squeeze(x, axis), infer=_infer_squeeze, reshapes=True, vjp_takes_arrays=True)
 def squeeze_op(needs, g, out, x, axis):
-    return (expand_dims_op(g, axis=axis),)
+    return (either(expand_dims_op, g, axis=axis),)
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
@@ -240,7 +244,9 @@ def _infer_broadcast_to(x: Operand, shape: tuple[int, ...]) -> Aval:
     return Aval(shape, result_dtype(x))
 
 
-@defop("broadcast_to", impl=np.broadcast_to, infer=_infer_broadcast_to, view=True, expr="{0}")
+@defop(
+    "broadcast_to", impl=np.broadcast_to, infer=_infer_broadcast_to, view=True, expr="{0}", vjp_takes_arrays=True
+)
 def broadcast_to_op(needs, g, out, x, shape):
     return (unbroadcast(g, x),)
 
@@ -298,6 +304,7 @@ def _infer_stack(*xs: Operand, axis: int) -> Aval:
     impl=lambda *xs, axis: np.stack(xs, axis),
     infer=_infer_stack,
     into=lambda out, *xs, axis: np.stack(xs, axis, out=out),
+    vjp_takes_arrays=True,
 )
 def stack_op(needs, g, out, *xs, axis):
     before = (slice(None),) * axis
@@ -348,6 +355,7 @@ def _infer_concat(*xs: Operand, axis: int) -> Aval:
     impl=lambda *xs, axis: np.concatenate(xs, axis),
     infer=_infer_concat,
     into=lambda out, *xs, axis: np.concatenate(xs, axis, out=out),
+    vjp_takes_arrays=True,
 )
 def concat_op(needs, g, out, *xs, axis):
     sizes = [x.shape[axis] for x in xs]

@@ -7,6 +7,8 @@ Derivatives are ours. Those by the parameters of the incomplete functions have n
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from autotensor.ops import special
 from autotensor.ops.creation import operand
 from autotensor.ops.like import unbroadcast
 
-__all__ = ["betainc", "gammainc", "gammaincc", "iv", "ive", "jn", "jv", "y0", "y1", "yn", "yv"]
+__all__ = ["betainc", "gammainc", "gammaincc", "iv", "ive", "jn", "jv", "stdtr", "y0", "y1", "yn", "yv"]
 
 
 def _from_scipy(name: str) -> Any:
@@ -55,7 +57,7 @@ def _parts(name: str) -> dict[str, Any]:
     return {"impl": _from_scipy(name), "infer": _several(name)}
 
 
-def _refuse(name: str, needs: Any, parameters: str) -> None:
+def _refuse(name: str, needs: Any, parameters: Sequence[str]) -> None:
     if any(needs[: len(parameters)]):
         shown = " and ".join(parameters)
         raise GradError(
@@ -70,12 +72,8 @@ def betainc(needs, g, out, a, b, x):
     Differentiable by x; a and b must not require gradients.
     """
     _refuse("betainc", needs, "ab")
-    logarithm = special.xlogy(_less_one(a), x) + special.xlog1py(_less_one(b), -x) - special.betaln(a, b)
+    logarithm = special.xlogy(a - 1, x) + special.xlog1py(b - 1, -x) - special.betaln(a, b)
     return None, None, unbroadcast(g * ew.exp(logarithm), x)
-
-
-def _less_one(a: Any) -> Any:
-    return a - 1
 
 
 def _gamma_density(a: Any, x: Any) -> Tensor:
@@ -97,6 +95,15 @@ def gammaincc(needs, g, out, a, x):
     """1 - gammainc(a, x) without cancellation. Differentiable by x; a must not require gradients."""
     _refuse("gammaincc", needs, "a")
     return None, unbroadcast(-g * _gamma_density(a, x), x)
+
+
+@defop("stdtr", **_parts("stdtr"))
+def stdtr(needs, g, out, df, t):
+    """Probability of a number up to t in Student's t distribution with df degrees of freedom; differentiable by t."""
+    _refuse("stdtr", needs, ["df"])
+    half = (df + 1) * 0.5
+    size = special.gammaln(half) - special.gammaln(df * 0.5) - ew.log(df * math.pi) * 0.5
+    return None, unbroadcast(g * ew.exp(size - half * ew.log1p(t * t / df)), t)
 
 
 @defop("jv", **_parts("jv"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from autotensor.errors import GradientCheckError
 from autotensor.testing.check_grad import check_grad
+from autotensor.testing.graphs import graph_function
 from autotensor.testing.report import InputReport, Report
 
 GradCheckError = GradientCheckError
 
-__all__ = ["GradientCheckError", "InputReport", "Report", "check_grad"]
+__all__ = ["GradientCheckError", "InputReport", "Report", "check_grad", "graph_function"]

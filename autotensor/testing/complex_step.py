@@ -41,9 +41,7 @@ def refusal(run: Run, point: list[np.ndarray], double: bool) -> str:
     return f"[{blocking}] is not analytic" if blocking else ""
 
 
-def derivative(
-    run: Run, point: list[np.ndarray], k: int, v: np.ndarray, read: Any
-) -> tuple[np.ndarray, np.ndarray]:
+def derivative(run: Run, point: list[np.ndarray], k: int, v: np.ndarray, read: Any) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives along ``v`` by input ``k`` of what ``read`` makes of the outputs, and their rounding."""
     values = [x.astype(np.complex128) for x in point]
     values[k] = values[k] + 1j * _STEP * v

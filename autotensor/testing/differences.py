@@ -12,7 +12,7 @@ More and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (20
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class Rule:
         smaller, larger: further steps as factors of ``eps``.
         unit: rounding of one evaluation, relative to the sizes of its terms.
         measured: measure the noise where it is not explained.
+        resolution: rounding of the steps themselves.
     """
 
     eps: float
@@ -53,6 +54,7 @@ class Rule:
     larger: tuple[float, ...]
     unit: float
     measured: bool
+    resolution: float = 0.0
 
 
 # Measured on the operations of this package: with these, right rules pass with a factor of 1000 to spare in float64,
@@ -62,7 +64,7 @@ def rule_for(width: int, eps: float | None, atol: float | None, rtol: float | No
     """The steps and tolerances for results computed in ``width`` bytes a number; None takes the default."""
     if width >= 8:
         steps, tolerances, dtype = (1e-4, 1e-7, 1e-5), (1e-7, 1e-5), np.float64
-        smaller: tuple[float, ...] = (1 / 16, 1 / 256, 1 / 4096, 2.0**-16, 2.0**-20)
+        smaller: tuple[float, ...] = tuple(16.0**-k for k in range(1, 10))
         larger: tuple[float, ...] = (16.0, 256.0)
     else:
         steps, tolerances, dtype = (1e-2, 1e-3, 1e-2), (1e-3, 1e-2), np.float32
@@ -105,50 +107,68 @@ class _Look:
     def clear(self, rule: Rule) -> np.ndarray:
         """Where rounding is small beside what is seen."""
         seen = np.maximum.reduce([np.abs(x) for x in (self.wide, self.narrow, self.jump, self.half_jump)])
-        return 4 * self.rounding <= rule.settle_atol + 0.05 * np.where(np.isfinite(seen), seen, 0.0)
+        ends = ~np.isfinite(seen)  # too far: closer by there may be something to see
+        return ends | (4 * self.rounding <= rule.settle_atol + 0.05 * seen)
 
     def extrapolated(self) -> np.ndarray:
         return (4 * self.narrow - self.wide) / 3
 
 
-def central(evaluate: Evaluate, rule: Rule) -> Found:
-    """Derivatives at t = 0 of all components of ``evaluate``."""
+def central(evaluate: Evaluate, rule: Rule, resolution: float) -> Found:
+    """Derivatives at t = 0 of all components of ``evaluate``; t itself is exact up to ``resolution``."""
+    rule = replace(rule, resolution=resolution)
     with np.errstate(all="ignore"):
-        return _central(evaluate, rule)
-
-
-def _central(evaluate: Evaluate, rule: Rule) -> Found:
-    centre, size = evaluate(0.0)
-    rounding = rule.unit * np.maximum(size, 1e-300)
-    first = _look(evaluate, centre, rounding, rule.eps)
-    state = np.where(first.smooth(rule), SMOOTH, UNSETTLED)
-    found = Found(first.extrapolated(), first.rounding.copy(), state, np.full(len(centre), rule.eps))
-    looks = [first]
-    if (found.state != SMOOTH).any():
-        looks += _refine(evaluate, centre, rounding, rule, found)
-    if rule.measured and (found.state != SMOOTH).any():
-        steps = looks[-1].h
-        measured = np.maximum(rounding, 8 * _noise(evaluate, steps))
-        if (measured > rounding)[found.state != SMOOTH].any():
-            _refine(evaluate, centre, measured, rule, found, factors=(1.0, *rule.smaller))
-    rest = found.state != SMOOTH
-    if rest.any():
-        found.state[rest] = np.where(_kinked(looks, centre, rule), KINK, UNSETTLED)[rest]
-        found.derivative[rest] = np.nan
-    _widen(evaluate, centre, rounding, rule, found)
+        centre, size = evaluate(0.0)
+        rounding = rule.unit * np.maximum(size, 1e-300)
+        first = _look(evaluate, centre, rounding, rule.eps, rule)
+        found = _first(first, rule)
+        if (found.state != SMOOTH).any():
+            looks = [first, *_refine(evaluate, centre, rounding, rule, found)]
+            _settle(evaluate, centre, rounding, rule, found, looks)
+        _widen(evaluate, centre, rounding, rule, found)
     return found
 
 
-def _look(evaluate: Evaluate, centre: np.ndarray, rounding: np.ndarray, h: float) -> _Look:
+def settles(evaluate: Evaluate, rule: Rule) -> bool:
+    """Whether all components look smooth at the first steps; a quick look at many elements at once."""
+    with np.errstate(all="ignore"):
+        centre, size = evaluate(0.0)
+        rounding = rule.unit * np.maximum(size, 1e-300)
+        found = _first(_look(evaluate, centre, rounding, rule.eps, rule), rule)
+        if (found.state != SMOOTH).any():
+            _refine(evaluate, centre, rounding, replace(rule, smaller=rule.smaller[:2]), found)
+    return bool((found.state == SMOOTH).all())
+
+
+def _first(look: _Look, rule: Rule) -> Found:
+    state = np.where(look.smooth(rule), SMOOTH, UNSETTLED)
+    return Found(look.extrapolated(), look.rounding.copy(), state, np.full(len(state), look.h))
+
+
+def _settle(
+    evaluate: Evaluate, centre: np.ndarray, rounding: np.ndarray, rule: Rule, found: Found, looks: list[_Look]
+) -> None:
+    """Kinks, noise, or neither, where no step was small enough."""
+    rest = found.state != SMOOTH
+    kinked, evident = _kinked(looks, rule)
+    if rule.measured and (rest & ~evident).any():
+        _remeasure(evaluate, centre, rounding, rule, found)
+        rest = found.state != SMOOTH
+    found.state[rest] = np.where(kinked, KINK, UNSETTLED)[rest]
+    found.derivative[rest] = np.nan
+
+
+def _look(evaluate: Evaluate, centre: np.ndarray, rounding: np.ndarray, h: float, rule: Rule) -> _Look:
     there, back, half_there, half_back = (evaluate(t)[0] for t in (h, -h, h / 2, -h / 2))
+    wide, narrow = (there - back) / (2 * h), (half_there - half_back) / h
     return _Look(
         h=h,
-        wide=(there - back) / (2 * h),
-        narrow=(half_there - half_back) / h,
+        wide=wide,
+        narrow=narrow,
         jump=(there - 2 * centre + back) / h,
         half_jump=(half_there - 2 * centre + half_back) / (h / 2),
         gaps=(there - centre, centre - back, half_there - centre, centre - half_back),
-        rounding=rounding / h,
+        rounding=(rounding + rule.resolution * np.maximum(np.abs(wide), np.abs(narrow))) / h,
     )
 
 
@@ -159,18 +179,11 @@ def _take(found: Found, look: _Look, where: np.ndarray) -> None:
     found.state[where] = SMOOTH
 
 
-def _refine(
-    evaluate: Evaluate,
-    centre: np.ndarray,
-    rounding: np.ndarray,
-    rule: Rule,
-    found: Found,
-    factors: tuple[float, ...] | None = None,
-) -> list[_Look]:
+def _refine(evaluate: Evaluate, centre: np.ndarray, rounding: np.ndarray, rule: Rule, found: Found) -> list[_Look]:
     """Smaller steps for what has not settled, as long as they show more than rounding."""
     looks = []
-    for factor in rule.smaller if factors is None else factors:
-        look = _look(evaluate, centre, rounding, rule.eps * factor)
+    for factor in rule.smaller:
+        look = _look(evaluate, centre, rounding, rule.eps * factor, rule)
         clear = look.clear(rule) if rule.measured else np.ones(len(centre), bool)
         waiting = found.state != SMOOTH
         if not (clear & waiting).any():
@@ -182,6 +195,17 @@ def _refine(
     return looks
 
 
+def _remeasure(evaluate: Evaluate, centre: np.ndarray, rounding: np.ndarray, rule: Rule, found: Found) -> None:
+    """What has not settled may be noisy: try again with the noise as it is measured at the scale of each step."""
+    for factor in (1.0, *rule.larger, *rule.smaller):
+        h = rule.eps * factor
+        measured = np.maximum(rounding, 8 * _noise(evaluate, h))
+        look = _look(evaluate, centre, measured, h, rule)
+        _take(found, look, (found.state != SMOOTH) & look.clear(rule) & look.smooth(rule))
+        if (found.state == SMOOTH).all():
+            return
+
+
 def _widen(evaluate: Evaluate, centre: np.ndarray, rounding: np.ndarray, rule: Rule, found: Found) -> None:
     """Larger steps where rounding is more than what is allowed."""
     waiting = (found.state == SMOOTH) & (found.step == rule.eps)
@@ -189,7 +213,7 @@ def _widen(evaluate: Evaluate, centre: np.ndarray, rounding: np.ndarray, rule: R
         waiting &= found.noise > rule.atol + rule.rtol * np.abs(found.derivative)
         if not waiting.any():
             return
-        look = _look(evaluate, centre, rounding, rule.eps * factor)
+        look = _look(evaluate, centre, rounding, rule.eps * factor, rule)
         waiting &= look.smooth(rule) & (look.rounding + np.abs(look.wide - look.narrow) < found.noise)
         _take(found, look, waiting)
 
@@ -209,27 +233,29 @@ def measured_noise(evaluate: Evaluate, found: Found) -> np.ndarray:
         return np.maximum(found.noise, 8 * _noise(evaluate, h) / found.step)
 
 
-def _kinked(looks: list[_Look], centre: np.ndarray, rule: Rule) -> np.ndarray:
-    """Where the one-sided differences have settled at different values, jump, or grow by a fixed power of the step.
+def _kinked(looks: list[_Look], rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+    """Where there is no derivative, and where noise can not be the reason.
 
-    What does none of these is rough at every step, and is not excused.
+    There the one-sided differences have settled at different values, the function ends, jumps, or grows by a fixed
+    power of the step. What does none of these is rough at every step, and is not excused.
     """
-    if not rule.measured:
-        return np.ones(len(centre), bool)  # single precision is too coarse to tell them apart
     last = looks[-1]
     there, back, half_there, half_back = last.gaps
+    if not rule.measured:
+        everything = np.ones(len(there), bool)  # single precision is too coarse to tell them apart
+        return everything, everything
     h, noise = last.h, 4 * last.rounding + rule.settle_atol
     edge = ~np.isfinite(there + back + half_there + half_back)  # the border of where the function is defined
     forward, half_forward = there / h, half_there / (h / 2)
     backward, half_backward = back / h, half_back / (h / 2)
     apart = np.abs(half_forward - half_backward)
     settled = np.maximum(np.abs(forward - half_forward), np.abs(backward - half_backward)) <= 0.1 * apart + noise
-    kink = settled & (apart > noise)
+    evident = edge | (settled & (apart > noise))
     if len(looks) == 1:
-        return edge | kink
+        return evident, evident
     ratio = _shrinking(last)
     steep = (ratio > 0.52) & (np.abs(ratio - _shrinking(looks[-2])) < 0.05)  # a jump, or an infinite slope
-    return edge | kink | steep
+    return evident | steep, evident
 
 
 def _shrinking(look: _Look) -> np.ndarray:

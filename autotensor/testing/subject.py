@@ -63,6 +63,7 @@ class Subject:
         self.start.append(array.astype(wide))
 
     def _add_variables(self, wrt: Sequence[Variable] | Mapping[str, Variable]) -> None:
+        converted = 0
         named = wrt.items() if isinstance(wrt, Mapping) else [(v.name or f"wrt[{k}]", v) for k, v in enumerate(wrt)]
         for name, variable in named:
             if not isinstance(variable, Variable) or variable.dtype.kind not in "fc":
@@ -72,11 +73,12 @@ class Subject:
             if any(variable is known for known in self.variables):
                 continue
             wide = np.complex128 if variable.dtype.kind == "c" else np.float64
-            if variable.dtype != wide:
-                self.notes.append(f"{name} is {variable.dtype}, and was {np.dtype(wide)} for the check")
+            converted += variable.dtype != wide
             self.variables.append(variable)
             self.names.append(name)
             self.start.append(variable.numpy().astype(wide))
+        if converted:
+            self.notes.append(f"{converted} of {len(self.variables)} Variables were in double precision for the check")
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -118,7 +118,7 @@ class Batch:
         """A key for each example."""
         if self.size is None:
             raise ShapeError(
-                "[vmap] an unknown number of examples can not draw keys of their own here. Draw outside, and pass it in?"
+                "[vmap] an unknown number of examples can not draw keys of their own. Draw outside, and pass it in?"
             )
         bits = random_bits(fresh.key, shape=(self.size,), dtype=np.dtype(np.uint64))
         return bits | wrap(np.asarray(1, np.uint64))  # the generator asks for odd keys
@@ -183,8 +183,8 @@ def _one_by_one(batch: Batch, op: Op, inputs: Sequence[Any], params: dict[str, A
     given = [Batched(batch.keys(x)) if isinstance(x, FreshKey) else x for x in inputs]
     if any([isinstance(x, Batched) and x.dtype.kind == "b" for x in given]) and _depends_on_values(op, given, params):
         raise TraceError(
-            f"[vmap] the shape of the result of {op.name} depends on the values of a mask, and would differ from example "
-            "to example. Use at.where(mask, x, 0)?"
+            f"[vmap] the shape of the result of {op.name} depends on the values of a mask, and would differ from "
+            "example to example. Use at.where(mask, x, 0)?"
         )
     places = [i for i, x in enumerate(given) if isinstance(x, Batched)]
 
@@ -201,9 +201,7 @@ def _one_by_one(batch: Batch, op: Op, inputs: Sequence[Any], params: dict[str, A
         shared = [x for x in given if isinstance(x, Tensor)]
         outs = scan(lambda s, xs, c: ((), one(xs)), (), wholes, shared)[1]
     elif n == 0:
-        avals = op.infer(*[Aval(x.shape, x.dtype) if isinstance(x, Batched) else operand_aval(x) for x in given], **params)
-        avals = avals if op.n_out > 1 else (avals,)
-        outs = tuple([wrap(np.zeros((0, *[d or 0 for d in a.shape]), a.dtype)) for a in avals])
+        outs = tuple([wrap(np.zeros((0, *[d or 0 for d in a.shape]), a.dtype)) for a in _avals(op, given, params)])
     else:
         rows = [one([x[i] for x in wholes]) for i in range(n)]
         outs = tuple([stack(parts) for parts in zip(*rows, strict=True)])
@@ -216,9 +214,14 @@ _UNROLLED = 4
 
 
 def _depends_on_values(op: Op, inputs: Sequence[Any], params: dict[str, Any]) -> bool:
-    avals = op.infer(*[Aval(x.shape, x.dtype) if isinstance(x, Batched) else operand_aval(x) for x in inputs], **params)
     known = all([None not in x.shape for x in inputs if isinstance(x, (Batched, Tensor))])
-    return known and any([None in a.shape for a in (avals if op.n_out > 1 else (avals,))])
+    return known and any([None in a.shape for a in _avals(op, inputs, params)])
+
+
+def _avals(op: Op, inputs: Sequence[Any], params: dict[str, Any]) -> tuple[Aval, ...]:
+    """Shapes and dtypes of the results for one example."""
+    found = op.infer(*[Aval(x.shape, x.dtype) if isinstance(x, Batched) else operand_aval(x) for x in inputs], **params)
+    return found if op.n_out > 1 else (found,)
 
 
 def leading(x: Tensor, axis: int) -> Tensor:

@@ -13,10 +13,10 @@ from autotensor.core.op import OPS, Op, apply
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import ShapeError
 from autotensor.ops.elementwise import where
-from autotensor.ops.like import reshape_like, reshape_to, unbroadcast_op
+from autotensor.ops.like import reshape_like, reshape_to
 from autotensor.ops.linalg import matmul
 from autotensor.ops.scan import scan
-from autotensor.ops.shape import broadcast_to, expand_dims, permute_dims, reshape, squeeze
+from autotensor.ops.shape import expand_dims, permute_dims, reshape, squeeze
 from autotensor.transforms.batching import Batch, Batched, FreshKey, Rule, batching_rule, leading, shaped, trailing
 from autotensor.transforms.batching import _by_fallback as by_fallback
 from autotensor.transforms.batching import _one_by_one as one_by_one
@@ -39,11 +39,11 @@ def wrapped(op: Op, result: Any) -> Any:
 
 _ELEMENTWISE = (
     "add subtract multiply divide floor_divide remainder pow negative positive abs sign square sqrt cbrt reciprocal "
-    "rsqrt hypot exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan arctan2 sinh "
-    "cosh tanh arcsinh arccosh arctanh floor ceil trunc round erf erfc erfinv where maximum minimum clip astype copy "
-    "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not bitwise_and "
-    "bitwise_or bitwise_xor bitwise_not left_shift right_shift isnan isinf isfinite relu elu sigmoid softplus "
-    "sigmoid_cross_entropy stop_gradient real imag conj angle signbit copysign nextafter isreal iscomplex gammaln "
+    "rsqrt hypot exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan arctan2 "
+    "sinh cosh tanh arcsinh arccosh arctanh floor ceil trunc round erf erfc erfinv where maximum minimum clip "
+    "astype copy equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not "
+    "bitwise_and bitwise_or bitwise_xor bitwise_not left_shift right_shift isnan isinf isfinite relu elu sigmoid "
+    "softplus sigmoid_cross_entropy stop_gradient real imag conj angle signbit copysign nextafter isreal iscomplex gammaln "
     "digamma polygamma gamma betaln beta betainc expit logit xlogy xlog1py entr sinc i0 i1 i0e i1e "
 ).split()
 
@@ -327,10 +327,7 @@ class _Layout:
             self.pattern, self.arrays = ((None, None, None), *pattern), tuple(arrays)
             self.axis = self.width if apart else 0
             return
-        given = [
-            x if not isinstance(x, Batched) else batch.rank(x, self.width)
-            for x in arrays
-        ]
+        given = [x if not isinstance(x, Batched) else batch.rank(x, self.width) for x in arrays]
         if any([p is Ellipsis for p in before]):
             place = None
         else:

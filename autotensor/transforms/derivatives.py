@@ -1,13 +1,12 @@
 """Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp.
 
-A function is run once on fresh leaves; what it recorded is walked backward. Forward derivatives are the transpose of the
-backward walk, which is linear in its seed. The levels of nested derivatives are told apart by their leaves, so each
+A function is run once on fresh leaves; what it recorded is walked backward. Forward derivatives are the transpose of
+the backward walk, which is linear in its seed. The levels of nested derivatives are told apart by their leaves, so each
 derivative is by its own argument only.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, overload
@@ -37,28 +36,45 @@ Argnums = int | Sequence[int]
 # -- running a function on leaves of its own
 
 
-def _entered(x: Any, op: str, where: Callable[[], str]) -> Tensor:
+def _entered(x: Any, op: str, position: int, form: tree.Structure | None = None, number: int = 0) -> Tensor:
     """A leaf to differentiate by: linked to the caller's tensor, yet not the same one."""
-    if type(x) not in TENSOR_TYPES:
+    kind = type(x)
+    if kind is float or (kind is np.ndarray and x.dtype is _FLOAT64):
+        leaf = wrap(np.asarray(x))
+        leaf.tracked = True
+        return leaf
+    if kind not in TENSOR_TYPES:
         try:
             x = operand(x)
         except (TypeError, ValueError):
             raise DTypeError(
-                f"[{op}] expected a floating tensor, array or number as {where()}; got {type(x).__name__}. "
+                f"[{op}] expected a floating tensor, array or number as {_place(position, form, number)}; got "
+                f"{type(x).__name__}. "
                 "Leave it out of the arguments to differentiate by?"
             ) from None
     if x.dtype.kind not in "fc":
         if x.ndim or x.node is not None or x.data is None:
             raise DTypeError(
-                f"[{op}] expected a floating {where()} to differentiate by; got {x.dtype}. Use astype first?"
+                f"[{op}] expected a floating {_place(position, form, number)} to differentiate by; got {x.dtype}. "
+                "Use astype first?"
             )
         x = astype(x, np.float64)  # grad(f)(3): a Python number was meant as a real one
     if x.tracked:
+        if state.tracking:
+            return copy(x)
         with enable_grad():
             return copy(x)
     leaf = wrap(x._value(op))
     leaf.tracked = True
     return leaf
+
+
+_FLOAT64 = np.dtype(np.float64)
+
+
+def _place(position: int, form: tree.Structure | None, number: int) -> str:
+    """How the program would write the argument, or the part of it."""
+    return f"argument {position}" if form is None else "argument " + tree.structure_paths(form, str(position))[number]
 
 
 class _Run(NamedTuple):
@@ -84,8 +100,11 @@ def _split_aux(result: Any, op: str) -> tuple[Any, Any]:
 def _run(
     f: Callable[..., Any], call: Sequence[Any], kwargs: dict[str, Any], leaves: list[Tensor], has_aux: bool, op: str
 ) -> _Run:
-    with enable_grad():
+    if state.tracking:
         result = f(*call, **kwargs)
+    else:
+        with enable_grad():
+            result = f(*call, **kwargs)
     aux = None
     if has_aux:
         result, aux = _split_aux(result, op)
@@ -96,7 +115,7 @@ def _run(
     for y in outs:
         if not isinstance(y, Tensor):
             check_output(y, op)
-    own = {id(x) for x in leaves}
+    own = {id(leaves[0])} if len(leaves) == 1 else {id(x) for x in leaves}
     order = walk(outs, own)
     linked = False
     if state.tracking:
@@ -120,18 +139,24 @@ def _aux(run: _Run) -> Any:
 
 def _pull(run: _Run, seeds: Sequence[Tensor], linked: bool, op: str) -> list[Tensor]:
     """Gradients by each leaf, zeros where the function does not depend on it."""
-    pairs = [(y, s) for y, s in zip(run.outs, seeds, strict=True) if y.tracked and y.dtype.kind in "fc"]
-    ys = [y for y, _ in pairs]
-    order = run.order if len(ys) == len(run.outs) else walk(ys, {id(x) for x in run.leaves})
-    found = backpropagate(ys, [s for _, s in pairs], run.leaves, linked, order)
-    out = []
-    for x, g in zip(run.leaves, found, strict=True):
+    ys: Sequence[Tensor] = run.outs
+    order = run.order
+    for y in ys:
+        if not y.tracked or y.dtype.kind not in "fc":
+            pairs = [(y, s) for y, s in zip(ys, seeds, strict=True) if y.tracked and y.dtype.kind in "fc"]
+            ys, seeds = [y for y, _ in pairs], [s for _, s in pairs]
+            order = walk(ys, {id(x) for x in run.leaves})
+            break
+    found = backpropagate(ys, seeds, run.leaves, linked, order)
+    for k, g in enumerate(found):
         if g is None:
+            x = run.leaves[k]
             if any([blocking_op(y, x) is not None for y in run.outs]):
                 raise no_path(op, run.outs, x)
-            g = zeros_like(x)  # the function does not depend on it
-        out.append(g if linked else _released(g))
-    return out
+            found[k] = zeros_like(x)  # the function does not depend on it
+        elif not linked and g.tracked and g.data is not None:
+            found[k] = wrap(g.data)
+    return found  # type: ignore[return-value]
 
 
 # -- arguments
@@ -154,15 +179,12 @@ def _enter(
         x = args[i]
         kind = type(x)
         if kind in TENSOR_TYPES or kind is np.ndarray or kind is float:
-            leaves.append(_entered(x, op, lambda i=i: f"argument {i}"))  # type: ignore[misc]
-            call[i] = leaves[-1]
+            call[i] = leaf = _entered(x, op, i)
+            leaves.append(leaf)
             forms.append(_SINGLE)
             continue
         parts, form = tree.flatten(x)
-        made = [
-            _entered(part, op, lambda i=i, k=k, form=form: "argument " + tree.structure_paths(form, str(i))[k])  # type: ignore[misc]
-            for k, part in enumerate(parts)
-        ]
+        made = [_entered(part, op, i, form, k) for k, part in enumerate(parts)]
         leaves += made
         call[i] = tree.unflatten(form, made)
         forms.append(form)
@@ -487,9 +509,8 @@ def _by_rows(linear: _Run, op: str) -> list[list[Tensor]]:
         if y.dtype.kind == "c" and any([x.dtype.kind != "c" for x in linear.leaves]):
             # Back at a real leaf only the real part arrives: the imaginary one comes by way of -i.
             turned = _rows(lambda seed: pull(multiply(seed, -1j)), y.shape, _size(y, op), y.dtype)
-            rows = [
-                r if x.dtype.kind == "c" else _complex(r, i) for r, i, x in zip(rows, turned, linear.leaves, strict=True)
-            ]
+            pairs = zip(rows, turned, linear.leaves, strict=True)
+            rows = [r if x.dtype.kind == "c" else _complex(r, i) for r, i, x in pairs]
         table.append([reshape(row, (*y.shape, *x.shape)) for row, x in zip(rows, linear.leaves, strict=True)])
     return table
 

@@ -39,7 +39,7 @@ def record(f: Callable[[], Any], op: str) -> tuple[Any, list[Node]]:
 
 
 def needed(outputs: Sequence[Tensor], made: Sequence[Node], given: set[int]) -> list[Node]:
-    """Those of the recorded operations that outputs depend on, in their order; tensors with an id in ``given`` are known."""
+    """The recorded operations that outputs depend on, in their order. Tensors with an id in ``given`` are known."""
     inside = {id(node) for node in made}
     found: set[int] = set()
     stack = [x for x in outputs if isinstance(x, Tensor)]
@@ -64,11 +64,19 @@ def read(x: Any, values: dict[int, Any], done: dict[tuple[int, int], Any]) -> An
     return x
 
 
-def repeat(outputs: Sequence[Tensor], nodes: Sequence[Node], values: dict[int, Any]) -> list[Any]:
-    """The outputs, computed again with other tensors in the place of those with the ids of ``values``."""
-    done: dict[tuple[int, int], Any] = {}
+def repeat(
+    outputs: Sequence[Tensor],
+    nodes: Sequence[Node],
+    values: dict[int, Any],
+    results: dict[tuple[int, int], Any] | None = None,
+) -> list[Any]:
+    """The outputs, computed again with other tensors in the place of those with the ids of ``values``.
+
+    ``results``: tensors in the place of outputs of nodes, by the id of the node and the number of the output.
+    """
+    done = dict(results or {})
     for node in nodes:
-        if all([(id(node), i) in done for i in range(node.op.n_out)]):
+        if (id(node), 0) in done:
             continue
         result = apply(node.op, *[read(x, values, done) for x in node.inputs], **node.params)
         for i, out in enumerate(result if node.op.n_out > 1 else (result,)):

@@ -14,6 +14,7 @@ All transforms take and return them. ``None`` is an empty tree; anything that is
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -146,10 +147,8 @@ def _apart(x: Any) -> tuple[Any, tuple[Any, ...], tuple[Any, ...], Any] | None:
         own = tuple(x)
         keys = own
         if kind is not OrderedDict:
-            try:
+            with contextlib.suppress(TypeError):
                 keys = tuple(sorted(own))
-            except TypeError:
-                pass
         return kind, keys, tuple([x[key] for key in keys]), (own, getattr(x, "default_factory", None))
     if x is None:
         return kind, (), (), None

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.aval import Aval
-from autotensor.core.state import state
 from autotensor.core.tensor import Tensor, symbol
 from autotensor.errors import AutotensorError, GraphError, ShapeError
 from autotensor.ops.creation import operand
@@ -35,12 +34,12 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
 
     ``f`` is written for one example. It is run once on placeholders, and each operation it records is said once for all
     examples (an operation without a rule for that runs example by example: the logger "autotensor" tells of it while
-    ``at.config.debug`` is on). The result is as that of a loop over the examples and a stack; random operations draw anew for each.
-    It can be differentiated, batched again and compiled.
+    ``at.config.debug`` is on). The result is as that of a loop over the examples and a stack; random operations draw
+    anew for each. It can be differentiated, batched again and compiled.
 
     in_axes: the axis of the examples in the arguments: one whole number for all, or a tuple with an entry for each
-        argument: a number, None for an argument that all examples share, or a tree of these in the form of the argument.
-        Keyword arguments have the examples along axis 0.
+        argument: a number, None for an argument that all examples share, or a tree of these in the form of the
+        argument. Keyword arguments have the examples along axis 0.
     out_axes: where the axis goes in the results: a number, or a tree in the form of the result; None for a result that
         is the same for all.
 
@@ -90,14 +89,14 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
                 batch, first = Batch(size, whole), name
             elif size is not None and size != batch.size:
                 raise ShapeError(
-                    f"[vmap] expected as many examples in all arguments; got {batch.size} in {first} and {size} in {name}. "
-                    "Use None in in_axes for what all examples share."
+                    f"[vmap] expected as many examples in all arguments; got {batch.size} in {first} and {size} in "
+                    f"{name}. Use None in in_axes for what all examples share."
                 )
             mark = symbol(Aval(whole.shape[1:], whole.dtype), name=f"an example of {name}")
             values[id(mark)] = Batched(whole)
             marks.append(mark)
         if batch is None:
-            raise ShapeError("[vmap] expected an argument with an axis of examples; got none. Call the function itself?")
+            raise ShapeError("[vmap] expected an argument with an axis of examples; got none. Call f itself?")
         call_args, call_kwargs = tree.unflatten(form, marks)
         result, made = record(lambda: f(*call_args, **call_kwargs), "vmap")
         outs, out_form = tree.flatten(result)
@@ -118,13 +117,15 @@ def _result(x: Any) -> Tensor:
     try:
         return operand(x)
     except (TypeError, ValueError, AutotensorError) as error:
-        raise GraphError(f"[vmap] expected tensors as results; got {type(x).__name__}. Return arrays or numbers.") from error
+        raise GraphError(f"[vmap] expected tensors as results; got {type(x).__name__}. Return arrays?") from error
 
 
 def _placed(batch: Batch, x: Any, place: Any) -> Tensor:
     if place is None:
         if isinstance(x, (Batched, FreshKey)):
-            raise ShapeError("[vmap] out_axes is None for a result that differs from example to example. Give its axis.")
+            raise ShapeError(
+                "[vmap] out_axes is None for a result that is not the same for all examples. Give its axis."
+            )
         return x
     whole = batch.full(x)
     return trailing(whole, _axis(place, whole.ndim, "a result"))

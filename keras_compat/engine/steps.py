@@ -455,15 +455,22 @@ class TrainLoop:
             self.order = self._order()
         model, feed, order = self.model, self.feed, self.order
         feed.begin()
+        unwatched = not (at.config.nan_guard or at.config.profiling)
         for i, (start, stop) in enumerate(self.ranges[first:], first):
             size = stop - start
             report.begin(i, size)
-            with at.span("batch", i):
-                values = feed(start, stop, order) if self.steps is None else feed(0, self.whole or 0)
+            if self.steps is not None:
+                start, stop = 0, self.whole or 0
+            values = feed(start, stop, order) if unwatched else self._named(feed, i, start, stop)
             report.end(i, size, values)
             if model.stop_training:
                 break
         self.order = None
+
+    def _named(self, feed: Feed, number: int, start: int, stop: int) -> Any:
+        """A batch that profiles and errors know by its number."""
+        with at.span("batch", number):
+            return feed(start, stop, self.order)
 
     def end_epoch(self) -> None:
         """All is done for an epoch: arrays need not know."""

@@ -20,7 +20,7 @@ from keras_compat import callbacks as cbks
 from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.dialect.level import get_api_level, is_keras_0
-from keras_compat.engine import copies, registry
+from keras_compat.engine import copies, gradient_check, registry
 from keras_compat.engine import data as D
 from keras_compat.engine import generators as G
 from keras_compat.engine import objective as O
@@ -629,6 +629,45 @@ class Model(Network):
         if len(xs) == 1 and xs[0] is x and shape_of(self._feed_inputs[0])[0] is None:
             self._quick_predict = (step, x.shape[1:], x.dtype)
         return unpack_singleton(step(*xs))
+
+    def check_gradients(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        *,
+        loss: Any = None,
+        training: bool = False,
+        inputs: bool = True,
+        wrt: Any = None,
+        **options: Any,
+    ) -> Any:
+        """Compare the gradients of the loss by every weight, and by the inputs, with differences, in float64.
+
+        The loss is the graph that training uses: penalties, masks, weights of samples and outputs included. The model
+        stays as it is: weights, state and random numbers, also after an error.
+
+        Args:
+            x, y, sample_weight, class_weight: a batch, as for ``train_on_batch``. Few samples are enough. Without ``y``
+                the outputs are checked, each with a random weight.
+            loss: in place of the compiled one; needed where the model is not compiled and there is a ``y``.
+            training: True checks what training computes: dropout with one mask for all evaluations, batch
+                normalization with the statistics of this batch. False: no dropout, and the moving statistics.
+            inputs: check the gradients by the inputs too; whole numbers that select (words, classes) are left out.
+            wrt: the weights, a list or a dictionary by name; by default all trainable ones.
+            options: ``order``, ``mode``, ``method``, ``eps``, ``atol``, ``rtol``, ``directions``, ``seed``,
+                ``raise_error`` of ``autotensor.testing.check_grad``.
+
+        Returns:
+            An ``autotensor.testing.Report``, with a row for each weight and input.
+
+        Raises:
+            GradientCheckError: a gradient is wrong; it carries the report.
+        """
+        return gradient_check.check_gradients(
+            self, x, y, sample_weight, class_weight, loss, training, inputs, wrt, options
+        )
 
     # -- many batches -------------------------------------------------------------------------------------------------
 

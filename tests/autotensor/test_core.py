@@ -534,6 +534,7 @@ def test_every_error_is_also_the_builtin_one_expects():
         "TraceError": TypeError,
         "GradError": ValueError,
         "GraphError": ValueError,
+        "TreeError": ValueError,
         "NanError": FloatingPointError,
     }
     own = {

@@ -110,9 +110,7 @@ def test_gradient_through_vmap_is_the_loops(name, sample):
         if many:
             outs = at.vmap(lambda *xs: called(name, sample, xs), axes)(*leaves)
         else:
-            rows = [
-                called(name, sample, [x[i] if k in arrays else x for k, x in enumerate(leaves)]) for i in range(N)
-            ]
+            rows = [called(name, sample, [x[i] if k in arrays else x for k, x in enumerate(leaves)]) for i in range(N)]
             outs = [at.stack(list(parts)) for parts in zip(*rows, strict=True)]
         floats = [y for y in outs if y.dtype.kind in "fc"]
         seeds = [wrap(np.cos(np.arange(y.size, dtype=float)).reshape(y.shape).astype(y.dtype)) for y in floats]
