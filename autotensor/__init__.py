@@ -16,12 +16,22 @@ from numpy import bool_ as bool  # noqa: F401 (not in __all__: it would hide Pyt
 from numpy import complex64, complex128, float16, float32, float64
 from numpy import int8, int16, int32, int64, uint8, uint16, uint32, uint64
 
-from autotensor import config, errors
+from autotensor import config, errors, special
 from autotensor.config import get_num_threads, set_num_threads
 from autotensor.core.state import deferred, enable_grad, immediate, is_immediate, is_tracking, no_grad
 from autotensor.core.tensor import Tensor, Variable, placeholder, register_library
 from autotensor.core.watch import detect_anomaly, name_scope, span
-from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError, NanError, ShapeError, TraceError
+from autotensor.einops_backend import register as _register_einops
+from autotensor.errors import (
+    AutotensorError,
+    DTypeError,
+    GradError,
+    GraphError,
+    NanError,
+    RangeError,
+    ShapeError,
+    TraceError,
+)
 from autotensor.graph.compile import Function, compile, evaluate, function
 from autotensor.graph.display import show, to_dot
 from autotensor.graph.sources import sources
@@ -29,7 +39,11 @@ from autotensor.ops import activation, autodiff, control, creation, elementwise,
 from autotensor.ops import conv as _conv
 from autotensor.ops import ctc as _ctc
 from autotensor.ops import dtypes as _dtypes
+from autotensor.ops import joining as _joining
+from autotensor.ops import matrix_functions as _matrix_functions
+from autotensor.ops import nan_numeric as _nan_numeric
 from autotensor.ops import normalization as _normalization
+from autotensor.ops import numeric as _numeric
 from autotensor.ops import pool as _pool
 from autotensor.ops import recurrent as _recurrent
 from autotensor.ops import reduce as _reduce
@@ -50,10 +64,14 @@ from autotensor.ops.ctc import *  # noqa: F403
 from autotensor.ops.dtypes import *  # noqa: F403
 from autotensor.ops.elementwise import *  # noqa: F403
 from autotensor.ops.index import *  # noqa: F403
+from autotensor.ops.joining import *  # noqa: F403
 from autotensor.ops.like import print_value, reshape_to
 from autotensor.ops.linalg import *  # noqa: F403
 from autotensor.ops.losses import *  # noqa: F403
+from autotensor.ops.matrix_functions import *  # noqa: F403
+from autotensor.ops.nan_numeric import *  # noqa: F403
 from autotensor.ops.normalization import *  # noqa: F403
+from autotensor.ops.numeric import *  # noqa: F403
 from autotensor.ops.pool import *  # noqa: F403
 from autotensor.ops.recurrent import *  # noqa: F403
 from autotensor.ops.reduce import *  # noqa: F403
@@ -82,6 +100,8 @@ __version__ = "0.1.0"
 
 newaxis = None
 
+_register_einops()
+
 # `from autotensor import *` leaves Python's built-in functions alone; `at.sum` and its like are there all the same.
 _BUILTINS = {"abs", "all", "any", "max", "min", "pow", "round", "sum"}
 
@@ -89,13 +109,14 @@ __all__ = [
     "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred",
     "immediate", "is_immediate", "detect_anomaly", "name_scope", "span", "Profile", "profile",
     "Function", "function", "compile", "evaluate", "show", "to_dot", "sources", "print_value", "reshape_to", "register_library",
-    "config", "errors", "tree", "get_num_threads", "fft", "linalg", "random", "set_num_threads",
-    "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "ShapeError", "TraceError",
+    "config", "errors", "special", "tree", "get_num_threads", "fft", "linalg", "random", "set_num_threads",
+    "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "RangeError", "ShapeError", "TraceError",
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "complex64", "complex128", "e", "inf", "nan", "pi", "newaxis",
 ]  # fmt: skip
 for _module in (
     activation, autodiff, control, _conv, creation, _ctc, elementwise, index, linalg, losses, _normalization, _pool,
+    _joining, _matrix_functions, _nan_numeric, _numeric,
     _recurrent, _reduce, _running, _sets, _sorting, _dtypes, _standard, _custom, _derivatives, _hips, _vmap, _resize, _scan, _shape, _window,
 ):  # fmt: skip
     __all__ += [_name for _name in _module.__all__ if _name not in _BUILTINS]
@@ -103,12 +124,14 @@ for _module in (
 # Namespaces that few programs need are imported when they are asked for: `at.testing`.
 _LATER = ("testing",)
 __all__ += _LATER
+# What programs for HIPS autograd import (`import autotensor.numpy as np`); `from autotensor import *` leaves it out.
+_PORTED = ("builtins", "extend", "misc", "numpy", "scipy", "test_util", "tracer")
 if TYPE_CHECKING:
     from autotensor import testing
 else:
 
     def __getattr__(name):
-        if name in _LATER:
+        if name in _LATER or name in _PORTED:
             return importlib.import_module(f"autotensor.{name}")
         raise AttributeError(f"module 'autotensor' has no attribute {name!r}")
 

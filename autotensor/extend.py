@@ -30,6 +30,7 @@ from autotensor.core.op import Op, apply, defop, defop_no_grad, lookup, register
 from autotensor.core.state import state
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import GradError, GraphError
+from autotensor.kernels.jit import jit
 from autotensor.ops.elementwise import floating, promoting
 from autotensor.ops.like import broadcast_like, fill_like, ones_like, reshape_like, unbroadcast, zeros_like
 from autotensor.transforms.batching import Batch, Batched, batching_rule
@@ -38,7 +39,7 @@ from autotensor.transforms.custom import custom_vjp
 __all__ = [
     "Aval", "Batch", "Batched", "Op", "apply", "batching_rule", "broadcast_like", "broadcast_shapes", "custom_vjp",
     "defjvp", "defjvp_argnum", "defjvp_argnums", "def_linear", "defop", "defop_no_grad", "defvjp", "defvjp_argnum",
-    "defvjp_argnums", "fill_like", "float_dtype", "floating", "lookup", "normalize_axes", "normalize_axis",
+    "defvjp_argnums", "fill_like", "float_dtype", "floating", "jit", "lookup", "normalize_axes", "normalize_axis",
     "notrace_primitive", "ones_like", "primitive", "promoting", "register", "register_notrace", "reshape_like",
     "result_dtype", "run_bound", "unbroadcast", "zeros_like",
 ]  # fmt: skip

@@ -25,6 +25,12 @@ CORE_DEPENDENCIES = {"numpy", "numba", "llvmlite", "h5py"}  # llvmlite is Numba'
 # ... and inside a function, because an extra of pyproject.toml brings it.
 OPTIONAL_DEPENDENCIES = {"yaml", "PIL", "matplotlib", "sklearn", "scipy", "pandas", "tbb"}
 
+# Modules that nothing else imports, and that need at once what the programs that want them have.
+WANTED = {
+    "autotensor.testing.pytest_plugin": {"pytest"},
+    "autotensor.testing.strategies": {"hypothesis"},
+}
+
 # For each part of autotensor, the parts it may know besides itself. Parts not listed (the package's __init__
 # and the namespaces beside it) may know everything.
 ALLOWED = {
@@ -169,6 +175,8 @@ def problem_of(item: Import, modules: dict[str, Path], public: set[str] | None) 
             return "imports a computed name" if (item.module, item.target) not in LATE_IMPORTS else None
         if top in sys.stdlib_module_names or (item.late and top in OPTIONAL_DEPENDENCIES):
             pass
+        elif top in WANTED.get(item.module, ()):
+            pass
         elif within(item.module, "autotensor.kernels") and top not in ("numpy", "numba", "llvmlite"):
             return f"kernels know arrays only, not {top}"
         elif top not in CORE_DEPENDENCIES:
@@ -177,6 +185,8 @@ def problem_of(item: Import, modules: dict[str, Path], public: set[str] | None) 
             return "an import inside a function"
         return None
 
+    if item.target in WANTED:
+        return "only programs that want it import it"
     if item.late and (item.module, item.target) not in LATE_IMPORTS:
         return "an import inside a function: does something live in the wrong place?"
     here, there = part_of(item.module), part_of(item.target)
@@ -327,6 +337,12 @@ PLANTED = {
         "public names",
     ),
     "keras takes a private name": ("keras_compat/bad.py", "from autotensor import _new", "not a public name"),
+    "a wanted module is imported by all": (
+        "autotensor/bad.py",
+        "from autotensor.testing import strategies",
+        "only programs that want it",
+    ),
+    "only wanted modules want hypothesis": ("autotensor/testing/bad.py", "import hypothesis", "not a dependency"),
     "keras reaches inside": (
         "keras_compat/bad.py",
         "import autotensor as at\nat.core.tensor.wrap(1)",
@@ -366,6 +382,7 @@ FINE = {
     "autotensor/core/good.py": "from autotensor import config\nfrom ..errors import X\nfrom . import tensor",
     "autotensor/ops/good.py": "from autotensor.core.tensor import Tensor\nfrom ..kernels import jit",
     "autotensor/graph/good.py": "from autotensor.core import tensor\nfrom autotensor.kernels import jit",
+    "autotensor/testing/strategies.py": "from hypothesis import strategies as st",
     "autotensor/testing/good.py": "import autotensor as at\nfrom autotensor import Tensor",
     "keras_compat/good.py": (
         "import autotensor as at\nimport h5py\nfrom autotensor import Tensor, config\n"

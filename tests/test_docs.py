@@ -37,6 +37,7 @@ WITHOUT_KERNELS = {
     "callbacks.md",
     "data.md",
     "differences.md",
+    "finding_errors.md",
     "numerics.md",
     "preprocessing.md",
     "quickstart.md",

@@ -97,17 +97,24 @@ def whole(op: str, what: str, value: Any) -> int:
     try:
         return operator.index(value)
     except (TypeError, AttributeError):
-        hint = f"Write {what}={int(value)}?" if isinstance(value, float) and value == int(value) else "Is it in its place?"
+        near = isinstance(value, float) and value.is_integer()
+        hint = f"Write {what}={int(value)}?" if near else "Is it in its place?"
         raise DTypeError(f"[{op}] {what} must be a whole number; got {shown(value)}. {hint}") from None
 
 
-def wholes(op: str, what: str, value: Any) -> tuple[int, ...]:
-    """Whole numbers that were given as an argument, one or several. Raises DTypeError for anything else."""
-    if isinstance(value, (int, np.integer)) or (not isinstance(value, (str, bytes)) and not hasattr(value, "__iter__")):
+def wholes(op: str, what: str, value: Any, unknown: int | None = None) -> tuple[int, ...]:
+    """Whole numbers that were given as an argument, one or several. Raises DTypeError for anything else.
+
+    unknown: what stands for None among them, if that may be.
+    """
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
         return (whole(op, what, value),)
-    if isinstance(value, (str, bytes)) or getattr(value, "ndim", 1) == 0:
-        return (whole(op, what, value),)
-    return tuple([whole(op, what, part) for part in value])
+    return tuple(
+        [
+            d if type(d) is int else unknown if d is None and unknown is not None else whole(op, what, d)
+            for d in value
+        ]
+    )
 
 
 def shown(value: Any) -> str:

@@ -138,23 +138,29 @@ def backpropagate(
     """
     found = walk(outputs) if walked is None else walked
     # A gradient is kept under its node, or the id of its leaf; for further outputs of a node under (node, index).
-    keys = [_key(x) for x in wanted]
-    ends = {id(x) for x in wanted if x.node is None and x.dtype.kind in "fc"}
-    kept = {x.node for x in wanted if x.node is not None}
+    keys: list[Any] = []
+    ends: set[int] = set()
+    kept: set[Node] = set()
+    for x in wanted:
+        keys.append(_key(x))
+        if x.node is not None:
+            kept.add(x.node)
+        elif (x.aval if x.data is None else x.data).dtype.kind in "fc":
+            ends.add(id(x))
     needs_of = _needs(found, ends, kept)
     before = state.tracking
     record = create_graph and before
     if record != before:
         set_tracking(record)
     try:
-        grads: dict[Any, Any] | None = None
         if not record and state.mode == 1 and _State.watch is None:
-            grads = _by_arrays(found, needs_of, kept, outputs, seeds)
-        if grads is None:
-            # Values that deferred Variables took part in: their gradients are values, too.
-            values = not any([y.waits for y in outputs]) and any([x.deferred for x in found.leaves.values()])
-            with immediate() if values else nullcontext():
-                grads = _by_tensors(found, needs_of, kept, outputs, seeds)
+            arrays = _by_arrays(found, needs_of, kept, outputs, seeds)
+            if arrays is not None:
+                return [wrap(arrays[key]) if key in arrays else None for key in keys]
+        # Values that deferred Variables took part in: their gradients are values, too.
+        values = not any([y.waits for y in outputs]) and any([x.deferred for x in found.leaves.values()])
+        with immediate() if values else nullcontext():
+            grads = _by_tensors(found, needs_of, kept, outputs, seeds)
     finally:
         if record != before:
             set_tracking(before)
@@ -199,7 +205,7 @@ def _by_tensors(
 
 def _by_arrays(
     found: Walk, needs_of: Needs, kept: set[Node], outputs: Sequence[Tensor], seeds: Sequence[Tensor]
-) -> dict[Any, Tensor] | None:
+) -> dict[Any, np.ndarray] | None:
     """The same walk on arrays, where nothing is recorded and nobody looks on; None if something has no value.
 
     Rules that take arrays get them (``Op.vjp_takes_arrays``); sums are made in place once they are the walk's own.
@@ -272,7 +278,7 @@ def _by_arrays(
                     _add(grads, key, gx, own)
                 else:
                     grads[key] = gx
-    return {key: wrap(g) for key, g in grads.items()}
+    return grads
 
 
 def _key(x: Tensor) -> Any:

@@ -9,7 +9,6 @@ import numpy as np
 
 from autotensor.core.aval import Aval
 from autotensor.core.grad import topological
-from autotensor.core.op import operand_aval
 from autotensor.core.state import state
 from autotensor.core.tensor import Node, Tensor
 from autotensor.errors import GraphError, NanError, ShapeError

@@ -215,7 +215,7 @@ def apply(op: Op, *inputs: Any, **params: Any) -> Any:
     except AutotensorError:
         raise
     except Exception as error:
-        raise _explained(op, inputs, params, error) from error
+        raise explained(op, inputs, params, error) from error
     node = None
     if tracked and (mode == 2 or (not mode and state.tracking)):
         node = _new(Node)
@@ -353,7 +353,7 @@ def _frozen(x: Any) -> Any:
     return out
 
 
-def _explained(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:
+def explained(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:
     """The error of an operation in the house's words: the shape rule's if it objects, else NumPy's with context."""
     try:
         op.infer(*[operand_aval(x) for x in inputs], **params)

@@ -215,7 +215,7 @@ class Tensor:
         return bool(self._single("bool()"))
 
     def __index__(self) -> int:
-        return self._single("index").__index__()
+        return operator.index(self._single("index"))
 
     def __complex__(self) -> complex:
         return complex(self._single("complex()"))

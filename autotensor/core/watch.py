@@ -16,7 +16,7 @@ import numpy as np
 from autotensor import config
 from autotensor.core.aval import Aval
 from autotensor.core.state import state
-from autotensor.core.tensor import Node, Place, Tensor, user_line
+from autotensor.core.tensor import Node, Place, user_line
 from autotensor.errors import NanError
 
 if TYPE_CHECKING:

@@ -144,6 +144,8 @@ def _fits(x: Any, dtype: np.dtype) -> bool:
     """Is a Python number within the range of the dtype that it takes on?"""
     if isinstance(x, (Tensor, bool, float)):
         return True
+    if isinstance(x, complex):
+        return False
     if dtype.kind == "f":
         return abs(x) < 2**63
     return dtype.kind == "b" or bool(np.iinfo(dtype).min <= x <= np.iinfo(dtype).max)

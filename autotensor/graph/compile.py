@@ -17,10 +17,11 @@ import numpy as np
 
 from autotensor import config
 from autotensor.core.aval import Aval
+from autotensor.core.op import Op
 from autotensor.core.state import state, tracing
-from autotensor.core.tensor import Tensor, Variable, as_tensor, symbol, to_array, wrap
+from autotensor.core.tensor import Node, Tensor, Variable, as_tensor, symbol, to_array, wrap
 from autotensor.core.watch import span
-from autotensor.errors import AutotensorError, DTypeError, GraphError
+from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError
 from autotensor.graph.check import check
 from autotensor.graph.interpret import Replay, interpret, replay
 from autotensor.graph.plan import Plan
@@ -427,8 +428,24 @@ class Compiled:
             while len(self.steps) > _MAX_PLANS:
                 self.steps.popitem(last=False)
         step, results = found
-        values = step(*leaves)
-        return _unflatten(results, iter([wrap(v) for v in values]))
+        outs = [wrap(v) for v in step(*leaves)]
+        if state.tracking:
+            self._bar_gradients(outs, (args, kwargs))
+        return _unflatten(results, iter(outs))
+
+    def _bar_gradients(self, outs: Sequence[Tensor], arguments: Any) -> None:
+        """Link results to the tracked arguments: a gradient through the step is an error then, not a silent zero."""
+        roots: dict[int, Tensor] = {}
+        for x in _tracked(arguments):
+            # What earlier calls of steps came from: a loop of calls makes no chain that grows.
+            behind = x.node.inputs if x.node is not None and x.node.op is _REPLAYED else (x,)
+            roots.update((id(y), y) for y in behind)
+        if not roots:
+            return
+        for out in outs:
+            if out.dtype.kind in "fc":
+                out.node = Node(_REPLAYED, tuple(roots.values()), {"step": getattr(self.fn, "__name__", "step")})
+                out.tracked = True
 
     def _trace(self, structure: Any, leaves: Sequence[np.ndarray]) -> tuple[Function, Any]:
         inputs = [symbol(Aval(a.shape, a.dtype), name=f"argument {i}") for i, a in enumerate(leaves)]
@@ -441,6 +458,28 @@ class Compiled:
         outputs = list(trace.resolve(tuple(outputs)))
         updates = list(trace.pending.values())
         return Function(inputs, outputs, updates, name=getattr(self.fn, "__name__", "step")), results
+
+
+def _no_gradient(needs: Any, g: Any, out: Any, *inputs: Any, step: str) -> Any:
+    raise GradError(
+        f"[{step}] gradients do not pass through a compiled step. Take them inside of it, compile the function that "
+        f"takes them, or call {step}.fn, which is not compiled; at.stop_gradient(result) if a constant is meant."
+    )
+
+
+_REPLAYED = Op("compiled step", impl=lambda *xs, step: xs[0], infer=lambda *xs, step: xs[0], vjp=_no_gradient)
+
+
+def _tracked(tree: Any) -> Iterator[Tensor]:
+    """Tensors with gradients among the arguments; Variables are read by the step itself."""
+    if isinstance(tree, Tensor):
+        if tree.tracked and not isinstance(tree, Variable) and tree.dtype.kind in "fc":
+            yield tree
+    elif isinstance(tree, (tuple, list)):
+        for x in tree:
+            yield from _tracked(x)
+    elif isinstance(tree, dict):
+        yield from _tracked(tuple(tree.values()))
 
 
 _LEAF = object()

@@ -87,8 +87,9 @@ def _texts(x: Shown, depth: int | None, max_nodes: int | None, lines: bool) -> l
         plans = [plan for plan in f.plans if isinstance(plan, Plan)]
         for plan in plans:
             shapes = ", ".join(map(str, plan.shapes))
-            head = f"plan for {shapes or 'no arrays'}: {len(plan.steps)} operations and kernels in {len(plan.calls)} calls"
-            texts += [f"{head}, {size(plan.allocated)} of memory", plan_text(plan, max_nodes, lines)]
+            parts = f"{len(plan.steps)} operations and kernels in {len(plan.calls)} calls"
+            texts.append(f"plan for {shapes or 'no arrays'}: {parts}, {size(plan.allocated)} of memory")
+            texts.append(plan_text(plan, max_nodes, lines))
         if not plans:
             why = "none possible: shapes follow from values" if f.plans else "none yet: call it; this is its graph"
             texts.append(f"plan: {why}")

@@ -603,7 +603,7 @@ def _may_raise(unit: Node | Group) -> bool:
 
 
 def _is_number(x: Any) -> bool:
-    return isinstance(x, (bool, int, float))
+    return isinstance(x, (bool, int, float, complex))
 
 
 def _literal(x: Any) -> str:

@@ -215,7 +215,7 @@ def _static_key(params: dict[str, Any]) -> Any:
 def _exact(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple([_exact(part) for part in value])
-    return (type(value), repr(value)) if isinstance(value, (bool, int, float)) else value
+    return (type(value), repr(value)) if isinstance(value, (bool, int, float, complex)) else value
 
 
 def _key(x: Any) -> Any:

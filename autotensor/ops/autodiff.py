@@ -1,5 +1,6 @@
-"""Gradients of tensors: grad, gradients, backward, stop_gradient. The walk is in ``core.grad``; derivatives of functions
-are in ``autotensor.transforms``.
+"""Gradients of tensors: grad, gradients, backward, stop_gradient. The walk is in ``core.grad``.
+
+Derivatives of functions are in ``autotensor.transforms``.
 """
 
 from __future__ import annotations
@@ -110,12 +111,13 @@ def _tensor_grad(
     given = ([None] * len(outputs) if seeds is None else list(seeds)) if many else [seeds]
     if len(given) != len(outputs):
         raise GradError(f"[{op}] expected a seed for each of {len(outputs)} outputs; got {len(given)}.")
+    weights = []
     for y, given_seed in zip(outputs, given, strict=True):
         check_output(y, op)
         if given_seed is None:
             check_single(y, op)
+        weights.append(seed_of(y, given_seed, op))
     wanted = list(xs) if isinstance(xs, (list, tuple)) else [xs]
-    weights = [seed_of(y, given_seed, op) for y, given_seed in zip(outputs, given, strict=True)]
     found = _backpropagate(outputs, weights, wanted, create_graph, op)
     if not allow_unused:
         for x, g in zip(wanted, found, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 from autotensor.core.aval import Aval, Dim, Operand, normalize_axis, result_dtype, shape_of
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor
-from autotensor.errors import ShapeError
+from autotensor.errors import DTypeError, ShapeError
 from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import multiply
 from autotensor.ops.like import ones_like, unbroadcast
@@ -63,7 +63,7 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
     else:
         first, second = axes
         xs, ys = (
-            [normalize_axis("tensordot", int(a), t.ndim) for a in ([s] if isinstance(s, (int, np.integer)) else s)]
+            [normalize_axis("tensordot", a, t.ndim) for a in ([s] if isinstance(s, (int, np.integer)) else s)]
             for t, s in ((x, first), (y, second))
         )
         if len(xs) != len(ys) or len(set(xs)) != len(xs) or len(set(ys)) != len(ys):
@@ -90,6 +90,8 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
     Without ``->`` the result has the letters that occur once, in alphabetical order. ``...`` stands for any
     number of axes, which broadcast. A letter twice in one operand takes its diagonal.
     """
+    if not isinstance(subscripts, str):
+        raise DTypeError(f"[einsum] expected a text such as 'ij,jk->ik' first; got a {type(subscripts).__name__}.")
     tensors = [operand(x) for x in operands]
     labels, out = _parse(subscripts, tensors)
     return _einsum(tensors, labels, out)
@@ -193,7 +195,12 @@ _PLAIN = {
 def _infer_einsum(*operands: Operand, subscripts: str) -> Aval:
     left, _, out = subscripts.partition("->")
     sizes: dict[str, Dim] = {}
-    for term, x in zip(left.split(","), operands):
+    for i, (term, x) in enumerate(zip(left.split(","), operands)):
+        if len(term) != len(shape_of(x)):
+            raise ShapeError(
+                f"[einsum] operand {i} must have an axis for each letter of {term!r}; got shape {_text(shape_of(x))}. "
+                "Use ... for axes that broadcast?"
+            )
         for k, dim in zip(term, shape_of(x)):
             old = sizes.get(k, 1)
             if old == 1 or (old is None and dim != 1):

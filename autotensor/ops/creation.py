@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from autotensor.core.aval import shown, whole, wholes
 from autotensor.core.op import lookup
 from autotensor.core.tensor import NUMBER_TYPES, TENSOR_TYPES, Tensor, to_array, wrap
-from autotensor.errors import ShapeError
+from autotensor.errors import DTypeError, ShapeError
 from autotensor.ops.device import check_device
 from autotensor.ops.elementwise import astype, astype_op, dtype_of
 from autotensor.ops.elementwise import copy as copy_op
@@ -83,13 +84,18 @@ def operand(x: Any) -> Tensor:
     return x if type(x) in TENSOR_TYPES else asarray(x)
 
 
+def operands(op: str, xs: Any) -> list[Tensor]:
+    """The tensors of a list that was given as an argument."""
+    if isinstance(xs, (str, bytes)) or not hasattr(xs, "__iter__") or getattr(xs, "ndim", 1) == 0:
+        raise DTypeError(f"[{op}] expected a list of tensors; got {shown(xs)}. Write [x, y]?")
+    return [operand(x) for x in xs]
+
+
 def dims(op: str, shape: Any) -> tuple[int, ...]:
     """A shape as a tuple of ints, from one int or a sequence."""
-    if isinstance(shape, (int, np.integer)):
-        shape = (shape,)
-    out = tuple([int(d) if d is not None else -1 for d in shape])
+    out = wholes(op, "shape", shape, unknown=-1)
     if any([d < 0 for d in out]):
-        raise ShapeError(f"[{op}] expected a shape of known sizes >= 0; got {tuple(shape)}. Use {op}_like(x)?")
+        raise ShapeError(f"[{op}] expected a shape of known sizes >= 0; got {shape}. Use {op}_like(x)?")
     return out
 
 
@@ -151,6 +157,9 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, de
     if stop is None:
         start, stop = 0, start
     bounds = [a.item() if isinstance(a, Tensor) else a for a in (start, stop, step)]
+    for what, bound in zip(("start", "stop", "step"), bounds):
+        if not isinstance(bound, (int, float, np.number, np.ndarray)):
+            raise DTypeError(f"[arange] {what} must be a number; got {shown(bound)}. Is the order start, stop, step?")
     return wrap(to_array(np.arange(*bounds, dtype=None if dtype is None else dtype_of("arange", dtype))))
 
 
@@ -177,7 +186,9 @@ def linspace(
 def eye(n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, *, device: Any = None) -> Tensor:
     """Ones on the k-th diagonal, zeros elsewhere; float64 by default."""
     check_device("eye", device)
-    return wrap(np.eye(n_rows, n_cols, k, dtype_of("eye", dtype)))
+    rows = whole("eye", "n_rows", n_rows)
+    columns = None if n_cols is None else whole("eye", "n_cols", n_cols)
+    return wrap(np.eye(rows, columns, whole("eye", "k", k), dtype_of("eye", dtype)))
 
 
 def identity(n: int, dtype: Any = None) -> Tensor:

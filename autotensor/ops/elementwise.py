@@ -331,9 +331,11 @@ def exp2(needs, g, out, x):
 
 def _expm1_impl(x: Any) -> Any:
     out = np.expm1(x)
-    if out.dtype.kind == "c" and not np.isfinite(x).all():
-        # NumPy multiplies infinities by sines of infinity; exp knows the limits (C99, annex G).
-        out = np.where(np.isfinite(x), out, np.exp(x) - 1)
+    if out.dtype.kind != "c":
+        return out
+    # NumPy multiplies infinities by sines of infinity; exp knows the limits (C99, annex G).
+    out = np.array(out) if np.isfinite(x).all() else np.where(np.isfinite(x), out, np.exp(x) - 1)
+    out.real += 0  # the real part of 0 is +0
     return out
 
 
@@ -442,7 +444,25 @@ def cosh(needs, g, out, x):
     return (g * either(sinh, x),)
 
 
-@defop("tanh", **ufunc("tanh", np.tanh), expr={"f": "tanh({0})"}, vjp_takes_arrays=True)
+def _tanh_impl(x: Any) -> Any:
+    out = np.tanh(x)
+    if out.dtype.kind == "c":
+        # At an infinite real part C99 gives the imaginary 0 the sign of sin(2y), the array API standard that of y.
+        ends = np.isinf(x.real) & np.isfinite(x.imag)
+        if ends.any():
+            out = np.array(out)
+            out.imag[ends] = np.copysign(0.0, x.imag)[ends]
+    return out
+
+
+@defop(
+    "tanh",
+    impl=_tanh_impl,
+    infer=following("tanh", np.tanh),
+    into=lambda out, x: np.copyto(out, _tanh_impl(x)) if out.dtype.kind == "c" else np.tanh(x, out=out),
+    expr={"f": "tanh({0})"},
+    vjp_takes_arrays=True,
+)
 def tanh(needs, g, out, x):
     """Hyperbolic tangent."""
     return (g * (1 - out * out),)

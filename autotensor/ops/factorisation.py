@@ -5,8 +5,8 @@ float32 (and given back as float16); complex64 and complex128 stay.
 
 Where factors are not unique, a derivative exists only for what does not depend on the choice: signs (or, of complex
 matrices, phases) of singular vectors and eigenvectors, and any basis of a space that belongs to equal values. The
-rules give the derivative of such results; terms with 1 / (difference of equal values) are taken as 0, so values
-alone are right even where they coincide.
+rules give the derivative of such results; terms with 1 / (difference of values equal up to rounding) are taken as 0,
+so values alone, and projections on the space of equal ones, are right even where they coincide.
 
 Gradient rules: M. B. Giles (2008), 3.1-3.2 (eigenvalues, singular values); I. Murray, "Differentiation of the
 Cholesky decomposition" (2016); M. Seeger et al., "Auto-differentiating linear algebra" (2017); S. F. Walter and
@@ -39,6 +39,7 @@ from autotensor.ops.matrices import (
     plus,
     real_dtype,
     reciprocal,
+    reciprocal_gaps,
     sizes,
     square,
 )
@@ -148,7 +149,7 @@ def qr_op(needs, g, out, x, mode):
                 f"[qr] the complete q of {_text(x.shape)} has no gradient: its last {m - n} columns are arbitrary. "
                 "Use mode='reduced'."
             )
-        q, r, gr = q[..., :n], r[..., :n, :], gr[..., :n, :]
+        (q, r), gr = qr_op(x, mode="reduced"), gr[..., :n, :]
     return (conjugate(_qr_gradient(gq, gr, q, r)),)
 
 
@@ -209,7 +210,7 @@ def svd_op(needs, g, out, x, full_matrices):
     column, row = expand_dims(s, -1), expand_dims(s, -2)
     inner = diag_embed(gs) if gs is not None else None
     if gu is not None or gvh is not None:
-        f = reciprocal(row * row - column * column)
+        f = reciprocal_gaps(s) * reciprocal(row + column)  # 1 / (s[j]^2 - s[i]^2)
         if gu is not None:
             turned = _skew(matmul(uh, gu))
             inner = plus(inner, turned * f * row)
@@ -267,7 +268,7 @@ def eigh_op(needs, g, out, x):
     vh = adjoint(v)
     inner = diag_embed(gw) if gw is not None else None
     if gv is not None:
-        inner = plus(inner, reciprocal(expand_dims(w, -2) - expand_dims(w, -1)) * matmul(vh, conjugate(gv)))
+        inner = plus(inner, reciprocal_gaps(w) * matmul(vh, conjugate(gv)))
     return (conjugate(hermitian(matmul(matmul(v, inner), vh))),)
 
 
@@ -312,8 +313,7 @@ def eig_op(needs, g, out, x):
         along = diagonal(m)
         # vectors keep length 1, so what would stretch them is taken out
         m = m - matmul(vh, v) * expand_dims((along + conjugate(along)) * 0.5, -2)
-        wc = conjugate(w)
-        inner = plus(inner, m * reciprocal(expand_dims(wc, -2) - expand_dims(wc, -1)))
+        inner = plus(inner, m * reciprocal_gaps(conjugate(w)))
     gx = conjugate(solve(vh, matmul(inner, vh)))
     return (unbroadcast(gx, x),)
 

@@ -172,7 +172,7 @@ def twice_inside(needs, g, out, x, axis, even):
 
 def _along(op: str, x: Any, axis: int) -> tuple[Tensor, int]:
     x = operand(x)
-    return x, normalize_axis(op, int(axis), x.ndim)
+    return x, normalize_axis(op, axis, x.ndim)
 
 
 def _check_real(op: str, x: Tensor) -> None:
@@ -249,7 +249,7 @@ def _over(op: str, x: Tensor, s: Sequence[int] | None, axes: Sequence[int] | Non
         if n > x.ndim:
             raise ShapeError(f"[{op}] {n} sizes are too many for a tensor of shape {text(x.shape)}.")
         return tuple(range(x.ndim - n, x.ndim))
-    found = tuple([normalize_axis(op, int(a), x.ndim) for a in axes])
+    found = tuple([normalize_axis(op, a, x.ndim) for a in axes])
     if len(set(found)) != len(found) or (s is not None and len(s) != len(found)):
         raise ShapeError(f"[{op}] expected each axis once, and a size for each; got axes {tuple(axes)} and sizes {s}.")
     return found

@@ -90,7 +90,8 @@ def _positions(
         if isinstance(p, Tensor) and p.dtype.kind == "b" and p.ndim and type(p) is Tensor and p.data is not None:
             selected = shape[axis : axis + n]
             # A size of 0 selects nothing, beside any dimension, as in NumPy and the array API standard.
-            if len(selected) != n or any([m and d not in (None, m) for d, m in zip(selected, p.data.shape, strict=True)]):
+            fits = [m in (0, d) or d is None for d, m in zip(selected, p.data.shape)]
+            if len(selected) != n or not all(fits):
                 raise RangeError(
                     f"[{op}] a mask must have the shape of what it selects from; got {p.data.shape} for axes "
                     f"{axis} to {axis + n - 1} of shape {text(shape)}."

@@ -16,7 +16,7 @@ from autotensor.ops.numeric import known_size
 
 __all__ = [
     "append", "array_split", "atleast_2d", "atleast_3d", "block", "column_stack", "delete", "dsplit", "dstack",
-    "fliplr", "flipud", "hsplit", "hstack", "insert", "resize", "rollaxis", "rot90", "vsplit", "vstack",
+    "fliplr", "flipud", "hsplit", "hstack", "insert", "rollaxis", "rot90", "vsplit", "vstack",
 ]  # fmt: skip
 
 
@@ -201,20 +201,13 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Tensor:
     places = _positions("insert", np.asarray(obj, int) if single else obj, n)
     places = np.where(places < 0, places + n, places)
     v = operand(values)
+    v = v[(None,) * (x.ndim - v.ndim)] if v.ndim < x.ndim else v
+    if single:  # one place takes all values along the axis, as in NumPy
+        v = shape.moveaxis(v, 0, axis)
+        places = np.repeat(places, known_size("insert", v, axis))
     x = shape.moveaxis(x, axis, 0)
     rest = x.shape[1:]
-    if single:
-        # One place takes all values along the axis, as in NumPy.
-        if v.ndim < x.ndim:
-            v = v[(None,) * (x.ndim - v.ndim)]
-            v = shape.moveaxis(v, 0, axis) if axis == 0 or v.shape[axis] != 1 else shape.moveaxis(v, axis, 0)
-        else:
-            v = shape.moveaxis(v, axis, 0)
-        places = np.repeat(places, v.shape[0])
-    elif v.ndim == x.ndim and v.ndim > 1:
-        v = shape.moveaxis(v, axis, 0)
-    elif v.ndim and x.ndim > 1:
-        v = shape.moveaxis(v[(None,) * (x.ndim - v.ndim)], axis, 0)
+    v = shape.moveaxis(v, axis, 0)
     v = shape.broadcast_to(v, (len(places), *rest))
     order = np.argsort(places, kind="stable")
     at = np.empty(len(places), int)

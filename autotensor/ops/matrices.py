@@ -19,7 +19,8 @@ from autotensor.core.aval import Aval, Dim, Operand, Shape, float_dtype, shape_o
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
-from autotensor.ops.elementwise import divide, equal, where
+from autotensor.ops.elementwise import abs as abs_
+from autotensor.ops.elementwise import divide, equal, less_equal, where
 from autotensor.ops.products import differ
 from autotensor.ops.reduce import conjugate
 from autotensor.ops.reduce import sum as sum_
@@ -114,9 +115,21 @@ def over_matrices(g: Tensor) -> Tensor:
 
 
 def reciprocal(x: Tensor) -> Tensor:
-    """1 / x, and 0 where x is 0: on the diagonal, and for equal values, whose vectors have no derivative."""
+    """1 / x, and 0 where x is 0."""
     zero = equal(x, 0)
     return where(zero, 0.0, divide(1.0, where(zero, 1.0, x)))
+
+
+def reciprocal_gaps(w: Tensor) -> Tensor:
+    """1 / (w[j] - w[i]) in row i and column j, for values (..., n) of a factorisation.
+
+    It is 0 on the diagonal, and for values that are equal up to rounding (LAPACK's are good to some units in the last
+    place of the largest): their vectors have no derivative each, and what rounding makes of it would be noise.
+    """
+    gaps = expand_dims(w, -2) - expand_dims(w, -1)
+    noise = over_matrices(sum_(abs_(w), axis=-1)) * (4 * float(np.finfo(w.dtype).eps))
+    same = less_equal(abs_(gaps), noise)
+    return where(same, 0.0, divide(1.0, where(same, 1.0, gaps)))
 
 
 def plus(x: Tensor | None, y: Tensor) -> Tensor:

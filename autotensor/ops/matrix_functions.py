@@ -142,7 +142,12 @@ def _slope_impl(x: np.ndarray, e: np.ndarray) -> np.ndarray:
     return _narrow(_expm_impl(wide)[:n, n:], x, e)
 
 
-@defop("expm_slope", impl=_slope_impl, infer=lambda x, e: _square("expm", x))
+def _infer_slope(x: Operand, e: Operand) -> Aval:
+    a, b = _square("expm", x), _square("expm", e)
+    return Aval([m if m is not None else n for m, n in zip(a.shape, b.shape)], np.promote_types(a.dtype, b.dtype))
+
+
+@defop("expm_slope", impl=_slope_impl, infer=_infer_slope)
 def expm_slope(needs, g, out, x, e):
     """Derivative of expm at x in the direction e: a block of the exponential of [[x, e], [0, x]] (Higham 2008, 10.6)."""
     # Linear in e, with the slope at the transposed matrix as transposed map; by x through the blocks.

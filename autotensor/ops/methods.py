@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.grad import relink
-from autotensor.core.op import apply
+from autotensor.core.op import apply, explained
 from autotensor.core.state import state
 from autotensor.core.tensor import Tensor, Variable
 from autotensor.errors import GradError, TraceError
@@ -183,7 +183,11 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
     new = value.data if isinstance(value, Tensor) else value
     target = self._writable()
     positions = tuple([a.data for a in arrays])
-    index.write_at(target, index.key_of(pattern, positions), pattern, positions, new)
+    try:
+        index.write_at(target, index.key_of(pattern, positions), pattern, positions, new)
+    except (IndexError, ValueError, TypeError) as error:
+        better = explained(index.index_update_op, (self, operand(value), *arrays), {"pattern": pattern}, error)
+        raise type(better)(str(better).replace("[index_update]", "[setitem]", 1)) from error
 
 
 _attach("__getitem__", _getitem)

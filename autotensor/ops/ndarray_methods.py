@@ -197,7 +197,7 @@ _REFUSED = {
     "getfield": "a tensor has no fields. Use x.numpy().getfield(...)",
     "setfield": "a tensor has no fields. Assign to x[...]",
     "setflags": "a tensor decides itself when its memory is shared. Nothing needs to be set",
-    "resize": "the shape of a tensor never changes in place. Use y = at.resize(x, shape)",
+    "resize": "the shape of a tensor never changes in place. Use y = np.resize(x, shape)",
 }
 
 

@@ -22,7 +22,7 @@ from autotensor.ops import index, linalg, reduce, running, shape, sorting
 from autotensor.ops.creation import asarray, operand
 
 __all__ = [
-    "average", "convolve", "corrcoef", "correlate", "cov", "ediff1d", "gradient", "interp", "median",
+    "average", "convolve", "corrcoef", "correlate", "cov", "ediff1d", "interp", "median",
     "nan_to_num", "percentile", "piecewise", "polyadd", "polyder", "polyint", "polymul", "polysub", "polyval", "ptp",
     "quantile", "select", "trapezoid", "unwrap", "vander", "vdot",
 ]  # fmt: skip
@@ -79,7 +79,7 @@ def average(
                 f"[average] expected weights of the shape of x {shape.text(x.shape)}, or a vector and one axis; "
                 f"got {shape.text(w.shape)} and axis {axis}."
             )
-        place = normalize_axis("average", int(axis), x.ndim)
+        place = normalize_axis("average", axis, x.ndim)
         w = w.reshape(tuple([-1 if k == place else 1 for k in range(x.ndim)]))
     w = w * (x * 0 + 1) if w.shape != x.shape else w
     total = reduce.sum(w, axis=axis, keepdims=keepdims)
@@ -275,7 +275,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     """
     f = floating_operand(f)
     single = isinstance(axis, (int, np.integer))
-    axes = [normalize_axis("gradient", int(a), f.ndim) for a in ([axis] if single else range(f.ndim) if axis is None else axis)]
+    axes = [normalize_axis("gradient", a, f.ndim) for a in ([axis] if single else range(f.ndim) if axis is None else axis)]
     spacings: list[Any] = list(varargs) or [1.0]
     if len(spacings) == 1 and (len(axes) > 1 or not spacings):
         spacings = spacings * len(axes)

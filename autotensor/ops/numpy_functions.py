@@ -14,7 +14,7 @@ import numpy as np
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import ShapeError
 from autotensor.ops import elementwise as ew
-from autotensor.ops import index, joining, linalg, nan_numeric, numeric, reduce, running, sets, shape, sorting, special
+from autotensor.ops import index, joining, linalg, nan_numeric, numeric, reduce, running, shape, sorting, special
 from autotensor.ops.creation import asarray, full_like, meshgrid, operand, zeros_like
 from autotensor.ops.numpy_values import CONSTANT, FUNCTIONS, check_plain, given, implements, store, values_of
 
@@ -623,8 +623,33 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
     return running.diff(operand(a), n=n, axis=axis, prepend=before, append=after)
 
 
+@implements(np.unique)
+def _unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: Any = None,
+    **options: Any,
+) -> Any:  # fmt: skip
+    """The distinct elements; gradients go to the first of those that are equal."""
+    x = operand(ar)
+    found = np.unique(x._value("np.unique"), True, return_inverse, return_counts, axis, **options)
+    values = index.take(shape.flatten(x) if axis is None else x, found[1], axis=0 if axis is None else axis)
+    rest = [wrap(part) for part in (found[1:] if return_index else found[2:])]
+    return (values, *rest) if rest else values
+
+
+def _uniques(name: str, function: Any) -> None:
+    def unique(x: Any, /) -> Any:
+        x = operand(x)
+        found = function(x._value(f"np.{name}"))
+        if name == "unique_values":
+            return _unique(x)
+        return type(found)(_unique(x), *[wrap(part) for part in found[1:]])
+
+    implements(function)(unique)
+
+
 for _name in ("unique_all", "unique_counts", "unique_inverse", "unique_values"):
-    implements(getattr(np, _name, None))(getattr(sets, _name))
+    if hasattr(np, _name):
+        _uniques(_name, getattr(np, _name))
 
 
 @implements(np.trim_zeros)

@@ -28,8 +28,6 @@ for _name, _ours in [
     ("norm", lambda x, ord=None, axis=None, keepdims=False: linalg.norm(x, ord, axis, keepdims)),
     ("lstsq", lambda a, b, rcond=None: linalg.lstsq(a, b, rcond)),
     ("multi_dot", lambda arrays, *, out=None: store(out, linalg.multi_dot(arrays), "multi_dot")),
-    ("eig", lambda a: linalg.eig(a)),
-    ("eigvals", lambda a: linalg.eigvals(a)),
     ("solve", lambda a, b: linalg.solve(operand(a), operand(b))),
     ("cholesky", lambda a, /, *, upper=False: linalg.cholesky(a, upper=upper)),
     ("eigvalsh", lambda a, UPLO="L": linalg.eigvalsh(_triangle(a, UPLO))),
@@ -60,6 +58,23 @@ def _triangle(a: Any, uplo: str) -> Tensor:
 @implements(_entry("eigh"))
 def _eigh(a: Any, UPLO: str = "L") -> Any:
     return linalg.eigh(_triangle(a, UPLO))
+
+
+def _real_where_it_is(a: Any, values: Tensor, *others: Tensor) -> Any:
+    """NumPy gives real results for a real matrix whose eigenvalues all are."""
+    if operand(a).dtype.kind != "c" and values.data is not None and not values.data.imag.any():
+        return (values.real, *[x.real for x in others])
+    return (values, *others)
+
+
+@implements(_entry("eig"))
+def _eig(a: Any) -> Any:
+    return linalg.EigResult(*_real_where_it_is(a, *linalg.eig(a)))
+
+
+@implements(_entry("eigvals"))
+def _eigvals(a: Any) -> Any:
+    return _real_where_it_is(a, linalg.eigvals(a))[0]
 
 
 @implements(_entry("svd"))

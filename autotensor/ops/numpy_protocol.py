@@ -183,6 +183,9 @@ def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwar
         result = _called(ufunc, ours or _special_of(ufunc), inputs, kwargs, out)
     elif method == "at":
         return _at(ufunc, *inputs)
+    elif ours_of(ufunc) is None:
+        check_plain(ufunc.__name__, inputs)
+        result = on_values(getattr(ufunc, method), ufunc.__name__, inputs, kwargs)
     else:
         result = _METHODS[method](ufunc, *inputs, **kwargs)
     return store(out, result, ufunc.__name__)
@@ -322,8 +325,15 @@ def _at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
 # -- all other functions
 
 
+def _asked_by_scipy() -> bool:
+    return sys._getframe(2).f_globals.get("__name__", "").startswith("scipy.")
+
+
 def array_function(self: Tensor, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
     """A function of NumPy with a tensor among its arguments."""
+    if _asked_by_scipy() and not any(x.waits or flows(x) for x in tensors_in((args, kwargs))):
+        # At this place SciPy makes an array of what a user's function returned, for routines that know arrays only.
+        return func(*values_of("", args), **values_of("", kwargs))
     ours = FUNCTIONS.get(func)
     if ours is not None:
         return ours(*args, **kwargs)

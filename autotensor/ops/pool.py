@@ -23,6 +23,7 @@ from autotensor.ops.elementwise import astype
 from autotensor.ops.shape import text
 from autotensor.ops.window import (
     accumulated,
+    axes_of,
     channels_last,
     numbers,
     out_space,
@@ -223,7 +224,7 @@ def average_pool_input(needs, g, out, y, like, **params):
 
 
 def _parameters(op: str, x: Tensor, size: Any, strides: Any, padding: Any) -> dict[str, Any]:
-    n = space_of(op, x, None if isinstance(size, (int, np.integer)) else len(size))
+    n = space_of(op, x, axes_of(size))
     size = numbers(op, "pool_size", size, n)
     return {
         "size": size,

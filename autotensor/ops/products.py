@@ -17,7 +17,7 @@ from autotensor.core.op import defop, either
 from autotensor.core.tensor import Tensor, as_tensor
 from autotensor.errors import ShapeError
 from autotensor.kernels import product
-from autotensor.ops.creation import operand
+from autotensor.ops.creation import operand, operands
 from autotensor.ops.elementwise import multiply, subtract
 from autotensor.ops.like import reshape_like, reshape_to, unbroadcast
 from autotensor.ops.reduce import conjugate
@@ -188,7 +188,7 @@ def multi_dot(xs: Sequence[Any]) -> Tensor:
     The order is found by dynamic programming (T. Cormen et al., "Introduction to Algorithms", 15.2). Where sizes are
     unknown the product is taken from left to right.
     """
-    tensors = [operand(x) for x in xs]
+    tensors = operands("multi_dot", xs)
     if len(tensors) < 2:
         raise ShapeError(f"[multi_dot] expected at least two matrices; got {len(tensors)}. Give them as one list.")
     for k, x in enumerate(tensors):

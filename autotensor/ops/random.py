@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import Aval, Dim, Operand, broadcast_shapes, shape_of
+from autotensor.core.aval import Aval, Dim, Operand, broadcast_shapes, normalize_axis, shape_of, whole
 from autotensor.core.op import apply, defop_no_grad
 from autotensor.core.state import deferred
 from autotensor.core.tensor import Tensor
@@ -33,7 +33,7 @@ from autotensor.errors import DTypeError, ShapeError
 from autotensor.kernels import counter_rng
 from autotensor.kernels import random as kernels
 from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import add, astype, greater_equal, less, log, multiply, negative, subtract
+from autotensor.ops.elementwise import add, astype, dtype_of, greater_equal, less, log, multiply, negative, subtract
 from autotensor.ops.index import take
 from autotensor.ops.reduce import argmax
 
@@ -296,7 +296,7 @@ def _shape(op: str, shape: Any) -> tuple[int, ...]:
 
 
 def _float(op: str, dtype: Any) -> np.dtype:
-    out = np.dtype(dtype)
+    out = dtype_of(op, dtype)
     if out.kind != "f" or out.itemsize > 8:
         raise DTypeError(f"[{op}] dtype must be float16, float32 or float64; got {out}. Use randint() for integers?")
     return out
@@ -413,8 +413,9 @@ def randint(
 
     ``randint(1, 7, (2,))`` throws two dice.
     """
-    low, high = (0, int(low)) if high is None else (int(low), int(high))
-    kind = np.dtype(dtype)
+    first = whole("randint", "low", low)
+    low, high = (0, first) if high is None else (first, whole("randint", "high", high))
+    kind = dtype_of("randint", dtype)
     if kind.kind not in "iu":
         raise DTypeError(f"[randint] dtype must be an integer type; got {kind}. Use uniform() for floats.")
     info = np.iinfo(kind)
@@ -437,8 +438,8 @@ def shuffle(x: Any, axis: int = 0, generator: Generator | None = None) -> Tensor
     x = operand(x)
     if not x.ndim:
         raise ShapeError("[shuffle] expected at least one axis; got a tensor of rank 0. Use permutation(n)?")
-    order = random_permutation_like(next_key(generator, like=x), x, axis=axis % x.ndim)
-    return take(x, order, axis=axis)
+    axis = normalize_axis("shuffle", axis, x.ndim)
+    return take(x, random_permutation_like(next_key(generator, like=x), x, axis=axis), axis=axis)
 
 
 def categorical(logits: Any, axis: int = -1, generator: Generator | None = None) -> Tensor:
@@ -458,7 +459,7 @@ def dropout(
     """
     x = operand(x)
     _float("dropout", x.dtype)
-    if not 0.0 <= rate <= 1.0:
+    if not isinstance(rate, (int, float, np.number)) or not 0.0 <= rate <= 1.0:
         raise ShapeError(f"[dropout] rate is a probability from 0 to 1; got {rate}. It is the fraction to drop.")
     if rate == 0.0:
         return x

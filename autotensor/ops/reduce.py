@@ -383,7 +383,7 @@ argmin_op = defop_no_grad(
 
 
 def _one_axis(op: str, axis: int | None, ndim: int) -> int | None:
-    return None if axis is None else normalize_axis(op, int(axis), ndim)
+    return None if axis is None else normalize_axis(op, axis, ndim)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:

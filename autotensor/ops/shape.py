@@ -20,12 +20,13 @@ from autotensor.core.aval import (
     normalize_axis,
     result_dtype,
     shape_of,
+    wholes,
 )
 from autotensor.core.op import defop, defop_no_grad, either
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
-from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import astype_op
+from autotensor.ops.creation import operand, operands
+from autotensor.ops.elementwise import astype_op, equal, logical_or
 from autotensor.ops.like import broadcast_like, reshape_like, unbroadcast, zeros_like
 
 __all__ = [
@@ -61,7 +62,9 @@ def like_second(g: Operand, x: Operand, *others: Operand, **params: Any) -> Aval
 
 def same_dtype(g: Any, x: Any) -> Any:
     """g in the dtype of x; operations that promote hand their gradients back through this."""
-    return g if not isinstance(x, Tensor) or g.dtype == x.dtype else astype_op(g, dtype=x.dtype)
+    if not isinstance(x, Tensor) or g.dtype == x.dtype:
+        return g
+    return unbroadcast(g, x) if g.dtype.kind == "c" else astype_op(g, dtype=x.dtype)
 
 
 def _product(shape: Sequence[Dim]) -> int:
@@ -109,9 +112,7 @@ def reshape_op(needs, g, out, x, shape):
 
 def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
     """The same elements, row by row, in another shape; one size may be -1 (or None) and is computed."""
-    if isinstance(shape, (int, np.integer)):
-        return reshape_op(operand(x), shape=(int(shape),))
-    return reshape_op(operand(x), shape=tuple([-1 if d is None else int(d) for d in shape]))
+    return reshape_op(operand(x), shape=wholes("reshape", "shape", shape, unknown=-1))
 
 
 def flatten(x: Any) -> Tensor:
@@ -147,7 +148,7 @@ def permute_dims(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     x = operand(x)
     if axes is None:
         return permute_dims_op(x, axes=tuple(range(x.ndim - 1, -1, -1)))
-    return permute_dims_op(x, axes=tuple([normalize_axis("permute_dims", int(a), x.ndim) for a in axes]))
+    return permute_dims_op(x, axes=tuple([normalize_axis("permute_dims", a, x.ndim) for a in wholes("permute_dims", "axes", axes)]))
 
 
 transpose = permute_dims
@@ -173,12 +174,14 @@ def matrix_transpose(x: Any) -> Tensor:
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """Axes moved to new positions; the others keep their order."""
     x = operand(x)
-    sources = [source] if isinstance(source, int) else list(source)
-    places = [destination] if isinstance(destination, int) else list(destination)
+    sources = list(wholes("moveaxis", "source", source))
+    places = list(wholes("moveaxis", "destination", destination))
     if len(sources) != len(places):
         raise ShapeError(f"[moveaxis] expected as many sources as destinations; got {sources} to {places}.")
     sources = [normalize_axis("moveaxis", a, x.ndim) for a in sources]
     places = [normalize_axis("moveaxis", a, x.ndim) for a in places]
+    if len(set(sources)) != len(sources) or len(set(places)) != len(places):
+        raise ShapeError(f"[moveaxis] axes must differ; got {source} to {destination}. Name each axis once.")
     order = [a for a in range(x.ndim) if a not in sources]
     for place, axis in sorted(zip(places, sources, strict=True)):
         order.insert(place, axis)
@@ -207,8 +210,8 @@ def expand_dims_op(needs, g, out, x, axis):
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Tensor:
     """New axes of size 1, at these positions of the result."""
     x = operand(x)
-    count = 1 if isinstance(axis, int) else len(axis)
-    return expand_dims_op(x, axis=normalize_axes("expand_dims", axis, x.ndim + count))
+    places = wholes("expand_dims", "axis", axis)
+    return expand_dims_op(x, axis=normalize_axes("expand_dims", places, x.ndim + len(places)))
 
 
 def _infer_squeeze(x: Operand, axis: tuple[int, ...]) -> Aval:
@@ -253,8 +256,7 @@ def broadcast_to_op(needs, g, out, x, shape):
 
 def broadcast_to(x: Any, shape: int | Sequence[int]) -> Tensor:
     """x repeated along new axes and axes of size 1 to fill ``shape``."""
-    wanted = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple([int(d) for d in shape])
-    return broadcast_to_op(operand(x), shape=wanted)
+    return broadcast_to_op(operand(x), shape=wholes("broadcast_to", "shape", shape))
 
 
 def broadcast_arrays(*xs: Any) -> list[Tensor]:
@@ -263,10 +265,10 @@ def broadcast_arrays(*xs: Any) -> list[Tensor]:
     shape = broadcast_shapes("broadcast_arrays", *[x.shape for x in tensors])
     if None not in shape:
         return [broadcast_to_op(x, shape=shape) for x in tensors]
-    total = tensors[0] * 0
+    total = equal(tensors[0], tensors[0])  # bools, of which only the shape is used
     for x in tensors[1:]:
-        total = total + x * 0
-    return [broadcast_like(x, same_dtype(total, x)) for x in tensors]
+        total = logical_or(total, equal(x, x))
+    return [broadcast_like(x, astype_op(total, dtype=x.dtype)) for x in tensors]
 
 
 def atleast_1d(x: Any) -> Tensor:
@@ -313,20 +315,20 @@ def stack_op(needs, g, out, *xs, axis):
 
 def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis."""
-    tensors = [operand(x) for x in xs]
+    tensors = operands("stack", xs)
     if not tensors:
         raise ShapeError("[stack] expected at least one tensor; got none. Is the list empty by mistake?")
     return stack_op(*tensors, axis=normalize_axis("stack", axis, tensors[0].ndim + 1))
 
 
-def unstack(x: Any, axis: int = 0) -> list[Tensor]:
+def unstack(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
     """The slices along an axis of known size, without that axis."""
     x = operand(x)
     axis = normalize_axis("unstack", axis, x.ndim)
     n = x.shape[axis]
     if n is None:
         raise ShapeError(f"[unstack] expected a known size in axis {axis}; got {text(x.shape)}. Reshape it first?")
-    return [x[(*(slice(None),) * axis, i)] for i in range(n)]
+    return tuple([x[(*(slice(None),) * axis, i)] for i in range(n)])
 
 
 def _infer_concat(*xs: Operand, axis: int) -> Aval:
@@ -404,7 +406,7 @@ def concat_part(needs, g, out, whole, *xs, axis, index):
 
 def concat(xs: Sequence[Any], axis: int | None = 0) -> Tensor:
     """Tensors joined along an axis; ``None`` flattens them first."""
-    tensors = [operand(x) for x in xs]
+    tensors = operands("concat", xs)
     if not tensors:
         raise ShapeError("[concat] expected at least one tensor; got none. Is the list empty by mistake?")
     if axis is None:
@@ -430,7 +432,7 @@ def split(
         raise ShapeError("[split] expected either sections (or cuts), or sizes=; got both or neither.")
     cuts: list[int | None]
     if sizes is not None:
-        parts = [int(s) for s in sizes]
+        parts = list(wholes("split", "sizes", sizes))
         if -1 in parts:
             if n is None:
                 raise ShapeError(f"[split] -1 needs a known size in axis {axis}; got {text(x.shape)}. Give all sizes.")
@@ -522,7 +524,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
         raise ValueError(f"[pad] expected mode to be one of {', '.join(_PAD_MODES)}; got {mode!r}. Check the spelling.")
     try:
         widths = np.broadcast_to(np.asarray(pad_width, np.int64), (x.ndim, 2)).tolist()
-    except ValueError:
+    except (ValueError, TypeError):
         raise ShapeError(
             f"[pad] expected an int, a pair, or a pair for each of {x.ndim} axes; got {pad_width}. "
             "Axes left alone are (0, 0)."
@@ -563,8 +565,7 @@ def tile_adjoint(needs, g, out, x, like, reps):
 
 def tile(x: Any, reps: int | Sequence[int]) -> Tensor:
     """x repeated ``reps`` times along each axis."""
-    times = (int(reps),) if isinstance(reps, (int, np.integer)) else tuple([int(r) for r in reps])
-    return tile_op(operand(x), reps=times)
+    return tile_op(operand(x), reps=wholes("tile", "reps", reps))
 
 
 def _infer_repeat(x: Operand, repeats: int | tuple[int, ...], axis: int) -> Aval:
@@ -603,10 +604,12 @@ def repeat_adjoint(needs, g, out, x, like, repeats, axis):
 def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Tensor:
     """Each slice along an axis repeated in place, all as often or each its own number of times.
 
-    Without an axis x is flattened first.
+    Without an axis x is flattened first. The numbers (ints, an array or a tensor with a value) decide the shape.
     """
     x = operand(x)
-    times = int(repeats) if isinstance(repeats, (int, np.integer)) else tuple([int(r) for r in repeats])
+    times: Any = wholes("repeat", "repeats", repeats)
+    if len(times) == 1:
+        (times,) = times
     if axis is None:
         x, axis = flatten(x), 0
     return repeat_op(x, repeats=times, axis=normalize_axis("repeat", axis, x.ndim))
@@ -634,10 +637,10 @@ def roll_op(needs, g, out, x, shift, axis):
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
     """Elements moved along axes; those that leave at one end enter at the other. Without an axis in flat order."""
     x = operand(x)
-    shifts = (int(shift),) if isinstance(shift, (int, np.integer)) else tuple([int(s) for s in shift])
+    shifts = wholes("roll", "shift", shift)
     if axis is None:
         return reshape_like(roll(flatten(x), shifts[0], 0), x)
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    axes = wholes("roll", "axis", axis)
     n = max(len(axes), len(shifts))
     if len(axes) not in (1, n) or len(shifts) not in (1, n):
         raise ShapeError(f"[roll] expected a shift for each axis; got shifts {shifts} and axes {axes}.")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import Aval, Operand, normalize_axis, shape_of
+from autotensor.core.aval import Aval, Operand, normalize_axis, shape_of, whole
 from autotensor.core.op import defop, defop_no_grad
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import ShapeError
@@ -81,7 +81,7 @@ topk_op = defop_no_grad("topk", impl=_top_impl, infer=_infer_top)
 def topk(x: Any, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
     """The k largest elements along an axis, largest first, and their indices; of equal ones the first comes first."""
     x = operand(x)
-    axis = normalize_axis("topk", axis, x.ndim)
+    axis, k = normalize_axis("topk", axis, x.ndim), whole("topk", "k", k)
     _infer_top(x.aval, k, axis)
     indices = topk_op(x, k=int(k), axis=axis)
     return take_along_op(x, indices, axis=axis), indices

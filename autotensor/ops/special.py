@@ -324,30 +324,30 @@ def ndtri(p: Any) -> Tensor:
 # -- sinc
 
 
-def _sinc(x: np.ndarray, order: int) -> np.ndarray:
-    if order == 0:
+def _sinc(x: np.ndarray, n: int) -> np.ndarray:
+    if n == 0:
         return np.sinc(x)
     u = math.pi * x
-    near = np.abs(u) < order + 2.0
+    near = np.abs(u) < n + 2.0
     small, large = np.where(near, u, 0.0), np.where(near, 1.0, u)
     series = np.zeros_like(u)  # of sin(u) / u, derived term by term
-    for k in range((order + 1) // 2, (order + 1) // 2 + 14 + 2 * order):
-        power = 2 * k - order
+    for k in range((n + 1) // 2, (n + 1) // 2 + 14 + 2 * n):
+        power = 2 * k - n
         series = series + (-1.0) ** k * small**power / ((2 * k + 1) * math.factorial(power))
     exact = np.sin(large) / large
-    for n in range(1, order + 1):  # u f = sin(u), derived n times
-        exact = (np.sin(large + n * math.pi / 2) - n * exact) / large
-    return math.pi**order * np.where(near, series, exact)
+    for k in range(1, n + 1):  # u f = sin(u), derived k times
+        exact = (np.sin(large + k * math.pi / 2) - k * exact) / large
+    return math.pi**n * np.where(near, series, exact)
 
 
 @defop("sinc", impl=in_float64(_sinc), infer=one_float("sinc"))
-def sinc_op(needs, g, out, x, order):
-    return (g * sinc_op(x, order=order + 1),)
+def sinc_op(needs, g, out, x, n):
+    return (g * sinc_op(x, n=n + 1),)
 
 
 def sinc(x: Any) -> Tensor:
     """sin(pi x) / (pi x), 1 at 0; its derivatives are exact also there."""
-    return sinc_op(x, order=0)
+    return sinc_op(x, n=0)
 
 
 # -- Bessel functions of whole orders
@@ -365,89 +365,89 @@ def _hankel(order: int, x: np.ndarray, signs: tuple[float, float]) -> tuple[np.n
     return parts[0], parts[1]
 
 
-def _ive(x: np.ndarray, order: int) -> np.ndarray:
+def _ive(x: np.ndarray, n: int) -> np.ndarray:
     # exp(-|x|) I_n(x) as the mean of exp(|x| (cos t - 1)) cos(n t) (DLMF 10.32.3): the trapezoidal rule is exact
     # up to rounding once there are more points than the function has frequencies.
     size = np.abs(x)
-    bound = 30.0 + order * order
+    bound = 30.0 + n * n
     near = np.where(size < bound, size, 0.0)
-    n = 2 * int(40 + order + 6 * math.sqrt(near.max(initial=0.0)))
+    points = 2 * int(40 + n + 6 * math.sqrt(near.max(initial=0.0)))
     total = np.zeros_like(near)
-    for k in range(n // 2 + 1):
-        t = 2 * math.pi * k / n
-        weight = 1.0 if k in (0, n // 2) else 2.0
-        total += np.exp(near * (math.cos(t) - 1)) * (weight * math.cos(order * t))
+    for k in range(points // 2 + 1):
+        t = 2 * math.pi * k / points
+        weight = 1.0 if k in (0, points // 2) else 2.0
+        total += np.exp(near * (math.cos(t) - 1)) * (weight * math.cos(n * t))
     far = np.where(size < bound, bound, size)
-    even, odd = _hankel(order, far, (1.0, 1.0))
-    out = np.where(size < bound, total / n, (even - odd) / np.sqrt(2 * math.pi * far))
-    return np.where(np.isnan(x), np.nan, np.where((x < 0) & (order % 2 == 1), -out, out))
+    even, odd = _hankel(n, far, (1.0, 1.0))
+    out = np.where(size < bound, total / points, (even - odd) / np.sqrt(2 * math.pi * far))
+    return np.where(np.isnan(x), np.nan, np.where((x < 0) & (n % 2 == 1), -out, out))
 
 
-def _jv(x: np.ndarray, order: int) -> np.ndarray:
+def _jv(x: np.ndarray, n: int) -> np.ndarray:
     # The mean of cos(n t - x sin t) (DLMF 10.9.2), by the trapezoidal rule as above.
     size = np.abs(x)
-    bound = 30.0 + order * order
+    bound = 30.0 + n * n
     near = np.where(size < bound, size, 0.0)
-    n = 2 * int(30 + order + 1.3 * near.max(initial=0.0))
+    points = 2 * int(30 + n + 1.3 * near.max(initial=0.0))
     total = np.zeros_like(near)
-    for k in range(n // 2 + 1):
-        t = 2 * math.pi * k / n
-        weight = 1.0 if k in (0, n // 2) else 2.0
-        total += weight * np.cos(order * t - near * math.sin(t))
+    for k in range(points // 2 + 1):
+        t = 2 * math.pi * k / points
+        weight = 1.0 if k in (0, points // 2) else 2.0
+        total += weight * np.cos(n * t - near * math.sin(t))
     far = np.where(size < bound, bound, size)
-    even, odd = _hankel(order, far, (-1.0, -1.0))
-    angle = far - (order / 2 + 0.25) * math.pi
+    even, odd = _hankel(n, far, (-1.0, -1.0))
+    angle = far - (n / 2 + 0.25) * math.pi
     tail = np.sqrt(2 / (math.pi * far)) * (even * np.cos(angle) - odd * np.sin(angle))
-    out = np.where(size < bound, total / n, np.where(np.isinf(size), 0.0, tail))
-    return np.where(np.isnan(x), np.nan, np.where((x < 0) & (order % 2 == 1), -out, out))
+    out = np.where(size < bound, total / points, np.where(np.isinf(size), 0.0, tail))
+    return np.where(np.isnan(x), np.nan, np.where((x < 0) & (n % 2 == 1), -out, out))
 
 
 @defop("bessel_ie", impl=in_float64(_ive), infer=one_float("ive"))
-def bessel_ie(needs, g, out, x, order):
+def bessel_ie(needs, g, out, x, n):
     """exp(-|x|) I_n(x) for a whole order n >= 0."""
-    slope = bessel_ie(x, order=1) if order == 0 else (bessel_ie(x, order=order - 1) + bessel_ie(x, order=order + 1)) * 0.5
+    slope = bessel_ie(x, n=1) if n == 0 else (bessel_ie(x, n=n - 1) + bessel_ie(x, n=n + 1)) * 0.5
     return (g * (slope - ew.sign(x) * out),)
 
 
-@defop("bessel_i", impl=in_float64(lambda x, order: _ive(x, order) * np.exp(np.abs(x))), infer=one_float("iv"))
-def bessel_i(needs, g, out, x, order):
+@defop("bessel_i", impl=in_float64(lambda x, n: _ive(x, n) * np.exp(np.abs(x))), infer=one_float("iv"))
+def bessel_i(needs, g, out, x, n):
     """Modified Bessel function of the first kind I_n(x), for a whole order n >= 0."""
-    slope = bessel_i(x, order=1) if order == 0 else (bessel_i(x, order=order - 1) + bessel_i(x, order=order + 1)) * 0.5
+    slope = bessel_i(x, n=1) if n == 0 else (bessel_i(x, n=n - 1) + bessel_i(x, n=n + 1)) * 0.5
     return (g * slope,)
 
 
 @defop("bessel_j", impl=in_float64(_jv), infer=one_float("jv"))
-def bessel_j(needs, g, out, x, order):
+def bessel_j(needs, g, out, x, n):
     """Bessel function of the first kind J_n(x), for a whole order n >= 0."""
-    slope = -bessel_j(x, order=1) if order == 0 else (bessel_j(x, order=order - 1) - bessel_j(x, order=order + 1)) * 0.5
+    slope = -bessel_j(x, n=1) if n == 0 else (bessel_j(x, n=n - 1) - bessel_j(x, n=n + 1)) * 0.5
     return (g * slope,)
 
 
 def i0(x: Any) -> Tensor:
     """Modified Bessel function of the first kind and order 0."""
-    return bessel_i(x, order=0)
+    return bessel_i(x, n=0)
 
 
 def i0e(x: Any) -> Tensor:
     """exp(-|x|) i0(x)."""
-    return bessel_ie(x, order=0)
+    return bessel_ie(x, n=0)
 
 
 def i1(x: Any) -> Tensor:
     """Modified Bessel function of the first kind and order 1."""
-    return bessel_i(x, order=1)
+    return bessel_i(x, n=1)
 
 
 def i1e(x: Any) -> Tensor:
     """exp(-|x|) i1(x)."""
-    return bessel_ie(x, order=1)
+    return bessel_ie(x, n=1)
 
 
 def j0(x: Any) -> Tensor:
     """Bessel function of the first kind and order 0."""
-    return bessel_j(x, order=0)
+    return bessel_j(x, n=0)
 
 
 def j1(x: Any) -> Tensor:
     """Bessel function of the first kind and order 1."""
-    return bessel_j(x, order=1)
+    return bessel_j(x, n=1)

@@ -137,7 +137,7 @@ def ive(needs, g, out, v, x):
 def jn(n: Any, x: Any) -> Tensor:
     """Bessel function of the first kind and order n; whole numbers n >= 0 need no SciPy."""
     if isinstance(n, (int, np.integer)) and n >= 0:
-        return special.bessel_j(x, order=int(n))
+        return special.bessel_j(x, n=int(n))
     return jv(operand(n), operand(x))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.tensor import Tensor, Variable, wrap
+from autotensor.errors import DTypeError
 from autotensor.ops.device import CPU, check_device
 from autotensor.ops.dtypes import KINDS
 
@@ -146,6 +147,10 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     Tensor([0., 1., 2.], dtype=float64)
     """
     check_device("from_dlpack", device)
+    if not hasattr(x, "__dlpack__"):
+        raise DTypeError(
+            f"[from_dlpack] expected an array with __dlpack__; got a {type(x).__name__}. Use asarray() for lists and numbers."
+        )
     return wrap(np.from_dlpack(x, device=device, copy=copy))
 
 

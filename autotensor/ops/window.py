@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import Aval, Dim, Operand, Shape, shape_of
+from autotensor.core.aval import Aval, Dim, Operand, Shape, shape_of, wholes
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
@@ -40,7 +40,8 @@ LAYOUTS = ("channels_last", "channels_first")
 
 def numbers(op: str, name: str, value: Any, n: int, least: int = 1) -> tuple[int, ...]:
     """One whole number for each of n axes of space, from one number for all of them or a sequence."""
-    given = (value,) * n if isinstance(value, (int, np.integer)) else tuple(value)
+    given = wholes(op, name, value)
+    given = given * n if len(given) == 1 and not isinstance(value, (tuple, list)) else given
     if len(given) != n or any([int(v) != v or v < least for v in given]):
         raise ShapeError(
             f"[{op}] expected {name} to be a whole number >= {least}, or {n} of them, one for each axis of space; "
@@ -75,6 +76,11 @@ def space_of(op: str, x: Tensor, n: int | None = None) -> int:
             "Is an axis missing (expand_dims)?"
         )
     return have
+
+
+def axes_of(size: Any) -> int | None:
+    """How many axes of space a size speaks of; None where that, or what it is, is said elsewhere."""
+    return len(size) if isinstance(size, (tuple, list)) else None
 
 
 def channels_last(op: str, x: Tensor, layout: str) -> Tensor:
@@ -280,7 +286,7 @@ def unfold(
     size, strides, dilation: an int or one for each axis of space; padding: "valid", "same" or pairs (low, high).
     """
     x = operand(x)
-    n = space_of("unfold", x, None if isinstance(size, (int, np.integer)) else len(size))
+    n = space_of("unfold", x, axes_of(size))
     out = unfold_op(
         channels_last("unfold", x, layout),
         size=numbers("unfold", "size", size, n),
@@ -307,7 +313,7 @@ def fold(
     elements add up; positions that no window covers are 0.
     """
     patches = operand(patches)
-    n = space_of("fold", patches, None if isinstance(size, (int, np.integer)) else len(size))
+    n = space_of("fold", patches, axes_of(size))
     out = fold_op(
         channels_last("fold", patches, layout),
         output_size=numbers("fold", "output_size", output_size, n, least=0),

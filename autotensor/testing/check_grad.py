@@ -15,6 +15,7 @@ import autotensor as at
 from autotensor import Tensor, Variable
 from autotensor.errors import GradientCheckError
 from autotensor.testing.comparison import Comparison, Options, Run
+from autotensor.testing.forward import check_forward
 from autotensor.testing.report import Report
 from autotensor.testing.subject import Subject, leaf
 
@@ -29,6 +30,7 @@ def check_grad(
     order: int = 1,
     mode: str = "auto",
     method: str = "central",
+    forward: bool = False,
     eps: float | None = None,
     atol: float | None = None,
     rtol: float | None = None,
@@ -59,6 +61,7 @@ def check_grad(
         method: "central" for differences; "complex" for a complex step, whose error is that of rounding. Where the
             function is not analytic, or an operation takes no complex numbers, a note says so and differences are
             taken.
+        forward: also compare ``at.jvp`` with differences, as a row "jvp".
         eps: step, times max(1, abs(x)).
         atol, rtol: difference allowed: atol + rtol * abs(derivative), and what rounding may do. By default eps, atol,
             rtol are 1e-4, 1e-7, 1e-5 for results in float64, inside the limits of PyTorch's gradcheck (1e-6, 1e-5,
@@ -86,7 +89,7 @@ def check_grad(
         if wrt is not None:
             more["wrt"] = wrt
         settings: dict[str, Any] = {
-            "order": order, "mode": mode, "method": method, "eps": eps, "atol": atol, "rtol": rtol,
+            "order": order, "mode": mode, "method": method, "forward": forward, "eps": eps, "atol": atol, "rtol": rtol,
             "directions": directions, "seed": seed, "raise_error": raise_error,
         }  # fmt: skip
         return model(f, *inputs, **settings, **more)
@@ -104,7 +107,10 @@ def check_grad(
             shown = ", ".join(v.name or f"one of shape {v.shape}" for v in unchecked[:3])
             report.notes.append(f"the result follows Variables that were not checked ({shown}): wrt='all' takes them")
         for k in range(1, order + 1):
-            us = Comparison(run, names, point, k, options, rng, report).check()
+            comparison = Comparison(run, names, point, k, options, rng, report)
+            us = comparison.check()
+            if k == 1 and forward and not report.problems:
+                check_forward(subject, comparison, options.directions)
             if report.problems or k == order:
                 break
             run, names, point = _differentiated(run, len(point)), names + _seed_names(k, len(us)), point + us

@@ -7,6 +7,7 @@ assumed.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,7 +33,8 @@ def refusal(run: Run, point: list[np.ndarray], double: bool) -> str:
     if any(x.dtype.kind == "c" for x in point):
         return "inputs are complex already"
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)  # an imaginary part that is lost on the way
             outs, _ = run([x.astype(np.complex128) for x in point])
             evaluated(outs)
     except Exception as error:  # whatever an operation says to complex numbers

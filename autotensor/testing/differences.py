@@ -63,16 +63,15 @@ class Rule:
 def rule_for(width: int, eps: float | None, atol: float | None, rtol: float | None) -> Rule:
     """The steps and tolerances for results computed in ``width`` bytes a number; None takes the default."""
     if width >= 8:
-        steps, tolerances, dtype = (1e-4, 1e-7, 1e-5), (1e-7, 1e-5), np.float64
+        steps, tolerances, digits = (1e-4, 1e-7, 1e-5), (1e-7, 1e-5), float(np.finfo(np.float64).eps)
         smaller: tuple[float, ...] = tuple(16.0**-k for k in range(1, 10))
         larger: tuple[float, ...] = (16.0, 256.0)
     else:
-        steps, tolerances, dtype = (1e-2, 1e-3, 1e-2), (1e-3, 1e-2), np.float32
+        steps, tolerances, digits = (1e-2, 1e-3, 1e-2), (1e-3, 1e-2), float(np.finfo(np.float32).eps)
         smaller, larger = (1 / 4,), ()
     eps, atol, rtol = (d if given is None else float(given) for given, d in zip((eps, atol, rtol), steps))
     settle = max(atol, tolerances[0]), max(rtol, tolerances[1])
-    unit = _ROUNDING * float(np.finfo(dtype).eps)
-    return Rule(eps, atol, rtol, *settle, smaller, larger, unit, width >= 8)
+    return Rule(eps, atol, rtol, *settle, smaller, larger, _ROUNDING * digits, width >= 8)
 
 
 @dataclass
@@ -219,18 +218,28 @@ def _widen(evaluate: Evaluate, centre: np.ndarray, rounding: np.ndarray, rule: R
 
 
 def _noise(evaluate: Evaluate, h: float) -> np.ndarray:
-    """Size of the rounding errors of one evaluation, from differences of order 4 over a short distance."""
+    """Size of the rounding errors of one evaluation, from differences of order 4 over a distance short beside h."""
     steps = np.arange(-_NOISE_POINTS, _NOISE_POINTS + 1) * (_NOISE_STEP * h)
     table = np.stack([evaluate(float(t))[0] for t in steps])
     level = np.sqrt(np.mean(np.square(np.diff(table, n=4, axis=0)), axis=0) / _NOISE_GAIN)
     return np.where(np.isfinite(level), level, 0.0)
 
 
-def measured_noise(evaluate: Evaluate, found: Found) -> np.ndarray:
-    """How far measured rounding may have put the derivatives off; at least what was estimated."""
+def second_look(evaluate: Evaluate, rule: Rule, resolution: float, found: Found) -> Found:
+    """The derivatives again where a gradient disagrees with them: noise is measured, and steps small by luck redone."""
+    rule = replace(rule, resolution=resolution)
     with np.errstate(all="ignore"):
-        h = float(found.step.min())
-        return np.maximum(found.noise, 8 * _noise(evaluate, h) / found.step)
+        centre, size = evaluate(0.0)
+        rounding = rule.unit * np.maximum(size, 1e-300)
+        again = Found(found.derivative.copy(), found.noise.copy(), found.state.copy(), found.step.copy())
+        if (found.step < rule.eps).any():
+            again.state[found.step < rule.eps] = UNSETTLED
+            _remeasure(evaluate, centre, rounding, rule, again)
+            again.state = found.state
+        h = float(again.step.min())
+        level = np.maximum(_noise(evaluate, h), _noise(evaluate, 0.125 / _NOISE_STEP * h))
+        again.noise = np.maximum(again.noise, 8 * level / again.step)
+    return again
 
 
 def _kinked(looks: list[_Look], rule: Rule) -> tuple[np.ndarray, np.ndarray]:

@@ -34,11 +34,13 @@ class Subject:
         self.notes = notes
         self.names: list[str] = []
         self.start: list[np.ndarray] = []
-        self._inputs = list(inputs)
-        self._paths: list[tuple[Any, ...]] = []
-        for i, x in enumerate(inputs):
-            for path, leaf in leaves_of(x, (i,)):
-                self._add_input(path, leaf)
+        # An argument is a tree, whose leaves are tensors or anything else.
+        trees = [np.asarray(x) if _is_array(x) else x for x in inputs]
+        self._values, self._form = at.tree.flatten(trees)
+        self._places: list[int] = []
+        names = [name for i, x in enumerate(trees) for name in at.tree.paths(x, str(i))]
+        for place, (name, value) in enumerate(zip(names, self._values)):
+            self._add_input(place, name, value)
         self.variables: list[Variable] = []
         self._everything = wrt == "all"
         if wrt is None:
@@ -49,16 +51,16 @@ class Subject:
         elif wrt != "all":
             raise TypeError(f"[check_grad] expected wrt as Variables, or 'all'; got {wrt!r}. Use wrt='all'?")
 
-    def _add_input(self, path: tuple[Any, ...], leaf: Any) -> None:
-        is_tensor = isinstance(leaf, Tensor)
-        array = np.asarray(leaf.numpy() if is_tensor else leaf)
+    def _add_input(self, place: int, name: str, value: Any) -> None:
+        is_tensor = isinstance(value, Tensor)
+        array = np.asarray(value.numpy() if is_tensor else value)
         if array.dtype.kind not in "fc":
             return
-        name = (leaf.name if is_tensor else None) or path_text(path)
+        name = (value.name if is_tensor else None) or name
         wide = np.dtype(np.complex128 if array.dtype.kind == "c" else np.float64)
         if array.dtype != wide:
             self.notes.append(f"input {name} was converted from {array.dtype} to {wide}")
-        self._paths.append(path)
+        self._places.append(place)
         self.names.append(name)
         self.start.append(array.astype(wide))
 
@@ -105,21 +107,27 @@ class Subject:
             # A buffer of its own each time: what was recorded at other values must not be taken for this.
             variable.data = np.array(value)
             variable.version += 1
-        given = dict(zip(self._paths, leaves))
-        out = self.f(*[replaced(x, (i,), given) for i, x in enumerate(self._inputs)])
+        outs = self.outputs(leaves)
         for name, x in zip(self.names, leaves):
             if x.version or x.node is not None:
                 raise GradError(
                     f"[check_grad] expected a function that leaves its inputs as they are; input {name!r} was written "
                     "in place, and is no longer what the result was computed from. Write to at.copy(x)."
                 )
-        parts = [part for _, part in leaves_of(out, ())]
+        return outs, leaves + list(self.variables)
+
+    def outputs(self, given: Sequence[Any]) -> list[Tensor]:
+        """Floating outputs of ``f`` for the inputs that are differentiated by; the Variables as they are."""
+        values = list(self._values)
+        for place, x in zip(self._places, given):
+            values[place] = x
+        parts = at.tree.leaves(self.f(*at.tree.unflatten(self._form, values)))
         for part in parts:
             if not isinstance(part, Tensor):
                 raise TypeError(
                     f"[check_grad] f must return tensors; got {type(part).__name__}. Use at.* functions all the way?"
                 )
-        return [part for part in parts if part.dtype.kind in "fc"], leaves + list(self.variables)
+        return [part for part in parts if part.dtype.kind in "fc"]
 
     def unchecked(self, outs: Sequence[Tensor]) -> list[Variable]:
         """Trainable Variables that the outputs follow and nobody asked for."""
@@ -191,45 +199,11 @@ def variables_of(module: Any) -> dict[str, Variable]:
     return found
 
 
-# -- containers
-
-
-def leaves_of(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Everything in nested dictionaries, tuples and lists of tensors, with the path that leads to it.
-
-    A list of numbers only is one leaf: an array.
-    """
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from leaves_of(item, (*path, key))
-    elif isinstance(value, tuple) or (isinstance(value, list) and not _is_array(value)):
-        for i, item in enumerate(value):
-            yield from leaves_of(item, (*path, i))
-    else:
-        yield path, value
-
-
-def replaced(value: Any, path: tuple[Any, ...], given: Mapping[tuple[Any, ...], Any]) -> Any:
-    """The nested containers with the leaves in ``given`` in their places."""
-    if path in given:
-        return given[path]
-    if isinstance(value, Mapping):
-        items = {key: replaced(item, (*path, key), given) for key, item in value.items()}
-        return items if type(value) is dict else type(value)(items)  # type: ignore[call-arg]
-    if isinstance(value, tuple) or (isinstance(value, list) and not _is_array(value)):
-        parts = [replaced(item, (*path, i), given) for i, item in enumerate(value)]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return value
-
-
-def _is_array(value: list[Any]) -> bool:
-    """True for nested lists of numbers."""
-    return all(_is_array(x) if isinstance(x, list) else isinstance(x, (int, float, complex, np.number)) for x in value)
-
-
-def path_text(path: tuple[Any, ...]) -> str:
-    """The position of an input, and the way to a part of it: ``0``, ``1['w'][2]``."""
-    return str(path[0]) + "".join(f"[{key!r}]" for key in path[1:]) if path else "result"
+def _is_array(value: Any) -> bool:
+    """True for nested lists of numbers: an array, not a container."""
+    return isinstance(value, list) and all(
+        _is_array(x) if isinstance(x, list) else isinstance(x, (int, float, complex, np.number)) for x in value
+    )
 
 
 def evaluated(tensors: Sequence[Tensor]) -> list[np.ndarray]:

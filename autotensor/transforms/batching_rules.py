@@ -43,8 +43,8 @@ _ELEMENTWISE = (
     "sinh cosh tanh arcsinh arccosh arctanh floor ceil trunc round erf erfc erfinv where maximum minimum clip "
     "astype copy equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not "
     "bitwise_and bitwise_or bitwise_xor bitwise_not left_shift right_shift isnan isinf isfinite relu elu sigmoid "
-    "softplus sigmoid_cross_entropy stop_gradient real imag conj angle signbit copysign nextafter isreal iscomplex gammaln "
-    "digamma polygamma gamma betaln beta betainc expit logit xlogy xlog1py entr sinc i0 i1 i0e i1e "
+    "softplus sigmoid_cross_entropy stop_gradient real imag conj angle signbit copysign nextafter isreal iscomplex "
+    "gammaln digamma polygamma gamma betaln beta betainc expit logit xlogy xlog1py entr sinc i0 i1 i0e i1e "
 ).split()
 
 

@@ -425,21 +425,25 @@ class _Recomputed:
         linked = state.tracking
         n = len(self.positions)
         with enable_grad():
-            entered = [_again(x) if need else x for x, need in zip(xs[:n], needs, strict=False)]
+            entered = [_again(x, linked) if need else x for x, need in zip(xs[:n], needs, strict=False)]
             args, kwargs = tree.unflatten(self.form, _filled(self.leaves, self.positions, entered))
             with keys_noted(self.keys):
                 result = self.f(*args, **kwargs)
         ys = [y for y in tree.leaves(result) if isinstance(y, Tensor)]
         wanted = [x for x, need in zip([*entered, *xs[n:]], needs, strict=True) if need]
         pairs = [(y, s) for y, s in zip(ys, g, strict=True) if s is not None and y.tracked]
-        found = iter(backpropagate([y for y, _ in pairs], [s for _, s in pairs], wanted, linked))
+        walked = walk([y for y, _ in pairs])
+        # Each input gets what arrives at it directly: what arrives at one is not passed on to another behind it.
+        ends = {x.node for x in wanted if x.node is not None}
+        walked.order = [node for node in walked.order if node not in ends]
+        found = iter(backpropagate([y for y, _ in pairs], [s for _, s in pairs], wanted, linked, walked))
         grads = [next(found) if need else None for need in needs]
         return grads if linked else [None if t is None or t.data is None else wrap(t.data) for t in grads]
 
 
-def _again(x: Tensor) -> Tensor:
+def _again(x: Tensor, linked: bool) -> Tensor:
     """A leaf of its own, linked to the caller's where that counts."""
-    if x.tracked and state.tracking:
+    if x.tracked and linked:
         return copy(x)
     leaf = wrap(x._value("checkpoint"))
     leaf.tracked = True

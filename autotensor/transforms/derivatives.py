@@ -479,7 +479,7 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
 # -- whole matrices of derivatives
 
 # So few rows are quicker one by one than by a trace and a batch.
-_FEW_ROWS = 3
+_FEW_ROWS = 6
 
 
 def _size(x: Tensor, op: str) -> int:

@@ -67,7 +67,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         leaves, form = tree.flatten((args, kwargs))
         n_args = tree.structure(args).size
         spread = tree.spread(axes, form.children[0], "in_axes") + [0] * (len(leaves) - n_args)
-        names = tree.structure_paths(form.children[0], "argument ")
+        names = [p for i, x in enumerate(form.children[0].children) for p in tree.structure_paths(x, f"argument {i}")]
         names += tree.structure_paths(form.children[1], "keyword ")
         marks: list[Any] = []
         values: dict[int, Any] = {}
@@ -75,7 +75,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         first = ""
         for x, axis, name in zip(leaves, spread, names, strict=True):
             if axis is None:
-                marks.append(x)
+                marks.append(operand(x) if isinstance(x, np.ndarray) else x)
                 continue
             try:
                 whole = operand(x)

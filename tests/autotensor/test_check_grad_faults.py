@@ -187,7 +187,7 @@ def test_fault_of_the_third_derivative_only():
     report = check_grad(f, array(3), order=3, raise_error=False)
     assert {row.order for row in report.inputs if not row.ok} == {3}
     assert check_grad(at.tanh, array(3), order=3)
-    assert [row.name for row in check_grad(at.tanh, array(1), order=3).inputs] == ["0", "0", "g", "0", "g", "g'0", "g'1"]
+    assert [row.name for row in check_grad(at.tanh, array(1), order=3).inputs] == ["0", "0", "g", "0", "g", "g'"]
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6, 1e12])

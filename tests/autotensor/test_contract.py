@@ -72,7 +72,7 @@ class Case:
 
     def gradients(self, outs: list[Tensor], leaves: list[Any], seeds: list[Tensor] | None = None) -> list[Tensor]:
         """Gradients of the floating outputs with respect to the leaves of ``wrt``; those that are None left out."""
-        floats = [out for out in outs if out.dtype.kind == "f"]
+        floats = [out for out in outs if out.dtype.kind in "fc"]
         if seeds is None:
             seeds = [ones(out) for out in floats]
         found = backpropagate(floats, seeds, [leaves[i] for i in self.sample.wrt])
@@ -174,7 +174,7 @@ def assert_same(got: Any, want: Any, tol: float, what: str = "") -> None:
     got, want = np.asarray(got), np.asarray(want)
     assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
     assert got.dtype == want.dtype, f"{what}: dtype {got.dtype}, expected {want.dtype}"
-    if want.dtype.kind != "f":
+    if want.dtype.kind not in "fc":
         np.testing.assert_array_equal(got, want, err_msg=what)
         return
     size = np.abs(want[np.isfinite(want)]).max(initial=0.0)
@@ -293,8 +293,8 @@ def test_gradients(case):
     sample = case.sample
     if sample.order == 0:
         leaves = [leaf(x) for x in sample.inputs]
-        outs = [out for out in case.call(*leaves) if out.dtype.kind == "f"]
-        wanted = [x for x in leaves if isinstance(x, Tensor) and x.dtype.kind == "f"]
+        outs = [out for out in case.call(*leaves) if out.dtype.kind in "fc"]
+        wanted = [x for x in leaves if isinstance(x, Tensor) and x.dtype.kind in "fc"]
         try:
             found = backpropagate(outs, [ones(out) for out in outs], wanted)
         except GradError:  # it says so itself
@@ -384,7 +384,7 @@ def _assert_as_oracle(case: Case, inputs: list[Any]) -> None:
     got = case.call(*leaves)
     for a, b in zip(got, want, strict=True):
         assert_same(a.numpy(), b, case.sample.tol, f"({shown})")
-    outs = [out for out in got if out.dtype.kind == "f"]
+    outs = [out for out in got if out.dtype.kind in "fc"]
     if case.sample.order and outs:
         wanted = [leaves[i] for i in case.sample.wrt]
         found = backpropagate(outs, [ones(out) for out in outs], wanted)
@@ -408,7 +408,7 @@ def test_float32_stays_float32(case):
             assert a.dtype == np.float32, f"output {k} is {a.dtype} for float32 inputs"
         if a.dtype.kind == "f" and _pure(got):
             assert_same(a.numpy().astype(np.float64), b.numpy().astype(np.float64), 2e-5, f"output {k}")
-    outs = [out for out in got if out.dtype.kind == "f"]
+    outs = [out for out in got if out.dtype.kind in "fc"]
     if case.sample.order and outs:
         wanted = [leaves[i] for i in case.sample.wrt]
         found = backpropagate(outs, [ones(out) for out in outs], wanted)
@@ -535,6 +535,8 @@ def _literal(value: Any) -> str:
 def test_expression_is_impl(case):
     for arrays, params, _ in case.steps():
         dtype = result_dtype(*[aval(x) for x in arrays])
+        if dtype.kind == "c":
+            continue  # never part of a kernel
         expr = case.op.expr
         if isinstance(expr, dict):
             expr = expr.get(dtype.kind) or (expr.get("i") if dtype.kind == "u" else None)
@@ -610,13 +612,10 @@ class Symbolic:
         leaves = [make(x) if isinstance(x, np.ndarray) else x for x in inputs]
         outs = case.call(*leaves)
         gradients: list[Tensor] = []
-        floats = [out for out in outs if out.dtype.kind == "f"]
+        floats = [out for out in outs if out.dtype.kind in "fc"]
         if case.sample.order and floats:
-            shapes = [t.numpy().shape for t in case.eager(inputs) if t.dtype.kind == "f"]
-            seeds = [
-                make(np.random.default_rng(9).normal(size=shape).astype(out.dtype))
-                for shape, out in zip(shapes, floats)
-            ]
+            shapes = [t.numpy().shape for t in case.eager(inputs) if t.dtype.kind in "fc"]
+            seeds = [make(_normal(shape, out.dtype)) for shape, out in zip(shapes, floats)]
             gradients = case.gradients(outs, leaves, seeds)
             if self.second and case.sample.order == 2:
                 floats = [g for g in gradients if g.node is not None]
@@ -636,6 +635,13 @@ class Symbolic:
             except AssertionError as error:
                 found.append(f"{self.id}, {label}: {error}")
         return found
+
+
+def _normal(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Random numbers, the same at each call; complex ones have both parts."""
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=shape)
+    return (x + 1j * rng.normal(size=shape) if dtype.kind == "c" else x).astype(dtype)
 
 
 def _run(graphs: list[Symbolic]) -> list[str]:

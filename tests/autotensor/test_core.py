@@ -85,8 +85,6 @@ def test_dtype_is_kept_and_can_be_given():
         ([None], DTypeError, "expected numbers"),
         (object(), DTypeError, "expected numbers"),
         (np.array(["2020-01-01"], dtype="M8[D]"), DTypeError, "expected numbers"),
-        (1 + 2j, DTypeError, "complex"),
-        (np.ones(2, np.complex64), DTypeError, "complex"),
         ([[1, 2], [3]], ShapeError, "equal length"),
     ],
 )
@@ -97,7 +95,7 @@ def test_what_is_no_tensor_is_refused(value, error, words):
         at.asarray(value)
 
 
-@pytest.mark.parametrize("value", ["text", None, object(), 1j, [[1, 2], [3]], np.complex128(1)])
+@pytest.mark.parametrize("value", ["text", None, object(), [[1, 2], [3]]])
 def test_operands_that_are_no_tensors_name_the_operation(value):
     with pytest.raises((DTypeError, ShapeError), match=r"\[multiply\]"):
         at.multiply(at.Tensor([1.0]), value)
@@ -530,6 +528,7 @@ def test_several_outputs():
 def test_every_error_is_also_the_builtin_one_expects():
     expected = {
         "ShapeError": ValueError,
+        "RangeError": IndexError,
         "DTypeError": TypeError,
         "TraceError": TypeError,
         "GradError": ValueError,

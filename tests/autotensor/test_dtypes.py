@@ -150,7 +150,8 @@ def test_astype():
     assert x.astype("int32").tolist() == [0, 1, -2]
     assert x.astype(bool).tolist() == [False, True, True]
     assert x.astype(at.float32).dtype == np.float32
-    for bad in ("complex64", "str", "no such type", object):
+    assert x.astype("complex64").dtype == at.complex64
+    for bad in ("str", "no such type", object):
         with pytest.raises(DTypeError, match=r"\[astype\] expected a dtype of numbers"):
             x.astype(bad)
 
@@ -165,8 +166,7 @@ def test_creation_dtypes():
     assert at.eye(2, dtype=at.int8).dtype == np.int8
     with pytest.raises(DTypeError):
         at.asarray(["a"])
-    with pytest.raises(DTypeError, match="complex"):
-        at.asarray([1j])
+    assert at.asarray([1j]).dtype == at.complex128
 
 
 def test_special_functions_keep_float_dtypes():

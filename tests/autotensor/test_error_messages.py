@@ -122,6 +122,10 @@ OTHER = {
 }  # fmt: skip
 
 
+# Arguments that are whole numbers, one or several.
+COUNTS = {"shape", "repeats", "reps", "shift", "axis", "axes", "source", "destination", "k", "axis1", "axis2", "size"}
+
+
 def public() -> Iterator[tuple[str, Callable[..., Any], inspect.Signature]]:
     for prefix, space in (("", at), ("linalg.", at.linalg)):
         for name in space.__all__:
@@ -142,6 +146,11 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
         if "axis" in signature.parameters and "axis" not in needed and len(needed) == 1:
             for axis in (7, -5, "a", 1.5, (0, 7)):
                 yield f"{name}(x, axis={axis!r})", lambda f=function, axis=axis: f(x, axis=axis)
+        for position, parameter in enumerate(needed[1:3], 1):
+            if parameter in COUNTS:
+                for bad in ("text", 1.5, [[1, 2], [3]], object()):
+                    args = [bad if i == position else x for i in range(len(needed))]
+                    yield f"{name}(x, {parameter}={bad!r})", lambda f=function, args=args: f(*args)
         if needed and needed[0] in ("x", "x1", "shape", "a", "arrays", "tensors"):
             for bad in (None, "text", [[1, 2], [3]], object()):
                 yield f"{name}({bad!r})", lambda f=function, bad=bad, n=len(needed): f(bad, *[x] * (n - 1))

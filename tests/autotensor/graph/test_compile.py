@@ -185,3 +185,31 @@ def test_variables_that_change_places_in_a_step():
 
     assert [swap().item() for _ in range(3)] == [12, 21, 12]
     assert (a.numpy(), b.numpy()) == (2, 1)
+
+
+def test_a_gradient_through_a_step_is_an_error_not_zero():
+    @at.compile
+    def energy(x, scale):
+        return {"sum": at.sum(scale * x * x), "count": at.asarray(3)}
+
+    x = at.Tensor([1.0, 2.0], requires_grad=True)
+    out = energy({"x": x}["x"], 2.0)
+    with pytest.raises(at.GradError, match=r"\[energy\] gradients do not pass through a compiled step"):
+        at.grad(out["sum"] + at.sum(x), x)
+    with pytest.raises(at.GradError, match="call energy.fn"):
+        at.grad(lambda x: energy(x, 2.0)["sum"])(np.ones(2))
+    assert not out["count"].requires_grad
+    # The ways out that the message names.
+    assert at.grad(lambda x: energy.fn(x, 2.0)["sum"])(np.ones(2)).tolist() == [4.0, 4.0]
+    assert at.grad(at.stop_gradient(out["sum"]) + at.sum(x), x).tolist() == [1.0, 1.0]
+    compiled = at.compile(at.grad(lambda x: energy(x, 2.0)["sum"]))
+    assert compiled(np.ones(2)).tolist() == [4.0, 4.0]
+    # Nothing is recorded where nobody asks for gradients, and a chain of calls keeps no chain of tensors.
+    assert not energy(np.ones(2), 2.0)["sum"].requires_grad
+    with at.no_grad():
+        assert not energy(x, 2.0)["sum"].requires_grad
+    step = at.compile(lambda x: x * 0.5)
+    y = x
+    for _ in range(3):
+        y = step(y)
+    assert y.node is not None and y.node.inputs == (x,)

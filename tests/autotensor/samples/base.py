@@ -26,8 +26,8 @@ ASPECTS = (
 class Sample:
     """Inputs and parameters of one call, and an independent way to the right answer.
 
-    inputs: NumPy arrays (float64 where derivatives are wanted; integers and bools as they are) or Python
-        numbers. They should stay away from kinks and ties, and no two dimensions should be equal without
+    inputs: NumPy arrays (float64 or complex128 where derivatives are wanted; integers and bools as they are) or
+        Python numbers. They should stay away from kinks and ties, and no two dimensions should be equal without
         need.
     oracle: a NumPy callable taking the same inputs and parameters, sharing no code with the operation.
         Without one a reason must be given: ``no_oracle="random: see test_random.py"``.
@@ -36,7 +36,7 @@ class Sample:
     call: function called in place of the registered Op, with the same inputs and parameters: the user-facing
         one. It is also how to leave ambiguities out (``lambda x: at.svd(x)[1]``) and to pass lists of
         tensors.
-    wrt: positions of the inputs whose derivatives are checked; by default all float64 arrays.
+    wrt: positions of the inputs whose derivatives are checked; by default all float64 and complex128 arrays.
     tol: relative tolerance of values against the oracle (float64; float32 is scaled from it).
     skip: aspects of the contract that do not apply to this sample, each with the reason:
         ``{"empty": "a singular value of nothing"}``. Aspects: see ``ASPECTS`` and ``test_contract.py``.
@@ -69,7 +69,7 @@ class Sample:
         self.name = name
         self.call = call
         self.no_oracle = no_oracle
-        floats = [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype == np.float64]
+        floats = [i for i, x in enumerate(inputs) if isinstance(x, np.ndarray) and x.dtype.char in "dD"]
         self.wrt = tuple(floats if wrt is None else wrt)
         self.tol = tol
         self.skip = dict(skip or {})
@@ -101,6 +101,11 @@ def array(*shape: int, low: float = -2.0, high: float = 2.0, seed: int = 0) -> n
 def positive(*shape: int, low: float = 0.3, high: float = 3.0, seed: int = 0) -> np.ndarray:
     """Like ``array``, with positive numbers only."""
     return array(*shape, low=low, high=high, seed=seed)
+
+
+def complexes(*shape: int, low: float = -2.0, high: float = 2.0, seed: int = 0) -> np.ndarray:
+    """Distinct complex128 numbers with both parts from ``low`` to ``high``, none of them 0."""
+    return array(*shape, low=low, high=high, seed=seed) + 1j * array(*shape, low=low, high=high, seed=seed + 100)
 
 
 def integers(*shape: int, low: int = -5, high: int = 6, seed: int = 0, dtype: Any = np.int64) -> np.ndarray:

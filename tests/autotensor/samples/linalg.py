@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from autotensor.ops import linalg
+import autotensor as at
+from autotensor.ops import factorisation, linalg
 from tests.autotensor.samples.base import Sample, array, integers
 
 
@@ -83,8 +84,34 @@ def einsum(*operands, subscripts):
     return np.einsum(subscripts, *operands)
 
 
-def qr(x):
-    return list(np.linalg.qr(x))
+def qr(x, mode):
+    return list(np.linalg.qr(x, mode))
+
+
+def only_r(f):
+    return lambda x, **params: f(x, **params)[1]
+
+
+def call_eig(x):
+    w, v = linalg.eig(x)
+    return [w, v[..., :, :1] * at.conj(v[..., :1, :1])]
+
+
+def eig_oracle(x):
+    w, v = np.linalg.eig(x)
+    return [w.astype(np.complex128), (v[..., :, :1] * v[..., :1, :1].conj()).astype(np.complex128)]
+
+
+def by_rank(x, rtol=None):
+    """Pseudo-inverse from the singular values, one matrix after the other."""
+    rtol = np.broadcast_to(max(x.shape[-2:]) * 2.0**-52 if rtol is None else rtol, x.shape[:-2])
+    out = np.zeros(x.shape[:-2] + x.shape[-1:] + x.shape[-2:-1])
+    for index in np.ndindex(*x.shape[:-2]):
+        u, s, vh = np.linalg.svd(x[index], full_matrices=False)
+        for i in range(len(s)):
+            if s[i] > rtol[index] * s.max():
+                out[index] += np.outer(vh[i], u[:, i]) / s[i]
+    return out
 
 
 KNOWN = {"unknown": "the gradient needs the shape, and says so"}
@@ -188,10 +215,18 @@ SAMPLES = {
         ),
     ],
     "qr": [
-        Sample(regular(3, 3), oracle=qr, skip=KNOWN, name="square"),
-        Sample(array(5, 3), oracle=qr, skip=KNOWN, name="tall"),
-        Sample(regular(2, 3, 3), oracle=qr, skip=KNOWN, name="batch"),
-        Sample(array(2, 3), oracle=qr, skip=KNOWN, name="wide"),
+        Sample(regular(3, 3), oracle=qr, mode="reduced", skip=KNOWN, name="square"),
+        Sample(array(5, 3), oracle=qr, mode="reduced", skip=KNOWN, name="tall"),
+        Sample(regular(2, 3, 3), oracle=qr, mode="reduced", skip=KNOWN, name="batch"),
+        Sample(array(2, 3), oracle=qr, mode="reduced", skip=KNOWN, name="wide"),
+        Sample(
+            array(2, 3), oracle=qr, mode="complete", name="wide_complete",
+            skip={**KNOWN, "empty": "without columns it is tall, and q has no gradient, as it says"},
+        ),
+        Sample(
+            array(4, 2), oracle=only_r(qr), call=only_r(factorisation.qr_op), mode="complete", name="tall_complete",
+            skip=KNOWN,
+        ),
     ],
     "svd": [
         Sample(regular(3, 3), oracle=svd_oracle(False), call=call_svd(False), name="square", tol=1e-11),
@@ -206,7 +241,17 @@ SAMPLES = {
         Sample(symmetric(3, 3), oracle=eigh_oracle, call=call_eigh, name="matrix", tol=1e-11),
         Sample(regular(2, 3, 3), oracle=eigh_oracle, call=call_eigh, name="made_symmetric", tol=1e-11),
     ],
+    "eig": [
+        Sample(regular(3, 3), oracle=eig_oracle, call=call_eig, name="real_values", tol=1e-11),
+        Sample(array(2, 3, 3), oracle=eig_oracle, call=call_eig, name="complex_values", tol=1e-10),
+    ],
     "pinv": [
+        Sample(
+            np.stack([singular(4)[:3], regular(4, 4)[:3]]), np.array([1e-6, 0.4]), oracle=by_rank, name="rtol_each",
+            order=1, wrt=(0,), tol=1e-10, call=lambda x, rtol: linalg.pinv(x, rtol),
+            skip={"empty": "the limits go with the matrices", "scalar": "no matrix", "dtypes": "a limit is no matrix",
+                  "float32": "a limit is no matrix", "grad": "values that are cut off change the rank"},
+        ),
         Sample(array(4, 2), oracle=np.linalg.pinv, call=lambda x: linalg.pinv(x), name="tall", tol=1e-11),
         Sample(array(2, 4), oracle=np.linalg.pinv, call=lambda x: linalg.pinv(x), name="wide", tol=1e-11),
         Sample(regular(2, 3, 3), oracle=np.linalg.pinv, call=lambda x: linalg.pinv(x), name="batch", tol=1e-11),

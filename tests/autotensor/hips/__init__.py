@@ -1,0 +1,1 @@
+"""Programs written for HIPS autograd, and what they compute there."""
