@@ -37,6 +37,7 @@ from autotensor.graph.display import show, to_dot
 from autotensor.graph.sources import sources
 from autotensor.ops import activation, autodiff, control, creation, elementwise, fft, index, linalg, losses, random
 from autotensor.ops import conv as _conv
+from autotensor.ops import convolution as _convolution
 from autotensor.ops import ctc as _ctc
 from autotensor.ops import dtypes as _dtypes
 from autotensor.ops import joining as _joining
@@ -59,6 +60,7 @@ from autotensor.ops.activation import *  # noqa: F403
 from autotensor.ops.autodiff import *  # noqa: F403
 from autotensor.ops.control import *  # noqa: F403
 from autotensor.ops.conv import *  # noqa: F403
+from autotensor.ops.convolution import *  # noqa: F403
 from autotensor.ops.creation import *  # noqa: F403
 from autotensor.ops.ctc import *  # noqa: F403
 from autotensor.ops.dtypes import *  # noqa: F403
@@ -116,7 +118,7 @@ __all__ = [
 ]  # fmt: skip
 for _module in (
     activation, autodiff, control, _conv, creation, _ctc, elementwise, index, linalg, losses, _normalization, _pool,
-    _joining, _matrix_functions, _nan_numeric, _numeric,
+    _convolution, _joining, _matrix_functions, _nan_numeric, _numeric,
     _recurrent, _reduce, _running, _sets, _sorting, _dtypes, _standard, _custom, _derivatives, _hips, _vmap, _resize, _scan, _shape, _window,
 ):  # fmt: skip
     __all__ += [_name for _name in _module.__all__ if _name not in _BUILTINS]

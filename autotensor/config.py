@@ -110,7 +110,10 @@ def set_num_threads(n: int) -> None:
 
 
 def set(**switches: Any) -> None:
-    """Set switches for the whole process: ``config.set(fuse=False, debug=1)``."""
+    """Set switches for the whole process: ``config.set(fuse=False, debug=1)``.
+
+    Raises ValueError for an unknown switch or number of threads, TypeError for a value of another kind.
+    """
     for name, value in switches.items():
         if name not in _TYPES:
             raise ValueError(f"[config] unknown switch {name!r}; there are {', '.join(_TYPES)}. Check the spelling.")

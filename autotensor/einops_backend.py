@@ -1,7 +1,7 @@
 """einops on tensors: ``einops.rearrange(t, "b h w -> b (h w)")``, eager or in graphs with unknown sizes.
 
-einops finds its backends among the subclasses of its ``AbstractBackend``. ``register`` makes ours one of them as soon as
-einops is imported, before or after autotensor; autotensor itself never imports einops (``pip install einops``).
+einops finds its backends among the subclasses of its ``AbstractBackend``. ``register`` makes ours one of them as soon
+as einops is imported, before or after autotensor; autotensor itself never imports einops (``pip install einops``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from autotensor.core.tensor import Tensor, placeholder
 from autotensor.errors import ShapeError
-from autotensor.graph.compile import evaluate
+from autotensor.graph.compile import function
 from autotensor.ops import creation, linalg, shape
 from autotensor.ops.like import reshape_to
 
@@ -100,7 +100,7 @@ def _define(backends: ModuleType) -> None:
             return placeholder(sizes)
 
         def eval_symbol(self, symbol: Tensor, values: Sequence[tuple[Tensor, Any]]) -> Any:
-            return evaluate(symbol, dict(values))
+            return function([x for x, _ in values], [symbol])(*[value for _, value in values])[0]
 
         def arange(self, start: int, stop: int) -> Tensor:
             return creation.arange(start, stop)

@@ -182,6 +182,8 @@ def defvjp(f: Any, *vjpmakers: Callable[..., Any] | None, argnums: Iterable[int]
     Each of ``vjpmakers`` is ``maker(ans, *args, **kwargs)``, which returns a function from the gradient of the result
     to that of the argument; None stands for zero. ``argnums`` names the arguments if they are not the first ones.
     Arguments and ``ans`` are tensors there: written with operations, the gradient can be differentiated again.
+
+    A gradient by an argument without a rule raises GradError.
     """
     makers = dict(zip(count() if argnums is None else argnums, vjpmakers, strict=False))
     name = _checked(f).name

@@ -31,6 +31,8 @@ def affine_transform(
 
     Returns:
         An array of the same shape and type.
+
+    Raises ValueError for other shapes, orders and modes, and for a matrix that is not finite.
     """
     planes, matrix = np.asarray(planes), np.asarray(matrix, np.float64)
     if planes.ndim != 3:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 import time
 import weakref
@@ -27,8 +28,8 @@ import numpy as np
 
 from autotensor.core.op import Op
 from autotensor.core.state import state
-from autotensor.core.tensor import Node, Place, user_line
-from autotensor.core.watch import Rule, set_profiler
+from autotensor.core.tensor import Node, Place, is_library, user_line
+from autotensor.core.watch import set_profiler
 from autotensor.graph.show import size
 
 FORWARD, BACKWARD = "forward", "backward"
@@ -98,8 +99,8 @@ class Profile:
     names of the threads, in the order in which they came. ``peak_bytes`` is the
     most memory that was held at once by results of operations made in the block, and by the buffers of plans.
 
-    What profiling costs: about 3 microseconds for an eager operation and 1 for a step of a plan, part of which shows
-    in the event around them. Kernels of a plan that else share one call, or run beside each other on threads, run one
+    What profiling costs: about 10 microseconds for an eager operation and 3 for a step of a plan. These are not in the
+    event itself, but in that around it. Kernels of a plan that else share one call, or run beside each other on threads, run one
     after the other, and a compiled function makes a new plan at its first call in the block (kernels are not compiled
     again). Outside of the block nothing is left of it.
     """
@@ -114,6 +115,7 @@ class Profile:
         self._memory: list[tuple[float, int]] = []
         self._sites: dict[Any, _Site] = {}
         self._plans: weakref.WeakKeyDictionary[Any, list[_Site]] = weakref.WeakKeyDictionary()
+        self._library: dict[Any, bool] = {}
         self._held: dict[int, tuple[Any, int]] = {}
         self._lock = threading.RLock()  # a freed array may call back at any time
         self._local = threading.local()
@@ -123,7 +125,9 @@ class Profile:
 
     def __enter__(self) -> Profile:
         if self._running or self._start:
-            raise ValueError("[profile] a profile is entered once; this one has been. Make a new one with at.profile().")
+            raise ValueError(
+                "[profile] a profile is entered once; this one has been. Make a new one with at.profile()."
+            )
         self._running = True
         self._before = set_profiler(self)
         self._start = time.perf_counter()
@@ -138,15 +142,11 @@ class Profile:
         self._held.clear()
         self._plans.clear()
 
-    # -- what the engine tells ------------------------------------------------------------------------------------------
+    # -- what the engine tells ----------------------------------------------------------------------------------------
 
     def run(self, op: Op, arrays: Sequence[Any], params: dict[str, Any], node: Node | None) -> Any:
         """Compute an operation, eager or of a graph that is interpreted."""
-        owner = _owner(node.where if node is not None else None, eager=node is None)
-        key = op.name, node is None, owner
-        site = self._sites.get(key)
-        if site is None:
-            site = self._site(key, op.name, "op" if node is None else "node", [(owner, 1.0)])
+        site = self._eager_site(op) if node is None else self._node_site(op, node)
         _, depth, start = self._open(site)
         try:
             result = op.impl(*arrays, **params)
@@ -195,7 +195,41 @@ class Profile:
                 sites = self._plans[plan] = [self._plan_site(call) for call in plan.calls]
         self._close(sites[number], len(self._stack()) - 1, start, end, plan.calls[number].nbytes)
 
-    # -- keeping count --------------------------------------------------------------------------------------------------
+    def _node_site(self, op: Op, node: Node) -> _Site:
+        """The site of an operation of a graph that is interpreted."""
+        owner = _owner(node.where)
+        key = op.name, owner
+        return self._sites.get(key) or self._site(key, op.name, "node", [(owner, 1.0)])
+
+    def _eager_site(self, op: Op) -> _Site:
+        """The site of an operation that is computed now."""
+        pulled, origin = state.pulling, state.origin
+        if origin is not None or pulled is not None:
+            if origin is not None:
+                owner = _owner(origin)
+            else:
+                where = pulled.where if pulled is not None else None
+                line = where.line if where is not None else user_line()
+                owner = _Owner((where.scope if where is not None else state.scope) or "", line, BACKWARD)
+            key: Any = op.name, True, owner
+            return self._sites.get(key) or self._site(key, op.name, "op", [(owner, 1.0)])
+        frame: Any = sys._getframe(2)
+        while frame.f_back is not None and self._is_library(frame):
+            frame = frame.f_back
+        key = op, state.scope, frame.f_code, frame.f_lineno
+        site = self._sites.get(key)
+        if site is None:
+            site = self._site(key, op.name, "op", [(_Owner(state.scope or "", user_line(), FORWARD), 1.0)])
+        return site
+
+    def _is_library(self, frame: Any) -> bool:
+        """Whether a frame is none of the user's; remembered, since ``user_line`` takes time."""
+        found = self._library.get(frame.f_code)
+        if found is None:
+            found = self._library[frame.f_code] = is_library(frame)
+        return found
+
+    # -- keeping count ------------------------------------------------------------------------------------------------
 
     def _site(
         self, key: Any, name: str, kind: str, owners: Sequence[tuple[_Owner, float]], group: str | None = None
@@ -247,39 +281,42 @@ class Profile:
 
     def _hold(self, results: Iterable[Any], arrays: Sequence[Any]) -> int:
         """Count the memory of results until it is freed; returns its bytes. Views of the operands count nothing."""
-        given = {id(_base(a)) for a in arrays if isinstance(a, np.ndarray)}
         total = 0
         for result in results:
             if isinstance(result, np.ndarray):
                 base = _base(result)
-                if id(base) not in given:
+                if not any([isinstance(a, np.ndarray) and _base(a) is base for a in arrays]):
                     total += result.nbytes
                     self._grow(result.nbytes, base)
         return total
 
     def _grow(self, nbytes: int, holder: Any) -> None:
-        def gone(reference: Any) -> None:
-            if self._held.pop(id(reference), None) is not None:
-                self._count(-nbytes)
-
-        reference = weakref.ref(holder, gone)
+        reference = weakref.ref(holder, self._gone)
         self._held[id(reference)] = reference, nbytes
         self._count(nbytes)
+
+    def _gone(self, reference: Any) -> None:
+        held = self._held.pop(id(reference), None)
+        if held is not None:
+            self._count(-held[1])
 
     def _count(self, nbytes: int) -> None:
         with self._lock:
             self.live_bytes += nbytes
-            self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+            if self.live_bytes > self.peak_bytes:
+                self.peak_bytes = self.live_bytes
             if len(self._memory) < self.max_events:
                 self._memory.append((time.perf_counter() - self._start, self.live_bytes))
 
-    # -- what came out --------------------------------------------------------------------------------------------------
+    # -- what came out ------------------------------------------------------------------------------------------------
 
     @property
     def events(self) -> list[Event]:
         """All events, in the order in which they began."""
         found = []
-        for site, start, seconds, alone, nbytes, thread, depth in sorted(self._records, key=lambda r: (r[5], r[1], r[6])):
+        for site, start, seconds, alone, nbytes, thread, depth in sorted(
+            self._records, key=lambda r: (r[5], r[1], r[6])
+        ):
             first = site.owners[0][0]
             found.append(
                 Event(
@@ -290,7 +327,7 @@ class Profile:
         return sorted(found, key=lambda e: e.start)
 
     def rows(self, by: str = "op", sort: str = "time") -> list[Row]:
-        """What ``table`` shows, as numbers."""
+        """What ``table`` shows, as numbers. Raises ValueError for an unknown ``by`` or ``sort``."""
         if by not in _COLUMNS:
             raise ValueError(f"[profile] by must be one of {', '.join(_COLUMNS)}; got {by!r}. Try by='layer'.")
         if sort not in _SORTS:
@@ -403,19 +440,13 @@ _SORTS: dict[str, Any] = {
 }
 
 
-def _owner(where: Place | None, eager: bool = False) -> _Owner:
-    """Whose an operation is: of a graph by the place of its node, eager by what is going on now."""
-    if eager:
-        pulled = state.pulling
-        if pulled is None:
-            return _Owner(state.scope or "", user_line(), FORWARD)
-        rule: Rule | None = Rule(pulled.op.name, pulled.where)
-        where = Place("", state.scope, rule) if pulled.where is None else Place("", pulled.where.scope, rule)
+def _owner(where: Place | None) -> _Owner:
+    """Whose a node of a graph is."""
     if where is None:
         return _Owner("", "", FORWARD)
     if where.rule is None:
         return _Owner(where.scope or "", where.line, FORWARD)
-    line = where.rule.where.line if where.rule.where is not None else where.line or user_line()
+    line = where.rule.where.line if where.rule.where is not None else where.line
     return _Owner(where.scope or "", line, BACKWARD)
 
 

@@ -18,6 +18,8 @@ def check_grads(
 
     ``check_grads(f)(x)`` by the first argument, ``check_grads(f, (0, 1))(x, y)`` by both; up to ``order``. Both modes
     rest on the same rules here, so that one check serves them.
+
+    Raises ValueError for another mode.
     """
     if not set(modes) <= {"fwd", "rev"}:
         raise ValueError(f"[check_grads] expected modes of 'fwd' and 'rev'; got {list(modes)}.")

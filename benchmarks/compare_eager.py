@@ -5,7 +5,7 @@ is that of the best peer to ``ours``. Processes and rounds as in ``compare``; th
 
     python -m benchmarks.compare_eager --python /path/to/other/venv/bin/python
     python -m benchmarks.compare_eager --group programs --match RNN --library ours --library hips
-    python -m benchmarks.compare_eager --python ... --table            # lines of a Markdown table
+    python -m benchmarks.compare_eager --python ... --into docs/performance.md     # the tables there, and the door's
     python -m benchmarks.eager_door                                    # what an operation costs beyond NumPy's call
 """
 
@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-from benchmarks.compare import Row, row_of, seconds, summary, write
+from benchmarks.compare import Row, geometric_mean, row_of, seconds, summary, write
 from benchmarks.eager import CASES
+from benchmarks.eager_door import measured
 from benchmarks.eager_libraries import LIBRARIES
+from benchmarks.report import insert
 from benchmarks.runner import Failed, Runner, interleave
 
 # How long a round of one library is.
@@ -46,14 +49,51 @@ def measure(number: int, runners: list[Runner], rounds: int) -> Row:
     return row_of(interleave(able, rounds, ROUND), f"{case.name}, {part}", case.group)
 
 
-def line(row: Row, libraries: list[str], table: bool) -> str:
-    """A row as it is printed."""
+def cells(row: Row, libraries: list[str]) -> tuple[list[str], str]:
+    """Times by library, and the ratio of the best peer to ours."""
     columns = [seconds(row.figures[name]) if name in row.figures else "" for name in libraries]
     ratio = row.ratio()
-    last = f"{ratio:.2f}" if ratio else ""
-    if table:
-        return f"| {' | '.join([row.name, *columns, last])} |"
-    return f"{last:>6}  {row.name:<44}" + "".join(f"{column:>11}" for column in columns)
+    return columns, f"{ratio:.2f}" if ratio else ""
+
+
+def line(row: Row, libraries: list[str]) -> str:
+    """A row as it is printed."""
+    columns, ratio = cells(row, libraries)
+    return f"{ratio:>6}  {row.name:<44}" + "".join(f"{column:>11}" for column in columns)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def group_table(rows: list[Row]) -> str:
+    """A line for each group: how ours stands against the best peer in the middle, and at worst."""
+    lines = []
+    for group in dict.fromkeys(row.mode for row in rows):
+        chosen = sorted((row for row in rows if row.mode == group), key=lambda row: row.ratio() or 0.0)
+        ratios = [row.ratio() or 0.0 for row in chosen]
+        first = f"{sum(ratio > 1 for ratio in ratios)} of {len(ratios)}"
+        lines.append([group, first, f"{geometric_mean(ratios):.2f}", f"{ratios[0]:.2f}", chosen[0].name])
+    return _table(["group", "ours is first", "best peer / ours, geometric mean", "least", "where"], lines)
+
+
+def program_table(rows: list[Row], libraries: list[str]) -> str:
+    """Every program in full."""
+    chosen = [row for row in rows if row.mode in ("programs", "linear algebra", "higher")]
+    lines = []
+    for row in chosen:
+        columns, ratio = cells(row, libraries)
+        lines.append([row.name, *columns, ratio])
+    return _table(["program", *libraries, "best peer / ours"], lines)
+
+
+def door_table() -> str:
+    """What an operation costs beyond NumPy's call."""
+    lines = []
+    for name, (ours, numpy) in measured().items():
+        lines.append([f"`{name}`", *[f"{value * 1e6:.2f}" for value in (ours, numpy, ours - numpy)]])
+    return _table(["operation, recorded", "ours, µs", "NumPy, µs", "overhead, µs"], lines)
 
 
 def main() -> None:
@@ -65,20 +105,17 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="interpreter of the peers")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", help="write all figures to this file")
-    parser.add_argument("--table", action="store_true", help="print a Markdown table")
+    parser.add_argument("--into", help="write tables between the marks of this Markdown file")
     options = parser.parse_args()
     libraries = options.library or list(LIBRARIES)
     runners = start(libraries, options.python)
-    head = ["", *libraries, "best peer / ours"]
-    if options.table:
-        print(f"| {' | '.join(head)} |\n|{' --- |' * len(head)}")
     rows = []
-    for number, (case, part) in enumerate(CASES):
+    for number, (case, _) in enumerate(CASES):
         if (options.group and case.group not in options.group) or (options.match and options.match not in case.name):
             continue
         rows.append(measure(number, runners, options.rounds))
         if rows[-1].figures:
-            print(line(rows[-1], libraries, options.table), flush=True)
+            print(line(rows[-1], libraries), flush=True)
     for runner in runners:
         runner.close()
     compared = [row for row in rows if row.ratio() is not None]
@@ -92,6 +129,10 @@ def main() -> None:
         print(f"worst ratio: {worst.ratio():.2f}, {worst.name}")
     if options.json:
         write(rows, options.json)
+    if options.into:
+        page = Path(options.into)
+        made = {"eager": group_table(compared), "programs": program_table(compared, libraries), "door": door_table()}
+        page.write_text(insert(page.read_text(), made))
 
 
 if __name__ == "__main__":

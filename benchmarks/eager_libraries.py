@@ -33,7 +33,7 @@ class Ours:
         self.np.max_pool = lambda x: at.max_pool(x, 2, layout="channels_first")
 
     def _cross_entropy(self, x: Any, labels: Any) -> Any:
-        return self.at.mean(self.at.sparse_categorical_crossentropy(labels, x, from_logits=True))
+        return self.at.mean(self.at.sparse_softmax_cross_entropy(x, labels))
 
     def forward(self, run: Program, arrays: Arrays) -> Run:
         xs = [self.at.Tensor(a, requires_grad=True) for a in arrays]

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 import keras_compat
-from benchmarks import compare, compare_ops, growth, report, start
+from benchmarks import compare, compare_eager, compare_ops, eager_door, growth, report, start
+from benchmarks import eager as eager_cases
 from benchmarks.compare import Row
 from benchmarks.costs import Machine, cost, floor, foretold
+from benchmarks.eager_libraries import Ours, OursByFunctions
 from benchmarks.ops import CASES
 from benchmarks.ops_ours import compiled, eager
 from benchmarks.runner import Failed, Runner
@@ -230,3 +232,40 @@ def test_a_report_shows_what_was_before(tmp_path):
     lines = report.tables(new, old)["step"].splitlines()
     assert lines[0] == "| workload (batch) | before | ours | torch | best peer / ours |"
     assert lines[2] == "| the same (16) | 100 µs | 50 µs | 200 µs | 4.00 |"
+
+
+# -- eager micro-benchmarks
+
+
+def test_eager_cases_compute_the_same_by_tensors_and_by_functions():
+    """One case of each group, both ways; gradients against NumPy differences are the business of other tests."""
+    seen = set()
+    for case, part in eager_cases.CASES:
+        if part != "both" or case.group in seen or max(a.size for a in case.arrays()) > 2000:
+            continue
+        seen.add(case.group)
+        by_tensors = Ours().both(case.run, case.arrays())()
+        found = OursByFunctions().both(case.run, case.arrays())()
+        by_functions = found if isinstance(found, (tuple, list)) else [found]
+        for a, b in zip(by_tensors, by_functions, strict=True):
+            np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-10)
+    assert len(seen) >= 6
+
+
+def test_eager_tables():
+    rows = [
+        Row("a, both", "programs", {"ours": 1e-6, "hips": 3e-6, "mygrad": 2e-6}),
+        Row("b, both", "programs", {"ours": 1e-6, "hips": 8e-6}),
+        Row("c, both", "indexing", {"ours": 1e-6, "mygrad": 5e-7}),
+    ]
+    groups = compare_eager.group_table(rows).splitlines()
+    assert groups[2] == "| programs | 2 of 2 | 4.00 | 2.00 | a, both |"
+    assert groups[3] == "| indexing | 0 of 1 | 0.50 | 0.50 | c, both |"
+    programs = compare_eager.program_table(rows, ["ours", "hips", "mygrad"]).splitlines()
+    assert programs[2] == "| a, both | 1 µs | 3 µs | 2 µs | 2.00 |"
+    assert programs[3] == "| b, both | 1 µs | 8 µs |  | 8.00 |"
+
+
+def test_the_door_is_measured_on_equal_terms():
+    for name, (ours, numpy) in eager_door.calls().items():
+        np.testing.assert_allclose(np.asarray(ours()), numpy(), rtol=1e-6, err_msg=name)

@@ -38,6 +38,7 @@ WITHOUT_KERNELS = {
     "data.md",
     "differences.md",
     "finding_errors.md",
+    "gradient_checks.md",
     "numerics.md",
     "preprocessing.md",
     "quickstart.md",

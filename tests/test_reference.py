@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import autotensor as at
 from docs.reference import pages as reference
-from docs.reference.pages import Page, broken_references, in_markdown, keras1_call, named, without_text
+from docs.reference.pages import (
+    Page,
+    as_function,
+    broken_references,
+    in_markdown,
+    keras1_call,
+    named,
+    source_of,
+    unnamed_errors,
+    without_text,
+)
 
 PAGES = {page.name: page for page in reference.pages()}
 
@@ -25,6 +37,11 @@ def test_what_is_public_has_a_text(name: str) -> None:
     assert without_text(PAGES[name]) == []
 
 
+@pytest.mark.parametrize("name", sorted(name for name in PAGES if name.startswith("autotensor")))
+def test_errors_that_are_raised_on_purpose_are_named(name: str) -> None:
+    assert unnamed_errors(PAGES[name]) == []
+
+
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_references_lead_somewhere(name: str) -> None:
     assert broken_references(PAGES[name]) == []
@@ -38,6 +55,15 @@ def test_an_object_stands_once_and_its_other_names_lead_there() -> None:
             module, _, name = target.rpartition(".")
             assert PAGES[module].names[name] is getattr(page.module, alias)
     assert PAGES["keras_compat.layers"].aliases["Convolution2D"] == "keras_compat.layers.Conv2D"
+
+
+def test_operations_are_shown_as_functions() -> None:
+    shown = as_function(at.arctan2)
+    assert inspect.isfunction(shown) and shown.__doc__ == at.arctan2.doc and shown.__module__ == at.arctan2.__module__
+    assert str(inspect.signature(shown)) == str(inspect.signature(at.arctan2)) == "(y, x)"
+    assert source_of(at.arctan2).startswith("@defop(")
+    assert str(inspect.signature(at.isnan)) == "(x, /)" and source_of(at.isnan) == ""
+    assert as_function(at.reshape) is at.reshape
 
 
 def test_the_words_of_keras_1_stand_beside_those_of_keras_2() -> None:
@@ -95,6 +121,34 @@ def test_what_is_missing_is_noticed() -> None:
         "keras_compat.planted.A.with_text: autotensor.no_such_thing",
     ]
     assert named("autotensor.Tensor.numpy") is not None and named("keras_compat.no_module.at_all") is None
+
+
+def test_an_error_without_a_name_is_noticed() -> None:
+    page = Page("autotensor", at, {"tidy": tidy, "careless": careless, "Late": Late})
+    assert unnamed_errors(page) == ["autotensor.careless: DTypeError", "autotensor.Late.now: ShapeError"]
+
+
+def tidy(x: object) -> None:
+    """Raises ValueError for an x of None, and at.ShapeError."""
+    if x is None:
+        raise ValueError("none")
+    raise at.ShapeError("other")
+
+
+def careless(x: object) -> None:
+    """Raises ShapeError at times."""
+    if x is None:
+        raise at.DTypeError("none")
+    raise at.ShapeError("other")
+
+
+class Late:
+    """Has a property."""
+
+    @property
+    def now(self) -> None:
+        """Nothing."""
+        raise at.ShapeError("never")
 
 
 def test_the_pages_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

@@ -28,6 +28,7 @@ class Aval:
 
     @property
     def ndim(self) -> int:
+        """Number of axes."""
         return len(self.shape)
 
     @property
@@ -69,7 +70,10 @@ def float_dtype(*operands: Operand) -> np.dtype:
 
 
 def broadcast_shapes(op: str, *shapes: Sequence[Dim]) -> Shape:
-    """Broadcast shapes by NumPy's rules; an unknown dimension beside a known one other than 1 is taken to fit."""
+    """Broadcast shapes by NumPy's rules; an unknown dimension beside a known one other than 1 is taken to fit.
+
+    Raises ShapeError where they do not.
+    """
     rank = max((len(s) for s in shapes), default=0)
     out: list[Dim] = []
     for k in range(-rank, 0):
@@ -124,7 +128,7 @@ def shown(value: Any) -> str:
 
 
 def normalize_axis(op: str, axis: int, ndim: int) -> int:
-    """Axis as a number from 0 to ndim - 1."""
+    """Axis as a number from 0 to ndim - 1. Raises RangeError where there is none."""
     if type(axis) is not int:
         axis = whole(op, "axis", axis)
     if not -ndim <= axis < ndim:
@@ -134,7 +138,7 @@ def normalize_axis(op: str, axis: int, ndim: int) -> int:
 
 
 def normalize_axes(op: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """Axes as a sorted tuple from 0 to ndim - 1; ``None`` means all."""
+    """Axes as a sorted tuple from 0 to ndim - 1; ``None`` means all. Raises ShapeError for one named twice."""
     if type(axis) is int and -ndim <= axis < ndim:
         return (axis % ndim,)
     if axis is None:

@@ -148,22 +148,20 @@ def backpropagate(
         elif (x.aval if x.data is None else x.data).dtype.kind in "fc":
             ends.add(id(x))
     needs_of = _needs(found, ends, kept)
+    mode = state.mode
+    if (mode == 1 or (mode == 2 and not create_graph)) and _State.watch is None:
+        arrays = _by_arrays(found, needs_of, kept, outputs, seeds)
+        if arrays is not None:
+            return [wrap(arrays[key]) if key in arrays else None for key in keys]
     before = state.tracking
-    record = create_graph and before
-    if record != before:
-        set_tracking(record)
+    set_tracking(create_graph and before)
     try:
-        if not record and state.mode == 1 and _State.watch is None:
-            arrays = _by_arrays(found, needs_of, kept, outputs, seeds)
-            if arrays is not None:
-                return [wrap(arrays[key]) if key in arrays else None for key in keys]
         # Values that deferred Variables took part in: their gradients are values, too.
         values = not any([y.waits for y in outputs]) and any([x.deferred for x in found.leaves.values()])
         with immediate() if values else nullcontext():
             grads = _by_tensors(found, needs_of, kept, outputs, seeds)
     finally:
-        if record != before:
-            set_tracking(before)
+        set_tracking(before)
     return _distinct([grads.get(key) for key in keys], seeds)
 
 
@@ -196,10 +194,15 @@ def _by_tensors(
             symbolic = out[0].data is None
         if not symbolic:
             check_versions(node)
-        pulled = _watched(node, needs, g, out) if symbolic or watched else pull_back(node, needs, g, out)
-        for x, need, gx in zip(node.inputs, needs, pulled, strict=True):
-            if need and gx is not None:
-                _accumulate(grads, _key(x), gx)
+        before = state.pulling
+        if symbolic or watched:
+            state.pulling = before or node  # of walks within each other the outermost
+        try:
+            for x, need, gx in zip(node.inputs, needs, pull_back(node, needs, g, out), strict=True):
+                if need and gx is not None:
+                    _accumulate(grads, _key(x), gx)
+        finally:
+            state.pulling = before
     return grads
 
 
@@ -262,7 +265,12 @@ def _by_arrays(
             else:
                 g = tuple([None if part is None else wrap(part) for part in g])
                 out = _all_outputs(node, {out.index: out})
-            pulled = pull_back(node, needs, g, out)
+            before = state.tracking
+            set_tracking(False)
+            try:
+                pulled = pull_back(node, needs, g, out)
+            finally:
+                set_tracking(before)
         for x, need, gx in zip(inputs, needs, pulled, strict=True):
             if need and gx is not None:
                 if type(gx) is not _ndarray:
@@ -349,16 +357,6 @@ def pull_back(node: Node, needs: tuple[bool, ...], g: Any, out: Any) -> Sequence
     if op.fallback is not None:
         return through_fallback(node, needs, g)
     return [None] * len(node.inputs)
-
-
-def _watched(node: Node, needs: tuple[bool, ...], g: Any, out: Any) -> Sequence[Any]:
-    """``pull_back``, with the node known to what is recorded or computed meanwhile; of nested ones the outermost."""
-    before = state.pulling
-    state.pulling = before or node
-    try:
-        return pull_back(node, needs, g, out)
-    finally:
-        state.pulling = before
 
 
 def through_fallback(node: Node, needs: tuple[bool, ...], g: Any) -> list[Any]:

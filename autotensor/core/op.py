@@ -113,6 +113,7 @@ class Op:
 
     @property
     def elementwise(self) -> bool:
+        """True when it has a scalar expression, so that kernels can be generated for it."""
         return self.expr is not None
 
     if TYPE_CHECKING:

@@ -58,7 +58,8 @@ def set_tracking(on: bool) -> None:
     """``state.tracking = on``, quickly: it is done at each walk backward."""
     here = state.__dict__
     here["tracking"] = on
-    here["mode"] = 0 if state.deferred or state.trace is not None else 1 + on
+    if here.get("mode", 2):
+        here["mode"] = 1 + on
 
 
 class _Tracking:

@@ -188,14 +188,22 @@ class Tensor:
         return data
 
     def numpy(self) -> np.ndarray:
-        """The value as an ndarray. Shares memory: treat it as read-only, or copy it."""
+        """The value as an ndarray that shares memory: read it, or copy it before writing.
+
+        What is written into it shows in this tensor, and neither recordings nor gradients notice.
+        """
         return self._value("numpy()")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        # np.asarray(t) shares memory, too, and can not be written.
         data = self.numpy() if self.data is not None else self._value("np.asarray()")
         if dtype is not None and np.dtype(dtype) != data.dtype:
             return data.astype(dtype)
-        return data.copy() if copy else data
+        if copy:
+            return data.copy()
+        shared = data.view()
+        shared.flags.writeable = False
+        return shared
 
     def item(self) -> Any:
         """The only element as a Python number."""
@@ -363,6 +371,13 @@ class Variable(Tensor):
         """Replace the value; shape and dtype stay (the value is cast). Returns the Variable.
 
         During a trace (``@compile``) the assignment becomes an update of the compiled step.
+
+        Raises ShapeError for a value of another shape, TraceError for one that is not known yet.
+
+            >>> import autotensor as at
+            >>> w = at.Variable([1.0, 2.0])
+            >>> w.assign(w - 0.5 * at.grad(at.sum(w**2), w)).numpy()
+            array([0., 0.])
         """
         if state.trace is not None:
             state.trace.assign(self, value if isinstance(value, Tensor) else as_tensor(value))
@@ -425,7 +440,10 @@ def symbol(aval: Aval, node: Node | None = None, index: int = 0, name: str | Non
 
 
 def placeholder(shape: Iterable[Dim], dtype: Any = np.float32, name: str | None = None) -> Tensor:
-    """A tensor whose value is given when a compiled function is called; ``None`` marks unknown dimensions."""
+    """A tensor whose value is given when a compiled function is called; ``None`` marks unknown dimensions.
+
+    Raises ShapeError for sizes that are no whole numbers or negative, DTypeError for a dtype without numbers.
+    """
     try:
         dims = tuple([None if d is None else operator.index(d) for d in shape])
     except TypeError:
@@ -440,10 +458,20 @@ def placeholder(shape: Iterable[Dim], dtype: Any = np.float32, name: str | None 
     return symbol(aval, name=name)
 
 
+def refuse_complex(op: str, dtype: np.dtype, wanted: np.dtype) -> None:
+    """Raise when complex numbers would become real ones, which loses half of each."""
+    if dtype.kind == "c" and wanted.kind not in "cb":
+        raise DTypeError(
+            f"[{op}] complex numbers do not become {wanted} ones; got {dtype}. Use at.real(x), at.imag(x) or at.abs(x)."
+        )
+
+
 def to_array(data: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
     """NumPy array of numbers from anything; strings and ragged lists are refused, not kept as objects."""
     if isinstance(data, Tensor):
         data = data._value("conversion to an array")
+    if dtype is not None and isinstance(data, (np.ndarray, np.generic)):
+        refuse_complex("tensor", data.dtype, np.dtype(dtype))
     try:
         out = np.array(data, dtype=dtype, copy=copy)
     except ValueError as error:
@@ -473,13 +501,17 @@ def user_line() -> str:
     """File and line of the innermost caller outside this package and those built on it."""
     frame = sys._getframe(1)
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] not in _LIBRARIES:
+        if not is_library(frame):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         if frame.f_back is None:
             break
         frame = frame.f_back
     return "an unknown line"
+
+
+def is_library(frame: Any) -> bool:
+    """Whether a frame belongs to this package, one built on it or one that it works for, and not to the user."""
+    return frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES
 
 
 # Packages whose frames are skipped when an error names the user's line; a library on top adds itself. NumPy, einops,

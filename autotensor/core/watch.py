@@ -295,5 +295,3 @@ def _shown(arrays: Sequence[Any]) -> str:
         elif x.dtype.kind == "f":
             texts.append(f"operand {i} from {x.min():.4g} to {x.max():.4g}")
     return f": {'; '.join(texts)}" if texts else ""
-
-

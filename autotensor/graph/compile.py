@@ -39,6 +39,9 @@ class Function:
 
     A plan is made at the first call of each signature (shapes, values of static inputs, switches). Variables are read
     at call time; updates are computed from the values before the call. Returned arrays belong to the caller.
+
+    Raises GraphError for inputs that have a value, for ``static`` inputs that are no inputs, and for updates that do
+    not fit.
     """
 
     def __init__(
@@ -346,6 +349,13 @@ def function(
     updates: pairs ``(Variable, new value)``, or a mapping; computed from the values before the call.
     givens: tensors replaced by a constant or another tensor, such as ``{learning_phase: 1}``.
     static: inputs whose value is part of the signature: a plan is specialised on it.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> x = at.placeholder((None,), dtype="float64")
+        >>> f = at.function([x], [at.sum(x**2), at.grad(at.sum(x**2), x)])
+        >>> f(np.array([1.0, 2.0]))
+        [array(5.), array([2., 4.])]
     """
     return Function(inputs, outputs, updates, givens, static, name)
 
@@ -372,7 +382,14 @@ def _as_updates(updates: Any) -> list[tuple[Variable, Tensor]]:
 
 
 def evaluate(tensor: Tensor | Sequence[Tensor]) -> Any:
-    """Value of a tensor (or list) now: Variables are read, random operations are drawn anew."""
+    """Value of a tensor (or list) now: Variables are read, random operations are drawn anew.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> x = at.Variable(np.ones(2))
+        >>> at.evaluate(at.grad(at.sum(x**3), x))
+        array([3., 3.])
+    """
     if isinstance(tensor, Tensor):
         return np.array(interpret([tensor], {})[0])
     return [np.array(value) for value in interpret(list(tensor), {})]
@@ -541,5 +558,13 @@ def compile(fn: Callable[..., Any]) -> Compiled:  # the name users know
 
     Tensor and array arguments (also in tuples, lists and dictionaries) are inputs; everything else is static and must
     be hashable. ``Variable.assign`` becomes an update. Python side effects happen only while tracing.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> @at.compile
+        ... def slope(x):
+        ...     return at.grad(lambda x: at.sum(at.sin(x)))(x)
+        >>> slope(np.zeros(2))
+        Tensor([1., 1.], dtype=float64)
     """
     return Compiled(fn)

@@ -35,6 +35,8 @@ def show(
     lines: the line of the program behind each operation, where it is known: always in graphs, and on tapes recorded
         in anomaly mode, in profiles or with ``AUTOTENSOR_DEBUG``.
 
+    Raises GraphError for another format, DTypeError for what has no graph.
+
     >>> import autotensor as at
     >>> x = at.placeholder((None, 3), name="x")
     >>> text = at.show(at.tanh(x) * 2)
@@ -58,6 +60,8 @@ def to_dot(x: Shown, *, depth: int | None = None, max_nodes: int | None = None) 
     Operations are boxes (those of gradients in another colour, the program's line as tooltip), Variables, inputs and
     constants ellipses. Frames are name scopes, such as the layers of a Keras model; of a function with a plan they
     are its generated kernels. ``depth`` and ``max_nodes`` leave out what is further away from the results.
+
+    Raises GraphError for a function with several graphs.
     """
     if isinstance(x, (Function, Compiled)):
         functions = _functions(x)

@@ -106,4 +106,3 @@ class _Cluster:
 def quoted(*lines: str) -> str:
     """Text in quotes, on several lines."""
     return '"' + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") for line in lines) + '"'
-

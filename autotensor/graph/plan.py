@@ -538,19 +538,21 @@ class _Loop(Plan):
 def _joined(calls: Sequence[Call]) -> list[Call]:
     """One call for kernels that follow each other; one for each where their time is taken."""
     joined: list[Call] = []
-    tasks: list[Call] = []
+    kernels: list[Call] = []
+    tasks: list[Task] = []
 
     def flush() -> None:
         if tasks:
-            label = "; ".join([call.label for call in tasks])
-            nodes = tuple([node for call in tasks for node in call.nodes])
-            made = program([call.call for call in tasks])
-            joined.append(Call(label, *made, {}, None, nodes, sum([call.nbytes for call in tasks])))
+            label = "; ".join([call.label for call in kernels])
+            nodes = tuple([node for call in kernels for node in call.nodes])
+            joined.append(Call(label, *program(tasks), {}, None, nodes, sum([call.nbytes for call in kernels])))
+            kernels.clear()
             tasks.clear()
 
     for call in calls:
         if isinstance(call.call, Task):
-            tasks.append(call)
+            kernels.append(call)
+            tasks.append(call.call)
             if config.debug >= 2 or config.profiling:
                 flush()
         else:

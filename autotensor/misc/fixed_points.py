@@ -19,7 +19,9 @@ from autotensor.transforms.derivatives import vjp
 __all__ = ["fixed_point"]
 
 
-def fixed_point(f: Callable[[Any], Callable[[Any], Any]], a: Any, x0: Any, distance: Callable[..., Any], tol: float) -> Any:
+def fixed_point(
+    f: Callable[[Any], Callable[[Any], Any]], a: Any, x0: Any, distance: Callable[..., Any], tol: float
+) -> Any:
     """The x with ``f(a)(x) == x``, found by applying ``f(a)`` from x0 until ``distance(x, x_before) <= tol``.
 
     Gradients flow to ``a`` (any nesting of tuples, lists and dicts) by the implicit function theorem: their cost does
@@ -46,7 +48,7 @@ def fixed_point(f: Callable[[Any], Callable[[Any], Any]], a: Any, x0: Any, dista
             pull = vjp(lambda y: asarray(step(p, y)), x)[1]
             return lambda w: pull(w)[0] + weights
 
-        found = fixed_point(moved, (parameters, out, g), wrap(np.zeros(out.shape)), distance, tol)
+        found = fixed_point(moved, (parameters, out, g), wrap(np.zeros(np.shape(flat_x))), distance, tol)
         return vjp(lambda p: asarray(step(p, out)), parameters)[1](found)
 
     op = Op("fixed_point", impl=impl, infer=lambda p: Aval(np.shape(flat_x), np.float64), vjp=rule)
@@ -57,7 +59,9 @@ def _plain(x: Any) -> np.ndarray:
     return x.numpy() if isinstance(x, Tensor) else np.asarray(x)
 
 
-def _iterate(step: Callable[..., Any], x: Any, unflatten: Callable[..., Any], distance: Callable[..., Any], tol: float) -> Any:
+def _iterate(
+    step: Callable[..., Any], x: Any, unflatten: Callable[..., Any], distance: Callable[..., Any], tol: float
+) -> Any:
     before, x = x, step(x)
     while distance(unflatten(x), unflatten(before)) > tol:
         before, x = x, step(x)

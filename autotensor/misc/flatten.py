@@ -32,12 +32,13 @@ def flatten(value: Any) -> tuple[Any, Callable[[Any], Any]]:
 
     Keys of dicts are taken in sorted order. The vector is a tensor if a leaf is one, else an array.
 
+        >>> import autotensor as at
         >>> from autotensor.misc import flatten
         >>> vector, unflatten = flatten({"w": [1.0, 2.0], "b": 3.0})
         >>> vector
         array([3., 1., 2.])
-        >>> unflatten(vector * 2)
-        {'b': 6.0, 'w': [2.0, 4.0]}
+        >>> unflatten(at.asarray(vector) * 2)["b"]
+        Tensor(6., dtype=float64)
     """
     leaves = _leaves(value, [])
     if tensors_in(leaves):

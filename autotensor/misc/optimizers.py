@@ -34,7 +34,12 @@ def unflatten_optimizer(optimize: Callable[..., Any]) -> Callable[..., Any]:
 
 @unflatten_optimizer
 def sgd(
-    grad: Callable[..., Any], x: Any, callback: Any = None, num_iters: int = 200, step_size: float = 0.1, mass: float = 0.9
+    grad: Callable[..., Any],
+    x: Any,
+    callback: Any = None,
+    num_iters: int = 200,
+    step_size: float = 0.1,
+    mass: float = 0.9,
 ) -> Any:
     """Gradient descent with momentum. ``grad(x, i)`` gives the gradient at step i; ``callback(x, i, g)`` sees it."""
     velocity: Any = np.zeros(len(x))

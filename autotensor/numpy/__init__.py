@@ -14,10 +14,11 @@ from typing import Any
 import numpy as _np
 
 from autotensor.core.tensor import Tensor
-from autotensor.numpy import fft, linalg, random
+from autotensor.numpy import fft, linalg, random  # noqa: F401 (parts of the namespace)
 from autotensor.numpy._lifting import Ufunc, holds_tensors, lifted
 from autotensor.ops import creation as _creation
 from autotensor.ops import shape as _shape
+from autotensor.ops.numpy_values import tensors_in
 
 
 def __getattr__(name: str) -> Any:
@@ -65,7 +66,7 @@ asanyarray = ascontiguousarray = asfortranarray = asarray
 
 
 def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
-    """``asarray`` that refuses NaN and infinities."""
+    """``asarray`` that refuses NaN and infinities. Raises ValueError where there are any."""
     out = asarray(a, dtype)
     if not _np.isfinite(_np.asarray(out)).all():
         raise ValueError("[asarray_chkfinite] expected finite numbers; got NaN or infinities.")
@@ -93,7 +94,7 @@ class vectorize:
         functools.update_wrapper(self, pyfunc)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not any(isinstance(x, Tensor) for x in (*args, *kwargs.values())):
+        if not tensors_in((args, kwargs)):
             return self._plain(*args, **kwargs)
         spread = _shape.broadcast_arrays(*args)
         rows = [_shape.flatten(x) for x in spread]
@@ -127,7 +128,7 @@ c_ = _Joined(_np.c_, True)
 
 
 def make_diagonal(D: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Matrices with the last axis of D on their diagonals."""
+    """Matrices with the last axis of D on their diagonals. Raises NotImplementedError for other places."""
     if (offset, axis1, axis2) != (0, -1, -2):
         raise NotImplementedError("[make_diagonal] expected offset=0, axis1=-1, axis2=-2, as HIPS autograd does.")
     n = _np.shape(D)[-1]
@@ -137,5 +138,3 @@ def make_diagonal(D: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> An
 newaxis = None
 
 __all__ = [name for name in __dir__() if not name.startswith("_")]
-
-

@@ -77,5 +77,3 @@ def namespace(module: Any) -> dict[str, Any]:
             thing = getattr(module, name)
             made[name] = lifted(thing) if hasattr(thing, "_implementation") else thing
     return made
-
-

@@ -1,4 +1,5 @@
 """``numpy.random`` for programs written for HIPS autograd: NumPy's own, drawing arrays."""
 
-from numpy.random import *  # noqa: F403
-from numpy.random import Generator, RandomState, default_rng  # noqa: F401
+import numpy.random as _random
+
+globals().update({name: getattr(_random, name) for name in dir(_random) if not name.startswith("_")})

@@ -58,6 +58,11 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
 
     x where x > threshold, else negative_slope * (x - threshold); never above max_value. The form of ``K.relu``
     in Keras 2.3.1, which calls the slope ``alpha``.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(lambda x: at.sum(at.relu(x)))(np.array([-1.0, 0.0, 2.0]))
+        Tensor([0., 0., 1.], dtype=float64)
     """
     if negative_slope == 0.0 and threshold == 0.0:
         y = relu_op(x)
@@ -133,7 +138,12 @@ def _softplus_impl(x: Any) -> Any:
 
 @defop("softplus", impl=_softplus_impl, infer=floating("softplus"), expr={"f": "softplus({0})"})
 def softplus(needs, g, out, x):
-    """log(1 + e**x), without overflow."""
+    """log(1 + e**x), without overflow.
+
+        >>> import autotensor as at
+        >>> at.grad(at.softplus)(0.0)
+        Tensor(0.5, dtype=float64)
+    """
     return (g * sigmoid(x),)
 
 
@@ -259,7 +269,15 @@ def softmax_op(needs, g, out, x, axis):
 
 
 def softmax(x: Any, axis: int = -1) -> Tensor:
-    """e**x / sum(e**x) along ``axis``: positive numbers with sum 1. No overflow for large x."""
+    """e**x / sum(e**x) along ``axis``: positive numbers with sum 1. No overflow for large x.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.softmax(np.array([1.0, 1.0, 3.0]))
+        Tensor([0.10650698, 0.10650698, 0.78698604], dtype=float64)
+        >>> at.grad(lambda x: at.softmax(x)[0])(np.array([1.0, 1.0]))
+        Tensor([ 0.25, -0.25], dtype=float64)
+    """
     x = operand(x)
     return softmax_op(x, axis=normalize_axis("softmax", axis, x.ndim))
 

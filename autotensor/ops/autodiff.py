@@ -5,6 +5,7 @@ Derivatives of functions are in ``autotensor.transforms``.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,15 @@ __all__ = ["gradients", "stop_gradient"]
 
 
 # -- tensors
+
+
+class _Taken(threading.local):
+    """How many derivatives that can be differentiated this thread has taken; by it one sees if a function takes any."""
+
+    count: int = 0
+
+
+taken = _Taken()
 
 # The usual seeds of scalars. Nobody writes them: a tensor copies an array before a write that is not its alone.
 _ONES = {np.dtype(d): np.ones((), d) for d in (np.float32, np.float64)}
@@ -100,6 +110,7 @@ def _backpropagate(
                 f"[{op}] expected tensors to differentiate by; got {type(x).__name__}. Use at.asarray, and compute the "
                 "output from it."
             )
+    taken.count += create_graph
     return backpropagate(ys, seeds, xs, create_graph)
 
 
@@ -130,6 +141,8 @@ def gradients(ys: Any, xs: Any, seeds: Any = None) -> list[Tensor | None]:
     """Gradients of the sum of all elements of ``ys`` by each of ``xs``; None where no path leads.
 
     ``ys`` and ``xs`` are tensors or lists of them. Eager tensors give eager gradients, symbolic ones symbolic.
+
+    Raises GradError where ``seeds`` are more or fewer than ``ys``.
     """
     outputs = list(ys) if isinstance(ys, (list, tuple)) else [ys]
     given = [None] * len(outputs) if seeds is None else list(seeds) if isinstance(seeds, (list, tuple)) else [seeds]
@@ -155,6 +168,8 @@ def backward(y: Tensor, grad: Any = None, *, create_graph: bool = False) -> None
 
     A tensor of several elements needs ``grad``, the weight of each. The recording stays: a second call adds the same
     gradients again. With ``create_graph`` the gradients can be differentiated.
+
+    Raises GradError for a constant, and for several elements without ``grad``.
     """
     check_output(y, "backward")
     if y.data is None:
@@ -188,7 +203,12 @@ def stop_gradient_op(needs, g, out, x):
 
 
 def stop_gradient(x: Any) -> Tensor:
-    """x as a constant for gradients."""
+    """x as a constant for gradients.
+
+        >>> import autotensor as at
+        >>> at.grad(lambda x: x * at.stop_gradient(x))(3.0)
+        Tensor(3., dtype=float64)
+    """
     if type(x) is Tensor and x.data is not None and state.trace is None:
         return wrap(x.data)
     return stop_gradient_op(x)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import Aval, Dim, Operand, normalize_axis, result_dtype, shape_of
+from autotensor.core.aval import Aval, Dim, Operand, normalize_axis, result_dtype, shape_of, wholes
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor
 from autotensor.errors import DTypeError, ShapeError
@@ -26,6 +26,8 @@ def dot(x: Any, y: Any) -> Tensor:
     """NumPy's dot: the last axis of x with the last but one of y (the only one of a vector); scalars multiply.
 
     (..., k) . (..., k, n) -> (all of x but k, all of y but k). Batches do not pair up as in ``matmul``.
+
+    Raises ShapeError where the sizes of the paired axes differ.
     """
     x, y = operand(x), operand(y)
     if x.ndim == 0 or y.ndim == 0:
@@ -50,6 +52,8 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
 
     axes: a number n pairs the last n axes of x with the first n of y; or two sequences of axes (or two
         numbers), paired in order.
+
+    Raises ShapeError where paired axes differ in size or in number.
     """
     x, y = operand(x), operand(y)
     if isinstance(axes, (int, np.integer)):
@@ -63,7 +67,7 @@ def tensordot(x: Any, y: Any, axes: int | Sequence[Any] = 2) -> Tensor:
     else:
         first, second = axes
         xs, ys = (
-            [normalize_axis("tensordot", a, t.ndim) for a in ([s] if isinstance(s, (int, np.integer)) else s)]
+            [normalize_axis("tensordot", a, t.ndim) for a in wholes("tensordot", "axes", s)]
             for t, s in ((x, first), (y, second))
         )
         if len(xs) != len(ys) or len(set(xs)) != len(xs) or len(set(ys)) != len(ys):
@@ -89,6 +93,15 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
 
     Without ``->`` the result has the letters that occur once, in alphabetical order. ``...`` stands for any
     number of axes, which broadcast. A letter twice in one operand takes its diagonal.
+
+    Raises DTypeError where the first argument is no text, ShapeError where sizes of a letter differ.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> a = np.arange(6.0).reshape(2, 3)
+        >>> at.grad(lambda a: at.einsum("ij,ij->", a, a))(a)
+        Tensor([[ 0.,  2.,  4.],
+                [ 6.,  8., 10.]], dtype=float64)
     """
     if not isinstance(subscripts, str):
         raise DTypeError(f"[einsum] expected a text such as 'ij,jk->ik' first; got a {type(subscripts).__name__}.")

@@ -63,6 +63,10 @@ def switch(condition: Any, a: Any, b: Any) -> Tensor:
 
     A compiled plan in which the condition is constant computes one branch only. Branches may be functions without
     arguments.
+
+        >>> import autotensor as at
+        >>> at.grad(lambda x: at.switch(x > 0, x**2, -x))(3.0)
+        Tensor(6., dtype=float64)
     """
     a = a() if callable(a) else a
     b = b() if callable(b) else b

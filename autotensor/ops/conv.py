@@ -445,6 +445,16 @@ def conv(
     activation: "linear", or "relu": max(result, 0).
 
     Raises ``ShapeError`` when channels differ, or when the kernel is larger than the input with its border.
+
+    Raises ValueError for another activation.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> x, kernel = np.arange(5.0).reshape(1, 5, 1), np.array([1.0, -1.0]).reshape(2, 1, 1)
+        >>> at.conv(x, kernel)[0, :, 0]
+        Tensor([-1., -1., -1., -1.], dtype=float64)
+        >>> at.grad(lambda k: at.sum(at.conv(x, k)))(kernel)[:, 0, 0]
+        Tensor([ 6., 10.], dtype=float64)
     """
     if activation not in ("linear", "relu"):
         raise ValueError(f'[conv] expected activation "linear" or "relu"; got {activation!r}. Apply others after it.')
@@ -484,6 +494,8 @@ def conv_transpose(
         2 * (reach // 2) for "same" and low + high for pairs.
 
     Raises ``ShapeError`` when the convolution of such a result would not have the size of x.
+
+    Raises ValueError for both of ``output_size`` and ``output_padding``.
     """
     x, kernel = operand(x), operand(kernel)
     params = _parameters("conv_transpose", x, kernel, strides, padding, dilation)

@@ -15,7 +15,6 @@ from autotensor.ops.device import check_device
 from autotensor.ops.elementwise import astype, astype_op, dtype_of
 from autotensor.ops.elementwise import copy as copy_op
 from autotensor.ops.like import broadcast_like, fill_like
-from autotensor.ops.parts import refuse_complex
 
 __all__ = [
     "asarray", "array", "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "empty_like",
@@ -47,8 +46,6 @@ def asarray(x: Any, dtype: Any = None, *, device: Any = None, copy: bool | None 
     if own is not None:
         return asarray(own(), dtype, copy=copy)
     wanted = None if dtype is None else dtype_of("asarray", dtype)
-    if wanted is not None and isinstance(x, (np.ndarray, np.generic)):
-        refuse_complex("asarray", x.dtype, wanted)
     return wrap(to_array(x, wanted, copy=copy))
 
 
@@ -152,15 +149,28 @@ def empty_like(x: Any, dtype: Any = None, *, device: Any = None) -> Tensor:
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None) -> Tensor:
-    """Evenly spaced values in [start, stop); with one argument from 0 to it."""
+    """Evenly spaced values in [start, stop); with one argument from 0 to it.
+
+    Raises DTypeError for a bound that is no number.
+    """
     check_device("arange", device)
     if stop is None:
         start, stop = 0, start
-    bounds = [a.item() if isinstance(a, Tensor) else a for a in (start, stop, step)]
+    bounds = [_bound(a) for a in (start, stop, step)]
     for what, bound in zip(("start", "stop", "step"), bounds):
         if not isinstance(bound, (int, float, np.number, np.ndarray)):
             raise DTypeError(f"[arange] {what} must be a number; got {shown(bound)}. Is the order start, stop, step?")
     return wrap(to_array(np.arange(*bounds, dtype=None if dtype is None else dtype_of("arange", dtype))))
+
+
+def _bound(x: Any) -> Any:
+    """A bound of ``arange`` as a number."""
+    if type(x) in NUMBER_TYPES:
+        return x
+    value = operand(x)
+    if value.ndim:
+        raise ShapeError(f"[arange] expected numbers as bounds; got shape {value.shape}. Reduce it first?")
+    return value.item()
 
 
 def linspace(
@@ -197,7 +207,10 @@ def identity(n: int, dtype: Any = None) -> Tensor:
 
 
 def meshgrid(*xs: Any, indexing: str = "xy") -> list[Tensor]:
-    """Coordinate grids from vectors; ``indexing="ij"`` keeps the order of the arguments as axes."""
+    """Coordinate grids from vectors; ``indexing="ij"`` keeps the order of the arguments as axes.
+
+    Raises ShapeError for what is no vector, ValueError for another ``indexing``.
+    """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"[meshgrid] indexing is 'xy' or 'ij'; got {indexing!r}. 'ij' is matrix order.")
     vectors = [operand(x) for x in xs]

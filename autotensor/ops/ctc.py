@@ -245,6 +245,8 @@ def ctc_decode(
     Returns:
         Labels (top_paths, n, time), int64, filled up with -1; and scores: minus the sum of the highest logits (n, 1) if
         greedy, log probabilities (n, top_paths) of the search, best first.
+
+    Raises ShapeError for more paths than the beam is wide.
     """
     if not greedy and not 1 <= top_paths <= beam_width:
         raise ShapeError(

@@ -41,6 +41,8 @@ def isdtype(dtype: Any, kind: Any) -> bool:
         kind: "bool", "signed integer", "unsigned integer", "integral", "real floating", "complex floating",
             "numeric"; a dtype; or a tuple of these.
 
+    Raises ValueError for an unknown kind.
+
     >>> import autotensor as at
     >>> at.isdtype(at.float32, "real floating"), at.isdtype(at.int8, ("bool", at.int16))
     (True, False)
@@ -119,6 +121,8 @@ class IntegerLimits:
 def finfo(type: Any, /) -> FloatLimits:
     """Limits of a floating or complex dtype, or of the dtype of a tensor.
 
+    Raises DTypeError for a dtype that is not floating.
+
     >>> import autotensor as at
     >>> at.finfo(at.float32).bits, at.finfo(at.complex128).eps == 2.0**-52
     (32, True)
@@ -127,14 +131,23 @@ def finfo(type: Any, /) -> FloatLimits:
     if dtype.kind not in "fc":
         raise DTypeError(f"[finfo] expected a floating or complex dtype; got {dtype}. Use iinfo for integers?")
     info = np.finfo(dtype)
-    numbers = [
-        float(x) for x in (info.eps, info.max, info.min, info.smallest_normal, info.smallest_normal, info.resolution)
-    ]
-    return FloatLimits(int(info.bits), *numbers, dtype=np.dtype(info.dtype))
+    normal = float(info.smallest_normal)
+    return FloatLimits(
+        bits=int(info.bits),
+        eps=float(info.eps),
+        max=float(info.max),
+        min=float(info.min),
+        smallest_normal=normal,
+        tiny=normal,
+        resolution=float(info.resolution),
+        dtype=np.dtype(info.dtype),
+    )
 
 
 def iinfo(type: Any, /) -> IntegerLimits:
     """Limits of an integer dtype, or of the dtype of a tensor.
+
+    Raises DTypeError for a dtype that is no integer.
 
     >>> import autotensor as at
     >>> at.iinfo(at.uint8).max

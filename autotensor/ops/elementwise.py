@@ -20,11 +20,11 @@ import numpy as np
 
 from autotensor.core.aval import Aval, Operand, broadcast_shapes, result_dtype, shape_of
 from autotensor.core.op import defop, defop_no_grad, either
-from autotensor.core.tensor import NUMBER_TYPES, Tensor, as_tensor
+from autotensor.core.tensor import NUMBER_TYPES, Tensor, as_tensor, refuse_complex
 from autotensor.errors import DTypeError
 from autotensor.ops.device import check_device
 from autotensor.ops.like import unbroadcast, zeros_like
-from autotensor.ops.parts import abs, conj, copysign, imag, nextafter, real, refuse_complex, sign, signbit
+from autotensor.ops.parts import abs, conj, copysign, imag, nextafter, real, sign, signbit
 from autotensor.ops.rules import floating, following, numeric, promoting, ufunc
 
 __all__ = [
@@ -682,7 +682,13 @@ def _infer_where(condition: Operand, x: Operand, y: Operand) -> Aval:
 
 @defop("where", impl=np.where, infer=_infer_where, expr="select({0}, {1}, {2})", vjp_takes_arrays=True)
 def where(needs, g, out, condition, x, y):
-    """Elements of x where the condition holds, else of y; all three broadcast."""
+    """Elements of x where the condition holds, else of y; all three broadcast.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(lambda x: at.sum(at.where(x > 0, x**2, 0.0)))(np.array([-1.0, 2.0]))
+        Tensor([-0.,  4.], dtype=float64)
+    """
     return (
         None,
         unbroadcast(either(where, condition, g, 0), x) if needs[1] else None,
@@ -692,7 +698,13 @@ def where(needs, g, out, condition, x, y):
 
 @defop("maximum", **ufunc("maximum", np.maximum), expr=numeric("maximum({0}, {1})"), vjp_takes_arrays=True)
 def maximum(needs, g, out, x, y):
-    """The larger of x and y; NaN if either is. Of equal operands the first gets the gradient."""
+    """The larger of x and y; NaN if either is. Of equal operands the first gets the gradient.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(lambda x: at.sum(at.maximum(x, 1.0)))(np.array([0.0, 1.0, 2.0]))
+        Tensor([0., 1., 1.], dtype=float64)
+    """
     first = either(greater_equal, x, y)
     return (
         unbroadcast(either(where, first, g, 0), x) if needs[0] else None,
@@ -731,6 +743,11 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     """Limit x to [min, max]; numbers or tensors that broadcast, or None for no bound.
 
     The gradient passes where x lies within the bounds, these included. Where min > max the result is max.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(lambda x: at.sum(at.clip(x, 0.0, 1.0)))(np.array([-1.0, 1.0, 2.0]))
+        Tensor([0., 1., 0.], dtype=float64)
     """
     if min is None and max is None:
         return copy(x)

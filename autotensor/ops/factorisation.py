@@ -122,7 +122,7 @@ def _infer_qr(x: Operand, mode: str) -> tuple[Aval, Aval]:
 
 
 def _qr_impl(x: np.ndarray, mode: str) -> tuple[np.ndarray, ...]:
-    return tuple(np.linalg.qr(x, mode))
+    return tuple(np.linalg.qr(x, mode))  # type: ignore[call-overload]
 
 
 @defop("qr", n_out=2, impl=in_lapack(_qr_impl), infer=_infer_qr)
@@ -149,6 +149,7 @@ def qr_op(needs, g, out, x, mode):
                 f"[qr] the complete q of {_text(x.shape)} has no gradient: its last {m - n} columns are arbitrary. "
                 "Use mode='reduced'."
             )
+        assert gr is not None
         (q, r), gr = qr_op(x, mode="reduced"), gr[..., :n, :]
     return (conjugate(_qr_gradient(gq, gr, q, r)),)
 
@@ -174,6 +175,8 @@ def qr(x: Any, mode: str = "reduced") -> QRResult:
 
     mode: "reduced", or "complete" for k = m; the complete q of a tall matrix has no gradient (r has one), since its
     last columns are arbitrary. Gradients need the first min(m, n) columns to be independent.
+
+    Raises ShapeError for another mode.
     """
     if mode not in ("reduced", "complete"):
         raise ShapeError(f"[qr] mode must be 'reduced' or 'complete'; got {mode!r}. qr(x)[1] is NumPy's mode 'r'.")
@@ -286,7 +289,14 @@ def eigh(x: Any) -> EighResult:
 
 
 def eigvalsh(x: Any) -> Tensor:
-    """Eigenvalues of symmetric or Hermitian matrices in ascending order: (..., n, n) -> (..., n)."""
+    """Eigenvalues of symmetric or Hermitian matrices in ascending order: (..., n, n) -> (..., n).
+
+        >>> import autotensor as at
+        >>> x = at.Tensor([[2.0, 0.0], [0.0, 3.0]], requires_grad=True)
+        >>> at.grad(at.linalg.eigvalsh(x)[1], x)
+        Tensor([[0., 0.],
+                [0., 1.]], dtype=float64, requires_grad=True)
+    """
     return eigh(x).eigenvalues
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import Aval, Dim, Operand, normalize_axes, normalize_axis, shape_of
+from autotensor.core.aval import Aval, Dim, Operand, normalize_axes, normalize_axis, shape_of, whole
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import DTypeError, ShapeError
@@ -156,7 +156,7 @@ def _twice_impl(x: np.ndarray, axis: int, even: bool) -> np.ndarray:
     out = x * x.dtype.type(2)
     for k in [0, -1] if even else [0]:
         if x.shape[axis]:
-            place = (*(slice(None),) * axis, k)
+            place: Any = (*(slice(None),) * axis, k)
             out[place] = x[place]
     return out
 
@@ -184,6 +184,10 @@ def fft(x: Any, n: int | None = None, axis: int = -1, norm: str | None = "backwa
     """Fourier transform along an axis: y[k] = sum of x[j] exp(-2 pi i j k / n). Complex, for real x too.
 
     ``n``: x is cut off, or filled with zeros, to so many elements first.
+
+        >>> import autotensor as at
+        >>> at.fft.fft([1.0, 2.0, 0.0, 0.0])
+        Tensor([ 3.+0.j,  1.-2.j, -1.+0.j,  1.+2.j], dtype=complex128)
     """
     x, axis = _along("fft", x, axis)
     x = _sized("fft", x, (axis,), None if n is None else (n,))
@@ -278,7 +282,10 @@ def ifftn(
 def rfftn(
     x: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = "backward"
 ) -> Tensor:
-    """Half of the Fourier transform of a real x along several axes: ``rfft`` along the last, ``fft`` the others."""
+    """Half of the Fourier transform of a real x along several axes: ``rfft`` along the last, ``fft`` the others.
+
+    Raises ShapeError for rank 0.
+    """
     x = operand(x)
     _check_real("rfftn", x)
     axes, norm = _over("rfftn", x, s, axes), _norm("rfftn", norm)
@@ -291,7 +298,10 @@ def rfftn(
 def irfftn(
     x: Any, s: Sequence[int] | None = None, axes: Sequence[int] | None = None, norm: str | None = "backward"
 ) -> Tensor:
-    """The real tensor whose ``rfftn`` is x; ``s`` gives its sizes, the last by default 2 (m - 1)."""
+    """The real tensor whose ``rfftn`` is x; ``s`` gives its sizes, the last by default 2 (m - 1).
+
+    Raises ShapeError for rank 0.
+    """
     x = operand(x)
     axes, norm = _over("irfftn", x, s, axes), _norm("irfftn", norm)
     if not axes:
@@ -336,7 +346,7 @@ def irfft2(
 def _frequencies(op: str, n: int, d: float, dtype: Any, device: Any, f: Any) -> Tensor:
     if device not in (None, "cpu"):
         raise ValueError(f"[{op}] the only device is 'cpu'; got {device!r}. Leave device out.")
-    if n < 1:
+    if whole(op, "n", n) < 1:
         raise ShapeError(f"[{op}] expected n of 1 or more; got {n}. It is the number of elements transformed.")
     y = wrap(f(int(n), float(d)))
     return y if dtype is None else astype(y, dtype_of(op, dtype))
@@ -353,7 +363,7 @@ def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None) -
 
 
 def _shift_impl(x: np.ndarray, axes: tuple[int, ...], inverse: bool) -> np.ndarray:
-    return (np.fft.ifftshift if inverse else np.fft.fftshift)(x, axes)
+    return (np.fft.ifftshift if inverse else np.fft.fftshift)(x, axes) if axes else x.copy()
 
 
 @defop("fftshift", impl=_shift_impl, infer=like_first)

@@ -228,6 +228,8 @@ def getitem_op(needs, g, out, x, pattern):
 
 
 def _select_impl(x: np.ndarray, *arrays: Any, pattern: Pattern) -> Any:
+    if len(pattern) == 1:
+        return x[arrays[0]]
     return x[key_of(pattern, arrays)]
 
 
@@ -304,7 +306,9 @@ def _add_rows(out: np.ndarray, index: np.ndarray, v: np.ndarray) -> None:
 def _place_impl(g: np.ndarray, x: np.ndarray, *arrays: Any, pattern: Pattern) -> np.ndarray:
     g = np.asarray(g)
     out = np.zeros(x.shape, g.dtype)
-    if _repeats(pattern, arrays):
+    if not arrays:
+        out[_decoded(pattern)] = g
+    elif _repeats(pattern, arrays):
         _add_at(out, key_of(pattern, arrays), pattern, arrays, g)
     else:
         out[key_of(pattern, arrays)] = g
@@ -404,6 +408,13 @@ def index_update(x: Any, value: Any, *key: Any) -> Tensor:
     """A copy of x with ``x[key] = value`` done to it; ``key`` is what stands in the brackets.
 
     Gradients reach x where it was kept and ``value`` where it was written; of repeated indices the last counts.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.index_update(np.zeros(3), 5.0, 1)
+        Tensor([0., 5., 0.], dtype=float64)
+        >>> at.grad(lambda v: at.sum(at.index_update(np.zeros(3), v, 1) ** 2))(5.0)
+        Tensor(10., dtype=float64)
     """
     x = operand(x)
     pattern, arrays = parse("index_update", key, x.shape)
@@ -429,7 +440,13 @@ def index_add_op(needs, g, out, x, v, *arrays, pattern):
 
 
 def index_add(x: Any, value: Any, *key: Any) -> Tensor:
-    """A copy of x with ``value`` added to ``x[key]``; repeated indices add up (scatter-add)."""
+    """A copy of x with ``value`` added to ``x[key]``; repeated indices add up (scatter-add).
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.index_add(np.zeros(3), np.array([1.0, 1.0]), np.array([0, 0]))
+        Tensor([2., 0., 0.], dtype=float64)
+    """
     x = operand(x)
     pattern, arrays = parse("index_add", key, x.shape)
     return apply(index_add_op, x, value, *arrays, pattern=pattern)
@@ -518,7 +535,13 @@ def take_adjoint(needs, g, out, v, index, *like, axis, shape):
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Slices of x along an axis (by default elements in flat order) at integer indices of any shape."""
+    """Slices of x along an axis (by default elements in flat order) at integer indices of any shape.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(lambda x: at.sum(at.take(x, np.array([0, 0, 2]))))(np.array([1.0, 2.0, 3.0]))
+        Tensor([2., 0., 1.], dtype=float64)
+    """
     x = operand(x)
     if axis is None:
         x, axis = flatten(x), 0

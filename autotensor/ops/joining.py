@@ -1,4 +1,4 @@
-"""NumPy's ways of joining, splitting and turning that are made of others: hstack, block, array_split, rot90, insert..."""
+"""NumPy's ways of joining, splitting and turning, made of others: hstack, block, array_split, rot90, insert..."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import normalize_axis
+from autotensor.core.aval import normalize_axis, shown, wholes
 from autotensor.core.tensor import Tensor
-from autotensor.errors import ShapeError
+from autotensor.errors import DTypeError, ShapeError
 from autotensor.ops import index, shape
-from autotensor.ops.creation import operand
+from autotensor.ops.creation import operand, operands
 from autotensor.ops.numeric import known_size
 
 __all__ = [
@@ -47,23 +47,23 @@ def atleast_3d(*xs: Any) -> Any:
 
 def vstack(xs: Sequence[Any]) -> Tensor:
     """Joined along the first axis; vectors are rows."""
-    return shape.concat([_two(operand(x)) for x in xs], axis=0)
+    return shape.concat([_two(x) for x in operands("vstack", xs)], axis=0)
 
 
 def hstack(xs: Sequence[Any]) -> Tensor:
     """Joined along the second axis; vectors along their only one."""
-    parts = [shape.atleast_1d(operand(x)) for x in xs]
+    parts = [shape.atleast_1d(x) for x in operands("hstack", xs)]
     return shape.concat(parts, axis=0 if parts and parts[0].ndim == 1 else 1)
 
 
 def dstack(xs: Sequence[Any]) -> Tensor:
     """Joined along the third axis."""
-    return shape.concat([_three(operand(x)) for x in xs], axis=2)
+    return shape.concat([_three(x) for x in operands("dstack", xs)], axis=2)
 
 
 def column_stack(xs: Sequence[Any]) -> Tensor:
     """Vectors as the columns of a matrix; matrices are joined as they are."""
-    parts = [operand(x) for x in xs]
+    parts = operands("column_stack", xs)
     return shape.concat([x if x.ndim > 1 else x.reshape((-1, 1)) for x in parts], axis=1)
 
 
@@ -94,11 +94,14 @@ def append(x: Any, values: Any, axis: int | None = None) -> Tensor:
 
 
 def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
-    """Parts of x along an axis; where the number does not divide, the first ones are longer by one."""
+    """Parts of x along an axis; where the number does not divide, the first ones are longer by one.
+
+    Raises ShapeError for no part at all.
+    """
     x = operand(x)
     axis = normalize_axis("array_split", axis, x.ndim)
     if not isinstance(indices_or_sections, (int, np.integer)):
-        return shape.split(x, [int(i) for i in indices_or_sections], axis)
+        return shape.split(x, wholes("array_split", "indices_or_sections", indices_or_sections), axis)
     n, k = known_size("array_split", x, axis), int(indices_or_sections)
     if k < 1:
         raise ShapeError(f"[array_split] expected one part at least; got {k}.")
@@ -133,7 +136,10 @@ def flipud(x: Any) -> Tensor:
 
 
 def rot90(x: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Tensor:
-    """Turned k times by 90 degrees in the plane of two axes, from the first towards the second."""
+    """Turned k times by 90 degrees in the plane of two axes, from the first towards the second.
+
+    Raises ShapeError for one axis twice.
+    """
     x = operand(x)
     a, b = (normalize_axis("rot90", int(i), x.ndim) for i in axes)
     if a == b:
@@ -172,9 +178,14 @@ def _positions(op: str, obj: Any, n: int) -> np.ndarray:
         obj = obj._value(op)
     if isinstance(obj, slice):
         return np.arange(*obj.indices(n))
-    places = np.asarray(obj)
+    try:
+        places = np.asarray(obj)
+    except ValueError:
+        places = np.asarray(None)
     if places.size == 0:
         return np.zeros(0, int)
+    if places.dtype.kind not in "biu":
+        raise DTypeError(f"[{op}] expected places as whole numbers, a slice or a mask; got {shown(obj)}.")
     return np.flatnonzero(places) if places.dtype == bool else places.ravel()
 
 
@@ -197,8 +208,8 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Tensor:
         x, axis = shape.flatten(x), 0
     axis = normalize_axis("insert", axis, x.ndim)
     n = known_size("insert", x, axis)
+    places = _positions("insert", obj, n)
     single = not isinstance(obj, slice) and np.ndim(obj) == 0
-    places = _positions("insert", np.asarray(obj, int) if single else obj, n)
     places = np.where(places < 0, places + n, places)
     v = operand(values)
     v = v[(None,) * (x.ndim - v.ndim)] if v.ndim < x.ndim else v

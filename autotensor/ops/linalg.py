@@ -81,6 +81,8 @@ def matrix_rank(x: Any, rtol: Any = None) -> Tensor:
     """Number of singular values above ``rtol`` times the largest: (..., m, n) -> (...).
 
     rtol: a number, or one for each matrix of the batch; default: max(m, n) times the machine epsilon.
+
+    Raises ShapeError where the default is wanted of an unknown shape.
     """
     x = operand(x)
     need_matrix("matrix_rank", x.aval)
@@ -102,6 +104,12 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
     Gives x (n,) or (..., n, k); the summed squares of b - a @ x along the rows, empty where NumPy's are; the rank of
     a; its singular values. Those up to ``rcond`` times the largest count as zero (default: max(m, n) times the machine
     epsilon). The gradient of x is that of ``pinv(a) @ b``, at constant rank (Golub and Pereyra 1973).
+
+        >>> import autotensor as at
+        >>> at.lstsq([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]], [1.0, 3.0, 5.0]).rank
+        Tensor(2, dtype=int64)
+
+    Raises ShapeError for a scalar b.
     """
     a, b = operand(a), operand(b)
     m, n = need_matrix("lstsq", a.aval).shape[-2:]
@@ -134,6 +142,8 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: float | str | None = "fro")
 
     ord: "fro" (root of the sum of squares), "nuc" (sum of singular values), 2 and -2 (largest and smallest
     singular value), 1 and -1 (largest and smallest sum of sizes in a column), inf and -inf (in a row).
+
+    Raises ShapeError for another ``ord``.
     """
     x = operand(x)
     need_matrix("matrix_norm", x.aval)
@@ -160,6 +170,11 @@ def norm(
     """NumPy's norm: of vectors along one axis, of matrices along a pair, by default of x as a whole.
 
     ``ord`` as in ``vector_norm`` and ``matrix_norm``. ``at.norm`` takes several axes as one vector instead.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(at.linalg.norm)(np.array([3.0, 4.0]))
+        Tensor([0.6, 0.8], dtype=float64)
     """
     x = operand(x)
     if axis is None and (ord is None or (x.ndim == 1 and ord == 2) or (x.ndim == 2 and ord == "fro")):

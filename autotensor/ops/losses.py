@@ -94,6 +94,12 @@ def softmax_cross_entropy(needs, g, out, logits, targets):
     """-sum(targets * log_softmax(logits)) over the last axis: (..., classes), (..., classes) -> (...).
 
     Targets are usually probabilities, but need not sum to 1.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> logits, targets = np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]])
+        >>> at.grad(lambda x: at.sum(at.softmax_cross_entropy(x, targets)))(logits)
+        Tensor([[-0.5,  0.5]], dtype=float64)
     """
     gx = gt = None
     if needs[0]:

@@ -30,8 +30,8 @@ from autotensor.ops.shape import text as _text
 
 __all__ = ["diag_embed"]
 
-_REAL = {"F": np.dtype(np.float32), "D": np.dtype(np.float64)}
-_COMPLEX = {"d": np.dtype(np.complex128), "D": np.dtype(np.complex128)}
+_REAL: dict[str, np.dtype] = {"F": np.dtype(np.float32), "D": np.dtype(np.float64)}
+_COMPLEX: dict[str, np.dtype] = {"d": np.dtype(np.complex128), "D": np.dtype(np.complex128)}
 
 
 def real_dtype(dtype: np.dtype) -> np.dtype:

@@ -1,4 +1,4 @@
-"""Functions of matrices as ``scipy.linalg`` has them: expm, sqrtm, Sylvester's equation, triangular and banded systems."""
+"""Functions of matrices as ``scipy.linalg`` has them: expm, sqrtm, Sylvester's equation, systems of known form."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import Aval, Operand, result_dtype, shape_of
+from autotensor.core.aval import Aval, Operand, result_dtype, shape_of, wholes
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
 from autotensor.ops import elementwise as ew
 from autotensor.ops import index, linalg, shape
-from autotensor.ops.creation import operand
+from autotensor.ops.creation import operand, zeros_like
 
 __all__ = ["block_diag", "expm", "solve_banded", "solve_sylvester", "solve_triangular", "sqrtm"]
 
@@ -149,7 +149,7 @@ def _infer_slope(x: Operand, e: Operand) -> Aval:
 
 @defop("expm_slope", impl=_slope_impl, infer=_infer_slope)
 def expm_slope(needs, g, out, x, e):
-    """Derivative of expm at x in the direction e: a block of the exponential of [[x, e], [0, x]] (Higham 2008, 10.6)."""
+    """Derivative of expm at x in the direction e: a block of expm([[x, e], [0, x]]) (Higham 2008, 10.6)."""
     # Linear in e, with the slope at the transposed matrix as transposed map; by x through the blocks.
     ge = expm_slope(_t(x), g) if needs[1] else None
     if not needs[0]:
@@ -157,7 +157,7 @@ def expm_slope(needs, g, out, x, e):
     n = x.shape[0]
     if n is None:
         raise ShapeError("[expm] second derivatives need a matrix of known size. Give the placeholder that size.")
-    zeros = x * 0
+    zeros = zeros_like(x)
     whole = shape.concat([shape.concat([x, e], axis=1), shape.concat([zeros, x], axis=1)], axis=0)
     weights = shape.concat([shape.concat([zeros, g], axis=1), shape.concat([zeros, zeros], axis=1)], axis=0)
     gw = expm_slope(_t(whole), weights)
@@ -171,6 +171,8 @@ def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_d
     """Solution of a x = b for a triangular a; only that triangle is read, and gets gradients.
 
     ``trans``: 0 or "N"; 1 or "T" for the transposed, 2 or "C" for the conjugate transposed system.
+
+    Raises ValueError for another ``trans``.
     """
     a, b = operand(a), operand(b)
     half = shape.tril(a, k=-1 if unit_diagonal else 0) if lower else shape.triu(a, k=1 if unit_diagonal else 0)
@@ -186,8 +188,14 @@ def solve_triangular(a: Any, b: Any, trans: Any = 0, lower: bool = False, unit_d
 
 
 def solve_banded(l_and_u: Any, ab: Any, b: Any) -> Tensor:
-    """Solution of a x = b for a banded a, whose diagonals are the rows of ``ab``: ab[u + i - j, j] = a[i, j]."""
-    below, above = (int(k) for k in l_and_u)
+    """Solution of a x = b for a banded a, whose diagonals are the rows of ``ab``: ab[u + i - j, j] = a[i, j].
+
+    Raises ShapeError for another number of diagonals.
+    """
+    counts = wholes("solve_banded", "l_and_u", l_and_u)
+    if len(counts) != 2:
+        raise ShapeError(f"[solve_banded] l_and_u must be two numbers of diagonals, below and above; got {counts}.")
+    below, above = counts
     ab, b = operand(ab), operand(b)
     n = ab.shape[1]
     if n is None or ab.shape[0] != below + above + 1:

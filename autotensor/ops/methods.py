@@ -9,12 +9,20 @@ import numpy as np
 
 from autotensor.core.grad import relink
 from autotensor.core.op import apply, explained
-from autotensor.core.state import state
+from autotensor.core.state import enable_grad, state
 from autotensor.core.tensor import Tensor, Variable
 from autotensor.errors import GradError, TraceError
-from autotensor.ops import autodiff, index, linalg, reduce, shape, sorting
+from autotensor.ops import (
+    autodiff,
+    index,
+    linalg,
+    numpy_elements,  # noqa: F401 (fills the table)
+    numpy_functions,  # noqa: F401 (so does this)
+    reduce,
+    shape,
+    sorting,
+)
 from autotensor.ops import elementwise as ew
-from autotensor.ops import numpy_functions  # noqa: F401 (fills the table)
 from autotensor.ops.creation import operand
 from autotensor.ops.numpy_values import FUNCTIONS, store
 
@@ -168,15 +176,21 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
             f"[setitem] {self.name or 'this tensor'} is a leaf that requires gradients; a write would change what the "
             "gradient means. Use y = at.index_update(x, value, index), or write inside no_grad()."
         )
-    if recorded and (self.tracked or (isinstance(value, Tensor) and value.tracked)):
+    tracked = isinstance(value, Tensor) and value.tracked
+    if not recorded and self.node is not None:  # inside no_grad() a constant is written; what is not keeps its history
+        recorded = self.tracked and self.dtype.kind in "fc"
+        if recorded and tracked:
+            value, tracked = value.detach(), False
+    if recorded and (self.tracked or tracked):
         before = object.__new__(Tensor)  # the value so far, which the recorded graph keeps
         before.__dict__.update(self.__dict__)
-        if isinstance(value, Tensor) and value.tracked and not self.version:
+        if tracked and not self.version:
             # What the value was computed from was this tensor before the write: x[1] = x[0] * w. After the first
             # write, recordings keep the value so far by themselves (see core.op).
             value = value if value is not self else before
             relink([value], {id(self): before})
-        after = apply(index.index_update_op, before, value, *arrays, pattern=pattern)
+        with enable_grad():
+            after = apply(index.index_update_op, before, value, *arrays, pattern=pattern)
         self.data, self.node, self.index, self.tracked = after.data, after.node, 0, True
         self.version += 1
         return
@@ -242,7 +256,10 @@ def _reduction(name: str) -> Callable[..., Tensor]:
 
 
 def _reshape(self: Tensor, *shape_: Any, order: str = "C", copy: bool | None = None) -> Tensor:
-    """The same elements in another shape; one size may be -1. ``order="F"`` counts the first axis fastest."""
+    """The same elements in another shape; one size may be -1. ``order="F"`` counts the first axis fastest.
+
+    Raises ShapeError where the number of elements differs, ValueError for another ``order``.
+    """
     sizes = shape_[0] if len(shape_) == 1 and not isinstance(shape_[0], (int, np.integer)) else shape_
     if order == "F":
         return shape.permute_dims(shape.reshape(shape.permute_dims(self), tuple(sizes)[::-1]))
@@ -266,7 +283,13 @@ def _flatten(self: Tensor, order: str = "C") -> Tensor:
 
 
 def _astype(
-    self: Tensor, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True, **device: Any
+    self: Tensor,
+    dtype: Any,
+    order: str = "K",
+    casting: str = "unsafe",
+    subok: bool = True,
+    copy: bool = True,
+    **device: Any,
 ) -> Tensor:
     """Converted to dtype. Writes to the result never show here."""
     return ew.astype(self, dtype)
@@ -278,11 +301,14 @@ def _copy(self: Tensor, order: str = "C") -> Tensor:
 
 
 def _take(self: Tensor, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Tensor:
-    """Slices along an axis at integer indices; ``mode`` "wrap" or "clip" brings those outside in."""
+    """Slices along an axis at integer indices; ``mode`` "wrap" or "clip" brings those outside in.
+
+    Raises ValueError for another mode.
+    """
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"[take] expected mode 'raise', 'wrap' or 'clip'; got {mode!r}.")
     if mode != "raise":
-        n = self.size if axis is None else self.shape[axis]
+        n: Any = self.size if axis is None else self.shape[axis]
         indices = ew.remainder(operand(indices), n) if mode == "wrap" else ew.clip(operand(indices), 0, n - 1)
     return store(out, index.take(self, indices, axis=axis), "take")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from autotensor.core.tensor import Tensor
 from autotensor.ops import elementwise as ew
-from autotensor.ops import index, reduce, sorting
+from autotensor.ops import index, reduce, running, shape, sorting
 from autotensor.ops.creation import operand
 from autotensor.ops.numeric import check_quantile, floating_operand, kept, rows_to_reduce, stacked
 
@@ -108,7 +108,10 @@ def nanstd(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) ->
 
 
 def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Tensor:
-    """Quantiles over axes of the elements that are not NaN, interpolated between two of them."""
+    """Quantiles over axes of the elements that are not NaN, interpolated between two of them.
+
+    Raises ValueError for another method than "linear".
+    """
     x = floating_operand(x)
     values = check_quantile("nanquantile", q, method)
     if method != "linear":

@@ -13,7 +13,7 @@ import numpy as np
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.ops import elementwise as ew
 from autotensor.ops import index, numpy_protocol, shape, sorting
-from autotensor.ops.creation import operand
+from autotensor.ops.creation import operand, zeros_like
 from autotensor.ops.numpy_values import FUNCTIONS, store, values_of
 
 __all__: list[str] = []
@@ -34,7 +34,7 @@ def _partition(self: Tensor, kth: Any, axis: int = -1, kind: Any = None, order: 
 
 def _put(self: Tensor, indices: Any, values: Any, mode: str = "raise") -> None:
     """Write values at these places in flat order, repeated as often as needed; in place."""
-    n = self.size or 0
+    n: int = self.size or 0
     places = np.asarray(values_of("put", indices)).ravel().astype(np.int64)
     if mode == "wrap":
         places = places % n
@@ -43,7 +43,7 @@ def _put(self: Tensor, indices: Any, values: Any, mode: str = "raise") -> None:
     v = shape.flatten(operand(values))
     if not places.size or v.size == 0:
         return
-    v = index.take(v, np.arange(places.size) % v.size, axis=0)
+    v = index.take(v, np.arange(places.size) % (v.size or 1), axis=0)
     flat = index.index_update(shape.flatten(self), ew.astype(v, self.dtype), places)
     self[...] = flat.reshape(self.shape)
 
@@ -93,7 +93,10 @@ def _argpartition(self: Tensor, kth: Any, axis: int | None = -1, kind: Any = Non
 
 
 def _choose(self: Tensor, choices: Any, out: Any = None, mode: str = "raise") -> Tensor:
-    """For each element k of this tensor the element of ``choices[k]`` at that place."""
+    """For each element k of this tensor the element of ``choices[k]`` at that place.
+
+    Raises ValueError for a number without a choice.
+    """
     tensors = list(choices) if not isinstance(choices, (list, tuple)) else choices
     picks: Any = self
     n = len(tensors)
@@ -143,7 +146,7 @@ def _real(self: Tensor) -> Tensor:
 
 def _imag(self: Tensor) -> Tensor:
     """The imaginary part; of a real tensor zeros."""
-    return ew.imag(self) if self.dtype.kind == "c" else self * 0
+    return ew.imag(self) if self.dtype.kind == "c" else zeros_like(self)
 
 
 def _conj(self: Tensor) -> Tensor:
@@ -205,12 +208,12 @@ def _refusal(name: str) -> Callable[..., NoReturn]:
     def refused(self: Tensor, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(f"[{name}] expected an array; got a tensor, and {_REFUSED[name]}.")
 
-    refused.__doc__ = f"Refused: {_REFUSED[name]}."
+    refused.__doc__ = f"Refused (TypeError): {_REFUSED[name]}."
     return refused
 
 
 def _view(self: Tensor, dtype: Any = None, type: Any = None) -> Tensor:
-    """A copy in value semantics (no tensor is a view of another); another dtype is refused."""
+    """A copy in value semantics (no tensor is a view of another); another dtype is refused (TypeError)."""
     if type is not None or (dtype is not None and dtype is not np.ndarray and np.dtype(dtype) != self.dtype):
         raise TypeError(
             f"[view] the bytes of a tensor are not read as another type; got {dtype or type}. "

@@ -245,6 +245,14 @@ def batch_norm(
 
     Mean and variance, (features,), are those of all elements of a feature, the variance divided by their number.
     Gradients flow through all three results.
+
+    Raises ShapeError for an unknown number of features without both vectors.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> normalized, mean, var = at.batch_norm(np.array([[1.0], [3.0]]), epsilon=0.0)
+        >>> normalized[:, 0], mean, var
+        (Tensor([-1.,  1.], dtype=float64), Tensor([2.], dtype=float64), Tensor([1.], dtype=float64))
     """
     x = operand(x)
     axis = normalize_axis("batch_norm", axis, x.ndim)

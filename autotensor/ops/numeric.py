@@ -1,31 +1,42 @@
-"""NumPy's numerical functions that are made of other operations: quantiles, covariance, interpolation, convolution,
-polynomials, differences. Signatures are NumPy's, less ``out``; gradients of any order follow from the parts.
+"""NumPy's numerical functions that are made of other operations: quantiles, covariance, interpolation, differences.
 
-Only the two forms of the discrete convolution are operations of their own. Statistics that leave NaN out are in
-``nan_numeric``; joining and splitting is in ``joining``.
+Signatures are NumPy's, less ``out``; gradients of any order follow from the parts. Statistics that leave NaN out are
+in ``nan_numeric``, joining and splitting in ``joining``, convolution and polynomials in ``convolution``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from autotensor.core.aval import Aval, Operand, normalize_axis, result_dtype, shape_of
-from autotensor.core.op import defop
+from autotensor.core.aval import normalize_axis, shown
 from autotensor.core.tensor import Tensor
-from autotensor.errors import ShapeError
+from autotensor.errors import DTypeError, ShapeError
 from autotensor.ops import elementwise as ew
 from autotensor.ops import index, linalg, reduce, running, shape, sorting
-from autotensor.ops.creation import asarray, operand
+from autotensor.ops.creation import ones_like, operand, zeros_like
 
 __all__ = [
-    "average", "convolve", "corrcoef", "correlate", "cov", "ediff1d", "interp", "median",
-    "nan_to_num", "percentile", "piecewise", "polyadd", "polyder", "polyint", "polymul", "polysub", "polyval", "ptp",
-    "quantile", "select", "trapezoid", "unwrap", "vander", "vdot",
-]  # fmt: skip
+    "average",
+    "corrcoef",
+    "cov",
+    "ediff1d",
+    "interp",
+    "median",
+    "nan_to_num",
+    "percentile",
+    "piecewise",
+    "ptp",
+    "quantile",
+    "select",
+    "trapezoid",
+    "unwrap",
+    "vdot",
+]
 
 
 def floating_operand(x: Any) -> Tensor:
@@ -59,19 +70,19 @@ def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
     return reduce.max(x, axis=axis, keepdims=keepdims) - reduce.min(x, axis=axis, keepdims=keepdims)
 
 
-def average(
-    x: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
-) -> Any:
+def average(x: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
     """Weighted mean: ``sum(x * weights) / sum(weights)``. Weights have the shape of x, or of the one axis.
 
     ``returned=True`` gives the pair (average, sum of the weights).
+
+    Raises ShapeError for weights of another shape.
     """
     x = floating_operand(x)
     if weights is None:
         mean = reduce.mean(x, axis=axis, keepdims=keepdims)
         if not returned:
             return mean
-        return mean, reduce.sum(x * 0 + 1, axis=axis, keepdims=keepdims)
+        return mean, reduce.sum(ones_like(x), axis=axis, keepdims=keepdims)
     w = operand(weights)
     if w.ndim != x.ndim:
         if not isinstance(axis, (int, np.integer)) or w.ndim != 1:
@@ -79,9 +90,9 @@ def average(
                 f"[average] expected weights of the shape of x {shape.text(x.shape)}, or a vector and one axis; "
                 f"got {shape.text(w.shape)} and axis {axis}."
             )
-        place = normalize_axis("average", axis, x.ndim)
+        place = normalize_axis("average", operator.index(axis), x.ndim)
         w = w.reshape(tuple([-1 if k == place else 1 for k in range(x.ndim)]))
-    w = w * (x * 0 + 1) if w.shape != x.shape else w
+    w = w * ones_like(x) if w.shape != x.shape else w
     total = reduce.sum(w, axis=axis, keepdims=keepdims)
     mean = reduce.sum(x * w, axis=axis, keepdims=keepdims) / total
     return (mean, total) if returned else mean
@@ -144,7 +155,10 @@ def check_quantile(op: str, q: Any, method: str) -> np.ndarray:
     """Quantiles as an array of numbers from 0 to 1."""
     if method not in _PLOTTING:
         raise ValueError(f"[{op}] expected method to be one of {', '.join(_PLOTTING)}; got {method!r}.")
-    values = q._value(op) if isinstance(q, Tensor) else np.asarray(q, np.float64)
+    try:
+        values = q._value(op) if isinstance(q, Tensor) else np.asarray(q, np.float64)
+    except (TypeError, ValueError):
+        raise DTypeError(f"[{op}] expected quantiles as numbers; got {shown(q)}.") from None
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"[{op}] expected quantiles from 0 to 1 (percentiles from 0 to 100); got {values.tolist()}.")
     return values
@@ -155,13 +169,19 @@ def stacked(parts: list[Tensor], places: tuple[int, ...]) -> Tensor:
     if not places:
         return parts[0]
     joined = shape.stack(parts, axis=0)
-    return joined if len(places) == 1 else joined.reshape(places + tuple([-1 if d is None else d for d in joined.shape[1:]]))
+    return (
+        joined
+        if len(places) == 1
+        else joined.reshape(places + tuple([-1 if d is None else d for d in joined.shape[1:]]))
+    )
 
 
 def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Tensor:
     """Quantiles of the elements over axes; the gradient goes to the one or two elements each lies between.
 
     ``q``: a number from 0 to 1, or an array of them, whose axes come first in the result. NaN where there is a NaN.
+
+    Raises ShapeError for axes of unknown size.
     """
     x = floating_operand(x)
     values = check_quantile("quantile", q, method)
@@ -204,9 +224,11 @@ def cov(
 
     Divided by n - 1; by n with ``bias``, by n - ddof if that is given. ``fweights`` counts observations repeatedly,
     ``aweights`` weighs them.
+
+    Raises ShapeError for more than two axes.
     """
     x = floating_operand(x)
-    if x.ndim > 2:
+    if not 1 <= x.ndim <= 2:
         raise ShapeError(f"[cov] expected rank 1 or 2; got shape {shape.text(x.shape)}.")
     rows = x[None, :] if x.ndim == 1 else x if rowvar else x.T
     if y is not None:
@@ -226,9 +248,7 @@ def cov(
         total = reduce.sum(w)
         centred = rows - reduce.sum(rows * w, axis=1, keepdims=True) / total
         weighed = centred * w
-    if w is None or ddof == 0:
-        freedom = total - ddof
-    elif aweights is None:
+    if w is None or ddof == 0 or aweights is None:
         freedom = total - ddof
     else:
         freedom = total - ddof * reduce.sum(w * floating_operand(aweights)) / total
@@ -275,7 +295,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     """
     f = floating_operand(f)
     single = isinstance(axis, (int, np.integer))
-    axes = [normalize_axis("gradient", a, f.ndim) for a in ([axis] if single else range(f.ndim) if axis is None else axis)]
+    axes = [
+        normalize_axis("gradient", a, f.ndim) for a in ([axis] if single else range(f.ndim) if axis is None else axis)
+    ]
     spacings: list[Any] = list(varargs) or [1.0]
     if len(spacings) == 1 and (len(axes) > 1 or not spacings):
         spacings = spacings * len(axes)
@@ -299,7 +321,7 @@ def _differences(f: Tensor, axis: int, spacing: Any, edge_order: int) -> Tensor:
         second, before = (d[1:2], d[-2:-1]) if edge_order == 2 else (None, None)
     else:
         inner_ = (y[..., 2:] - y[..., :-2]) / (2.0 * h)
-        first = last = second = before = h
+        first = last = second = before = operand(h)
     if edge_order == 1:
         start = (y[..., 1:2] - y[..., :1]) / first
         end = (y[..., -1:] - y[..., -2:-1]) / last
@@ -333,6 +355,8 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
     Outside, the first and the last value, or ``left`` and ``right``. ``period`` repeats the line. At a point of xp the
     slope by x is the one to its right.
+
+    Raises ShapeError for vectors of different or unknown sizes, ValueError for a period of 0.
     """
     x, xp, fp = floating_operand(x), floating_operand(xp), floating_operand(fp)
     if xp.ndim != 1 or fp.ndim != 1 or None in xp.shape or xp.shape != fp.shape or 0 in xp.shape:
@@ -353,7 +377,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     low: Any = fp[0] if left is None or period is not None else left
     high: Any = fp[-1] if right is None or period is not None else right
     if n == 1:
-        within = x * 0 + fp[0]
+        within = zeros_like(x) + fp[0]
     else:
         i = ew.clip(sorting.searchsorted(xp, x, side="right") - 1, 0, n - 2)
         x0, y0 = index.take(xp, i, axis=0), index.take(fp, i, axis=0)
@@ -371,163 +395,9 @@ def unwrap(p: Any, discont: float | None = None, axis: int = -1, *, period: floa
     moved = ew.remainder(d + half, period) - half
     moved = ew.where(ew.logical_and(ew.equal(moved, -half), d > 0), half, moved)
     step = ew.where(ew.abs(d) < (half if discont is None else discont), 0, moved - d)
-    return shape.concat([slices(p, axis, None, 1), slices(p, axis, 1, None) + running.cumulative_sum(step, axis=axis)], axis=axis)
-
-
-# -- convolution of vectors
-
-
-def _infer_convolution(full: bool) -> Any:
-    name = "convolve_full" if full else "convolve_valid"
-
-    def infer(a: Operand, v: Operand) -> Aval:
-        for x in (a, v):
-            if len(shape_of(x)) != 1 or shape_of(x) == (0,):
-                raise ShapeError(f"[{name}] expected two vectors that are not empty; got shape {shape_of(x)}.")
-        n, m = shape_of(a)[0], shape_of(v)[0]
-        size = None if n is None or m is None else n + m - 1 if full else n - m + 1
-        if size is not None and size < 1:
-            raise ShapeError(f"[{name}] expected the first vector to be the longer one; got sizes {n} and {m}.")
-        return Aval((size,), result_dtype(a, v))
-
-    return infer
-
-
-def _convolved(mode: str) -> Any:
-    def impl(a: np.ndarray, v: np.ndarray) -> np.ndarray:
-        if a.ndim != 1 or v.ndim != 1 or (mode == "valid" and a.size < v.size):
-            raise ValueError("expected two vectors, the longer one first")
-        # Bools are added with "or", half precision in float16: both are done in a wider type.
-        dtype = np.result_type(a, v)
-        wide = np.float32 if dtype == np.float16 else np.uint8 if dtype == bool else dtype
-        out = np.convolve(a.astype(wide, copy=False), v.astype(wide, copy=False), mode)  # type: ignore[call-overload]
-        return out.astype(dtype, copy=False)
-
-    return impl
-
-
-@defop("convolve_full", impl=_convolved("full"), infer=_infer_convolution(True))
-def convolve_full(needs, g, out, a, v):
-    """out[k] = sum of a[i] v[k - i] for two vectors of sizes n and m; size n + m - 1."""
-    ga = _as_like(convolve_valid(g, shape.flip(v)), a) if needs[0] else None
-    return ga, _as_like(convolve_valid(g, shape.flip(a)), v) if needs[1] else None
-
-
-@defop("convolve_valid", impl=_convolved("valid"), infer=_infer_convolution(False))
-def convolve_valid(needs, g, out, a, v):
-    """The part of ``convolve_full`` where v lies wholly within a, which is not shorter; size n - m + 1."""
-    ga = _as_like(convolve_full(g, shape.flip(v)), a) if needs[0] else None
-    return ga, _as_like(shape.flip(convolve_valid(a, shape.flip(g))), v) if needs[1] else None
-
-
-def _as_like(g: Tensor, x: Tensor) -> Tensor:
-    """A gradient in the dtype of x; of a real x the real part."""
-    if g.dtype.kind == "c" and x.dtype.kind != "c":
-        g = ew.real(g)
-    return g if g.dtype == x.dtype else ew.astype(g, x.dtype)
-
-
-def convolve(a: Any, v: Any, mode: str = "full") -> Tensor:
-    """Discrete convolution of two vectors, ``sum of a[i] v[k - i]``.
-
-    "full": size n + m - 1; "same": its middle part of size max(n, m); "valid": where the two overlap wholly.
-    """
-    a, v = operand(a), operand(v)
-    a, v = (x.reshape((1,)) if x.ndim == 0 else x for x in (a, v))
-    if mode == "full":
-        return convolve_full(a, v)
-    n, m = (known_size("convolve", x, 0) if x.ndim == 1 else 1 for x in (a, v))
-    if n < m:
-        a, v, n, m = v, a, m, n
-    if mode == "valid":
-        return convolve_valid(a, v)
-    if mode == "same":
-        start = (m - 1) // 2
-        return convolve_full(a, v)[start : start + n]
-    raise ValueError(f"[convolve] expected mode 'full', 'same' or 'valid'; got {mode!r}.")
-
-
-def correlate(a: Any, v: Any, mode: str = "valid") -> Tensor:
-    """Cross-correlation of two vectors, ``sum of a[k + i] conj(v[i])``; modes as for ``convolve``."""
-    a, v = operand(a), operand(v)
-    a, v = (x.reshape((1,)) if x.ndim == 0 else x for x in (a, v))
-    if v.dtype.kind == "c":
-        v = ew.conj(v)
-    n, m = a.shape[0], v.shape[0]
-    if mode == "same" and n is not None and m is not None and n < m:
-        return convolve_full(a, shape.flip(v))[n // 2 : n // 2 + m]  # NumPy's middle, from the other side
-    return convolve(a, shape.flip(v), mode)
-
-
-# -- polynomials: coefficients from the highest power down
-
-
-def polyval(p: Any, x: Any) -> Tensor:
-    """The polynomial with coefficients p, highest power first, at x, by Horner's rule."""
-    p, x = operand(p), operand(x)
-    n = known_size("polyval", p, 0)
-    y = x * 0 if n == 0 else x * 0 + p[0]
-    for k in range(1, n):
-        y = y * x + p[k]
-    return y
-
-
-def _combined(op: Callable[[Any, Any], Tensor], name: str, a: Any, b: Any) -> Tensor:
-    a, b = (x.reshape((1,)) if x.ndim == 0 else x for x in (operand(a), operand(b)))
-    n, m = known_size(name, a, 0), known_size(name, b, 0)
-    if n < m:
-        a = shape.pad(a, ((m - n, 0),))
-    elif m < n:
-        b = shape.pad(b, ((n - m, 0),))
-    return op(a, b)
-
-
-def polyadd(a: Any, b: Any) -> Tensor:
-    """Coefficients of the sum of two polynomials."""
-    return _combined(ew.add, "polyadd", a, b)
-
-
-def polysub(a: Any, b: Any) -> Tensor:
-    """Coefficients of the difference of two polynomials."""
-    return _combined(ew.subtract, "polysub", a, b)
-
-
-def polymul(a: Any, b: Any) -> Tensor:
-    """Coefficients of the product of two polynomials. Leading zeros stay."""
-    return convolve(a, b)
-
-
-def polyder(p: Any, m: int = 1) -> Tensor:
-    """Coefficients of the m-th derivative."""
-    p = operand(p)
-    for _ in range(m):
-        n = known_size("polyder", p, 0)
-        p = p[:-1] * np.arange(n - 1, 0, -1).astype(p.dtype)
-    return p
-
-
-def polyint(p: Any, m: int = 1, k: Any = None) -> Tensor:
-    """Coefficients of the m-th integral; ``k`` are the constants of integration, by default 0."""
-    p = floating_operand(p)
-    constants = [0.0] * m if k is None else list(np.broadcast_to(k, (m,))) if not isinstance(k, Tensor) else list(k)
-    for i in range(m):
-        n = known_size("polyint", p, 0)
-        p = shape.concat([p / np.arange(n, 0, -1).astype(p.dtype), asarray(constants[i], p.dtype).reshape((1,))])
-    return p
-
-
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
-    """Vandermonde matrix: powers of a vector in columns, the highest first."""
-    x = operand(x)
-    n = known_size("vander", x, 0) if N is None else N
-    power = ew.copy(x * 0 + 1)
-    columns = []
-    for _ in range(n):
-        columns.append(power)
-        power = power * x
-    if not columns:
-        return x[:, None][:, :0]
-    return shape.stack(columns if increasing else columns[::-1], axis=1)
+    return shape.concat(
+        [slices(p, axis, None, 1), slices(p, axis, 1, None) + running.cumulative_sum(step, axis=axis)], axis=axis
+    )
 
 
 # -- products
@@ -543,7 +413,10 @@ def vdot(a: Any, b: Any) -> Tensor:
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Tensor:
-    """For each element the choice of the first condition that holds, else ``default``."""
+    """For each element the choice of the first condition that holds, else ``default``.
+
+    Raises ValueError where there are not as many choices as conditions.
+    """
     if len(condlist) != len(choicelist) or not len(condlist):
         raise ValueError(f"[select] expected as many conditions as choices; got {len(condlist)} and {len(choicelist)}.")
     out: Any = default
@@ -556,6 +429,8 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
     """Functions (or constants) each applied to the elements of x where its condition holds; the last one counts.
 
     One function more than conditions is for where none holds; without it these are 0.
+
+    Raises ValueError for another number of functions.
     """
     x = operand(x)
     single = not isinstance(condlist, (list, tuple)) or (
@@ -570,14 +445,16 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
         masks.append(ew.logical_not(covered))
     elif len(funclist) != len(masks):
         raise ValueError(f"[piecewise] expected {len(masks)} or {len(masks) + 1} functions; got {len(funclist)}.")
-    out = ew.copy(x * 0)
+    out = zeros_like(x)
     for mask, function in zip(masks, funclist, strict=True):
         part = function(x[mask], *args, **kw) if callable(function) else function
         out = index.index_update(out, part, mask)
     return out
 
 
-def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+def nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
     """NaN and infinities replaced by numbers, by default 0 and the largest finite ones; gradients pass elsewhere."""
     x = operand(x)
     if x.dtype.kind == "c":

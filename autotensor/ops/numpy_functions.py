@@ -6,22 +6,15 @@ Each entry translates the call into the functions of this package. See ``numpy_v
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from autotensor.core.tensor import Tensor, wrap
-from autotensor.errors import ShapeError
+from autotensor.ops import convolution, joining, linalg, nan_numeric, numeric, reduce, running, shape, sorting, special
 from autotensor.ops import elementwise as ew
-from autotensor.ops import index, joining, linalg, nan_numeric, numeric, reduce, running, shape, sorting, special
 from autotensor.ops.creation import asarray, full_like, meshgrid, operand, zeros_like
-from autotensor.ops.numpy_values import CONSTANT, FUNCTIONS, check_plain, given, implements, store, values_of
-
-
-def _cast(x: Any, dtype: Any) -> Tensor:
-    x = operand(x)
-    return ew.astype(x, dtype) if given(dtype) else x
+from autotensor.ops.numpy_values import broadcast_sizes, cast, check_plain, given, implements, store, values_of
 
 
 def _masked(x: Tensor, where: Any, identity: Any) -> Tensor:
@@ -43,7 +36,7 @@ def _accumulation(name: str, identity: float, join: Any) -> Any:
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = None, initial: Any = None,
         where: Any = True,
     ) -> Any:  # fmt: skip
-        result = function(_masked(_cast(a, dtype), where, identity), axis=axis, keepdims=_keep(keepdims))
+        result = function(_masked(cast(a, dtype), where, identity), axis=axis, keepdims=_keep(keepdims))
         return store(out, join(result, initial) if given(initial) else result, name)
 
     return reduction
@@ -76,7 +69,7 @@ def _logic(name: str, identity: bool) -> Any:
     function = getattr(reduce, name)
 
     def reduction(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None, *, where: Any = True) -> Any:
-        result = function(_masked(_cast(a, bool), where, identity), axis=axis, keepdims=_keep(keepdims))
+        result = function(_masked(cast(a, bool), where, identity), axis=axis, keepdims=_keep(keepdims))
         return store(out, result, name)
 
     return reduction
@@ -93,8 +86,10 @@ def _count(x: Tensor, where: Any, axis: Any, keepdims: bool) -> Tensor:
 
 
 @implements(np.mean)
-def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = None, *, where: Any = True) -> Any:
-    x, keep = _cast(a, dtype), _keep(keepdims)
+def _mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = None, *, where: Any = True
+) -> Any:
+    x, keep = cast(a, dtype), _keep(keepdims)
     if where is True or not given(where):
         return store(out, reduce.mean(x, axis=axis, keepdims=keep), "mean")
     total = reduce.sum(_masked(x, where, 0), axis=axis, keepdims=keep)
@@ -106,7 +101,7 @@ def _variance(name: str, root: bool) -> Any:
         a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = None, *,
         where: Any = True, mean: Any = None, correction: Any = None,
     ) -> Any:  # fmt: skip
-        x, keep = _cast(a, dtype), _keep(keepdims)
+        x, keep = cast(a, dtype), _keep(keepdims)
         ddof = correction if given(correction) else ddof
         masked = given(where) and where is not True
         if not masked and not given(mean):
@@ -140,18 +135,18 @@ implements(np.argmin)(_position("argmin"))
 
 @implements(np.cumsum)
 def _cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    return store(out, _running(running.cumulative_sum, _cast(a, dtype), axis), "cumsum")
+    return store(out, _running(running.cumulative_sum, cast(a, dtype), axis), "cumsum")
 
 
 @implements(np.cumprod)
 def _cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    return store(out, _running(running.cumulative_prod, _cast(a, dtype), axis), "cumprod")
+    return store(out, _running(running.cumulative_prod, cast(a, dtype), axis), "cumprod")
 
 
 def _running(function: Any, x: Tensor, axis: Any) -> Tensor:
     if axis is None:
         x, axis = shape.flatten(x), 0
-    return function(x, axis=int(axis))
+    return function(x, axis=axis)
 
 
 def _cumulative(name: str, function: Any, start: float) -> Any:
@@ -164,7 +159,7 @@ def _cumulative(name: str, function: Any, start: float) -> Any:
                 raise ValueError(f"[np.{name}] expected an axis for a tensor of rank {x.ndim}.")
             axis = 0
         axis = int(axis) % x.ndim
-        result = function(_cast(x, dtype), axis=axis)
+        result = function(cast(x, dtype), axis=axis)
         if include_initial:
             first = full_like(numeric.slices(result, axis, 0, 1), start)
             result = shape.concat([first, result], axis=axis)
@@ -232,7 +227,7 @@ def _without_nan(name: str, with_dtype: bool) -> Any:
         where: Any = True,
     ) -> Any:  # fmt: skip
         _no_mask(name, initial, where)
-        return store(out, function(_cast(a, dtype), axis, keepdims=_keep(keepdims)), name)
+        return store(out, function(cast(a, dtype), axis, keepdims=_keep(keepdims)), name)
 
     def without(
         a: Any, axis: Any = None, out: Any = None, keepdims: Any = None, initial: Any = None, where: Any = True
@@ -263,7 +258,7 @@ def _nan_spread(name: str) -> Any:
     ) -> Any:  # fmt: skip
         _no_mask(name, mean, where)
         ddof = correction if given(correction) else ddof
-        return store(out, function(_cast(a, dtype), axis, ddof, _keep(keepdims)), name)
+        return store(out, function(cast(a, dtype), axis, ddof, _keep(keepdims)), name)
 
     return found
 
@@ -274,12 +269,12 @@ implements(np.nanstd)(_nan_spread("nanstd"))
 
 @implements(np.nancumsum)
 def _nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    return store(out, _running(running.cumulative_sum, nan_numeric._filled(_cast(a, dtype), 0.0), axis), "nancumsum")
+    return store(out, _running(running.cumulative_sum, nan_numeric._filled(cast(a, dtype), 0.0), axis), "nancumsum")
 
 
 @implements(np.nancumprod)
 def _nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-    return store(out, _running(running.cumulative_prod, nan_numeric._filled(_cast(a, dtype), 1.0), axis), "nancumprod")
+    return store(out, _running(running.cumulative_prod, nan_numeric._filled(cast(a, dtype), 1.0), axis), "nancumprod")
 
 
 @implements(np.cov)
@@ -287,19 +282,21 @@ def _cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
     aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    return numeric.cov(_cast(m, dtype), y, rowvar, bias, ddof, fweights, aweights)
+    return numeric.cov(cast(m, dtype), y, rowvar, bias, ddof, fweights, aweights)
 
 
 @implements(np.corrcoef)
-def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, bias: Any = None, ddof: Any = None, *, dtype: Any = None) -> Any:
-    return numeric.corrcoef(_cast(x, dtype), y, rowvar)
+def _corrcoef(
+    x: Any, y: Any = None, rowvar: bool = True, bias: Any = None, ddof: Any = None, *, dtype: Any = None
+) -> Any:
+    return numeric.corrcoef(cast(x, dtype), y, rowvar)
 
 
 # -- shapes
 
-for _function, _ours in [
+_TABLE: list[tuple[Any, Any]] = [
     (np.broadcast_arrays, lambda *xs, subok=False: tuple(shape.broadcast_arrays(*xs))),
-    (np.broadcast_to, lambda x, shape, subok=False: _shape_broadcast(x, shape)),
+    (np.broadcast_to, lambda x, shape, subok=False: broadcast_sizes(x, shape)),
     (np.swapaxes, lambda a, axis1, axis2: shape.swapaxes(operand(a), axis1, axis2)),
     (np.moveaxis, lambda a, source, destination: shape.moveaxis(operand(a), source, destination)),
     (np.expand_dims, lambda a, axis: shape.expand_dims(operand(a), axis)),
@@ -333,7 +330,7 @@ for _function, _ours in [
     (np.diag, lambda v, k=0: shape.diag(v, k)),
     (np.diagflat, lambda v, k=0: shape.diag(shape.flatten(operand(v)), k)),
     (np.diagonal, lambda a, offset=0, axis1=0, axis2=1: shape.diagonal(operand(a), offset, axis1, axis2)),
-    (np.vander, numeric.vander),
+    (np.vander, convolution.vander),
     (np.kron, lambda a, b: linalg.kron(a, b)),
     (np.inner, lambda a, b, /: linalg.inner(a, b)),
     (np.vdot, lambda a, b, /: numeric.vdot(a, b)),
@@ -343,26 +340,23 @@ for _function, _ours in [
     (np.ediff1d, lambda ary, to_end=None, to_begin=None: numeric.ediff1d(ary, to_end, to_begin)),
     (np.interp, numeric.interp),
     (np.unwrap, numeric.unwrap),
-    (np.convolve, numeric.convolve),
-    (np.correlate, numeric.correlate),
-    (np.polyval, numeric.polyval),
-    (np.polyadd, lambda a1, a2: numeric.polyadd(a1, a2)),
-    (np.polysub, lambda a1, a2: numeric.polysub(a1, a2)),
-    (np.polymul, lambda a1, a2: numeric.polymul(a1, a2)),
-    (np.polyder, numeric.polyder),
-    (np.polyint, numeric.polyint),
+    (np.convolve, convolution.convolve),
+    (np.correlate, convolution.correlate),
+    (np.polyval, convolution.polyval),
+    (np.polyadd, lambda a1, a2: convolution.polyadd(a1, a2)),
+    (np.polysub, lambda a1, a2: convolution.polysub(a1, a2)),
+    (np.polymul, lambda a1, a2: convolution.polymul(a1, a2)),
+    (np.polyder, convolution.polyder),
+    (np.polyint, convolution.polyint),
     (np.nan_to_num, numeric.nan_to_num),
     (np.select, lambda condlist, choicelist, default=0: numeric.select(condlist, choicelist, default)),
     (np.piecewise, numeric.piecewise),
     (np.sinc, lambda x: special.sinc(x)),
     (np.i0, lambda x: special.i0(x)),
-    (np.sort_complex, lambda a: sorting.sort(_cast(a, np.complex128) if operand(a).dtype.kind != "c" else operand(a))),
-]:
+    (np.sort_complex, lambda a: sorting.sort(cast(a, np.complex128) if operand(a).dtype.kind != "c" else operand(a))),
+]
+for _function, _ours in _TABLE:
     implements(_function)(_ours)
-
-
-def _shape_broadcast(x: Any, sizes: Any) -> Tensor:
-    return shape.broadcast_to(x, (int(sizes),) if isinstance(sizes, (int, np.integer)) else tuple(sizes))
 
 
 @implements(np.reshape)
@@ -386,23 +380,25 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
 
 
 @implements(np.concatenate, getattr(np, "concat", None))
-def _concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return store(out, _cast(shape.concat(list(arrays), axis=axis), dtype), "concatenate")
+def _concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
+    return store(out, cast(shape.concat(list(arrays), axis=axis), dtype), "concatenate")
 
 
 @implements(np.stack)
 def _stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return store(out, _cast(shape.stack(list(arrays), axis=axis), dtype), "stack")
+    return store(out, cast(shape.stack(list(arrays), axis=axis), dtype), "stack")
 
 
 @implements(np.vstack)
 def _vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return _cast(joining.vstack(list(tup)), dtype)
+    return cast(joining.vstack(list(tup)), dtype)
 
 
 @implements(np.hstack)
 def _hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return _cast(joining.hstack(list(tup)), dtype)
+    return cast(joining.hstack(list(tup)), dtype)
 
 
 @implements(np.pad)
@@ -421,7 +417,7 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> A
 
 @implements(np.trace)
 def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
-    return store(out, shape.trace(_cast(a, dtype), offset, axis1, axis2), "trace")
+    return store(out, shape.trace(cast(a, dtype), offset, axis1, axis2), "trace")
 
 
 @implements(np.copy)
@@ -454,7 +450,7 @@ def _full_like(
     x = operand(a)
     if shape is not None:
         sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-        return _shape_broadcast(asarray(fill_value, x.dtype if dtype is None else dtype), sizes)
+        return broadcast_sizes(asarray(fill_value, x.dtype if dtype is None else dtype), sizes)
     return full_like(x, fill_value, dtype=dtype)
 
 
@@ -476,9 +472,9 @@ def _linspace(
     parts = _fractions(num, endpoint).astype(d.dtype if d.dtype.kind == "f" else np.float64)
     points = shape.moveaxis(d[..., None] * parts + a[..., None], -1, axis)
     if endpoint and num > 1:  # exactly
-        last = shape.expand_dims(b + d * 0, axis)
+        last = shape.expand_dims(b + zeros_like(d), axis)
         points = shape.concat([numeric.slices(points, axis % points.ndim, 0, num - 1), last], axis=axis)
-    return (_cast(points, dtype), d / max(num - 1 if endpoint else num, 1)) if retstep else _cast(points, dtype)
+    return (cast(points, dtype), d / max(num - 1 if endpoint else num, 1)) if retstep else cast(points, dtype)
 
 
 @implements(np.logspace)
@@ -488,14 +484,14 @@ def _logspace(
     exponents = _linspace(start, stop, num, endpoint, axis=axis)
     if not isinstance(base, (int, float)):
         base = shape.expand_dims(operand(base), axis) if operand(base).ndim else operand(base)
-    return _cast(ew.pow(base, exponents), dtype)
+    return cast(ew.pow(base, exponents), dtype)
 
 
 @implements(np.geomspace)
 def _geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
     a, b = numeric.floating_operand(start), numeric.floating_operand(stop)
     sign = ew.sign(a)
-    return _cast(_logspace(ew.log10(a * sign), ew.log10(b * sign), num, endpoint, axis=axis) * sign, dtype)
+    return cast(_logspace(ew.log10(a * sign), ew.log10(b * sign), num, endpoint, axis=axis) * sign, dtype)
 
 
 @implements(np.meshgrid)
@@ -505,387 +501,3 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
     n = len(xi)
     order = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
     return tuple([operand(x).reshape(tuple([-1 if k == order[i] else 1 for k in range(n)])) for i, x in enumerate(xi)])
-
-
-# -- elements
-
-
-@implements(np.clip)
-def _clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None, **kwargs: Any) -> Any:
-    low = a_min if given(a_min) else min if given(min) else None
-    high = a_max if given(a_max) else max if given(max) else None
-    return store(out, ew.clip(operand(a), low, high), "clip")
-
-
-@implements(np.round, np.around)
-def _round(a: Any, decimals: int = 0, out: Any = None) -> Any:
-    return store(out, ew.round(operand(a), decimals), "round")
-
-
-@implements(np.fix)
-def _fix(x: Any, out: Any = None) -> Any:
-    return store(out, ew.trunc(x), "fix")
-
-
-@implements(np.real)
-def _real(val: Any) -> Any:
-    return operand(val).real
-
-
-@implements(np.imag)
-def _imag(val: Any) -> Any:
-    return operand(val).imag
-
-
-@implements(np.angle)
-def _angle(z: Any, deg: bool = False) -> Any:
-    z = operand(z)
-    found = ew.arctan2(z.imag, z.real)
-    return ew.rad2deg(found) if deg else found
-
-
-@implements(np.real_if_close)
-def _real_if_close(a: Any, tol: float = 100) -> Any:
-    x = operand(a)
-    if x.dtype.kind != "c":
-        return x
-    limit = np.finfo(x.dtype).eps * tol if tol > 1 else tol
-    return x.real if bool((np.abs(x._value("np.real_if_close").imag) < limit).all()) else x
-
-
-@implements(np.where)
-def _where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
-    if x is None and y is None:
-        return sorting.nonzero(condition)
-    return ew.where(condition, x, y)
-
-
-# -- picking
-
-
-@implements(np.take)
-def _take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
-    return store(out, operand(a).take(indices, axis, mode=mode), "take")
-
-
-@implements(np.take_along_axis)
-def _take_along(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    x = operand(arr)
-    return index.take_along_axis(shape.flatten(x) if axis is None else x, indices, axis=0 if axis is None else axis)
-
-
-@implements(np.compress)
-def _compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
-    return store(out, operand(a).compress(condition, axis), "compress")
-
-
-@implements(np.extract)
-def _extract(condition: Any, arr: Any) -> Any:
-    places = np.flatnonzero(values_of("extract", condition))
-    return index.take(shape.flatten(operand(arr)), places, axis=0)
-
-
-@implements(np.choose)
-def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    return store(out, operand(a).choose(choices, mode=mode), "choose")
-
-
-@implements(np.sort)
-def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    x = operand(a)
-    return sorting.sort(shape.flatten(x) if axis is None else x, axis=-1 if axis is None else axis)
-
-
-@implements(np.partition)
-def _partition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
-    x = operand(a)
-    x, axis = (shape.flatten(x), 0) if axis is None else (x, axis)
-    order = np.argpartition(x._value("np.partition"), values_of("partition", kth), axis)
-    return index.take_along_axis(x, order, axis=axis)
-
-
-@implements(np.argsort)
-def _argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    x = operand(a)
-    return sorting.argsort(shape.flatten(x) if axis is None else x, axis=-1 if axis is None else axis)
-
-
-@implements(np.searchsorted)
-def _searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
-    x = operand(a)
-    x = index.take(x, values_of("searchsorted", sorter), axis=0) if sorter is not None else x
-    return sorting.searchsorted(x, operand(v), side=side)
-
-
-@implements(np.diff)
-def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    before, after = (value if given(value) else None for value in (prepend, append))
-    return running.diff(operand(a), n=n, axis=axis, prepend=before, append=after)
-
-
-@implements(np.unique)
-def _unique(
-    ar: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: Any = None,
-    **options: Any,
-) -> Any:  # fmt: skip
-    """The distinct elements; gradients go to the first of those that are equal."""
-    x = operand(ar)
-    found = np.unique(x._value("np.unique"), True, return_inverse, return_counts, axis, **options)
-    values = index.take(shape.flatten(x) if axis is None else x, found[1], axis=0 if axis is None else axis)
-    rest = [wrap(part) for part in (found[1:] if return_index else found[2:])]
-    return (values, *rest) if rest else values
-
-
-def _uniques(name: str, function: Any) -> None:
-    def unique(x: Any, /) -> Any:
-        x = operand(x)
-        found = function(x._value(f"np.{name}"))
-        if name == "unique_values":
-            return _unique(x)
-        return type(found)(_unique(x), *[wrap(part) for part in found[1:]])
-
-    implements(function)(unique)
-
-
-for _name in ("unique_all", "unique_counts", "unique_inverse", "unique_values"):
-    if hasattr(np, _name):
-        _uniques(_name, getattr(np, _name))
-
-
-@implements(np.trim_zeros)
-def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    x = operand(filt)
-    if x.ndim != 1:
-        check_plain("trim_zeros", [x])
-        return wrap(np.trim_zeros(x._value("np.trim_zeros"), trim, axis))
-    places = np.flatnonzero(x._value("np.trim_zeros"))
-    n = x.size or 0
-    first = places[0] if places.size else n
-    last = places[-1] + 1 if places.size else n
-    trim = trim.lower()
-    return x[int(first) if "f" in trim else 0 : int(last) if "b" in trim else n]
-
-
-@implements(np.apply_along_axis)
-def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    x = operand(arr)
-    axis = axis % x.ndim
-    rest = tuple([numeric.known_size("apply_along_axis", x, k) for k in range(x.ndim) if k != axis])
-    rows = shape.moveaxis(x, axis, -1).reshape((math.prod(rest), -1))
-    if not math.prod(rest):
-        raise ShapeError("[np.apply_along_axis] of no rows is not defined.")
-    found = [operand(func1d(rows[i], *args, **kwargs)) for i in range(math.prod(rest))]
-    joined = shape.stack(found, axis=0)
-    each = found[0].shape
-    joined = joined.reshape(rest + each)
-    for k in range(len(each)):  # the axes of the result take the place of the axis
-        joined = shape.moveaxis(joined, len(rest) + k, axis + k)
-    return joined
-
-
-@implements(np.apply_over_axes)
-def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
-    x = operand(a)
-    for axis in np.atleast_1d(axes).tolist():
-        found = func(x, axis % x.ndim)
-        x = found if found.ndim == x.ndim else shape.expand_dims(found, axis % x.ndim)
-    return x
-
-
-# -- products
-
-
-@implements(np.dot)
-def _dot(a: Any, b: Any, out: Any = None) -> Any:
-    return store(out, linalg.dot(a, b), "dot")
-
-
-@implements(np.outer)
-def _outer(a: Any, b: Any, out: Any = None) -> Any:
-    return store(out, linalg.outer(shape.flatten(operand(a)), shape.flatten(operand(b))), "outer")
-
-
-@implements(np.cross)
-def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
-    if axis is not None:
-        axisa = axisb = axisc = axis
-    x, y = shape.moveaxis(operand(a), axisa, -1), shape.moveaxis(operand(b), axisb, -1)
-    found = linalg.cross(x, y, axis=-1)
-    return shape.moveaxis(found, -1, axisc)
-
-
-@implements(np.einsum)
-def _einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any) -> Any:
-    if not isinstance(operands[0], str):  # einsum(x, [0, 1], y, [1, 2], [0, 2])
-        *pairs, last = operands if len(operands) % 2 else (*operands, None)
-        letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-        def text(labels: Any) -> str:
-            return "".join(["..." if k is Ellipsis else letters[k] for k in labels])
-
-        subscripts = ",".join([text(labels) for labels in pairs[1::2]])
-        operands = (subscripts if last is None else f"{subscripts}->{text(last)}", *pairs[::2])
-    return store(out, linalg.einsum(*operands), "einsum")
-
-
-@implements(np.poly)
-def _poly(seq_of_zeros: Any) -> Any:
-    zeros = shape.atleast_1d(operand(seq_of_zeros))
-    if zeros.ndim == 2:
-        check_plain("poly", [zeros])
-        return wrap(np.asarray(np.poly(zeros._value("np.poly"))))
-    out = wrap(np.ones(1, zeros.dtype))
-    for k in range(numeric.known_size("poly", zeros, 0)):
-        out = numeric.convolve(out, shape.stack([zeros[k] * 0 + 1, -zeros[k]], axis=0))
-    return out
-
-
-# -- writing
-
-
-@implements(np.copyto)
-def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    _write("copyto", dst, src, ... if where is True else values_of("copyto", where), casting)
-
-
-def _write(name: str, dst: Any, src: Any, key: Any, casting: str = "unsafe") -> None:
-    """dst[key] = src (of a mask: its elements there), into a tensor or, plain values, an array."""
-    value: Any = operand(src)
-    if not np.can_cast(value.dtype, dst.dtype, casting):  # type: ignore[arg-type]
-        raise TypeError(f"[np.{name}] cannot write {value.dtype} into {dst.dtype}. Use astype()?")
-    if key is not ...:
-        key = np.broadcast_to(key, dst.shape)
-        value = shape.broadcast_to(value, dst.shape)[key]
-    if not isinstance(dst, Tensor):
-        check_plain(name, [value])
-        value = value.numpy()
-    dst[key] = value
-
-
-@implements(np.put)
-def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    if not isinstance(a, Tensor):
-        check_plain("put", [v])
-        np.put(a, values_of("put", ind), values_of("put", v), mode)
-        return
-    a.put(ind, v, mode)
-
-
-def _spread_values(name: str, arr: Any, mask: Any, vals: Any, by_place: bool) -> None:
-    held = np.broadcast_to(np.asarray(values_of(name, mask), bool), np.shape(arr))
-    v = shape.flatten(operand(vals))
-    places = np.arange(held.size).reshape(held.shape)[held]
-    n = numeric.known_size(name, v, 0)
-    taken = index.take(v, (places if by_place else np.arange(places.size)) % n, axis=0)
-    if not isinstance(arr, Tensor):
-        check_plain(name, [taken])
-        arr[held] = taken.numpy()
-        return
-    arr[held] = taken
-
-
-@implements(np.putmask)
-def _putmask(a: Any, /, mask: Any = None, values: Any = None) -> None:
-    _spread_values("putmask", a, mask, values, True)
-
-
-@implements(np.place)
-def _place(arr: Any, mask: Any, vals: Any) -> None:
-    _spread_values("place", arr, mask, vals, False)
-
-
-@implements(np.put_along_axis)
-def _put_along(arr: Any, indices: Any, values: Any, axis: Any) -> None:
-    if not isinstance(arr, Tensor):
-        check_plain("put_along_axis", [values])
-        np.put_along_axis(arr, values_of("put_along_axis", indices), values_of("put_along_axis", values), axis)
-        return
-    if axis is None:
-        flat = index.put_along_axis(shape.flatten(arr), indices, values, axis=0)
-        arr[...] = flat.reshape(arr.shape)
-    else:
-        arr[...] = index.put_along_axis(arr, indices, values, axis=axis)
-
-
-@implements(np.fill_diagonal)
-def _fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
-    if not isinstance(a, Tensor):
-        check_plain("fill_diagonal", [val])
-        np.fill_diagonal(a, values_of("fill_diagonal", val), wrap)
-        return
-    places = np.zeros(a.shape, bool)
-    np.fill_diagonal(places, True, wrap)
-    _spread_values("fill_diagonal", a, places, val, False)
-
-
-# -- what is constant by pieces, or no number at all
-
-CONSTANT.update(
-    [
-        getattr(np, name)
-        for name in (
-            "allclose argpartition argwhere array2string array_equal array_equiv array_repr array_str bincount "
-            "busday_count busday_offset datetime_as_string diag_indices_from digitize einsum_path flatnonzero "
-            "is_busday isclose isin isneginf isposinf iscomplex isreal ix_ lexsort may_share_memory nonzero "
-            "packbits ravel_multi_index save savetxt savez savez_compressed shares_memory tril_indices_from "
-            "triu_indices_from unpackbits unravel_index histogram_bin_edges"
-        ).split()
-        if hasattr(np, name)
-    ]
-)
-CONSTANT.discard(np.histogram_bin_edges)  # its edges move with the data
-
-
-@implements(np.shape)
-def _shape_of(a: Any) -> Any:
-    return operand(a).shape
-
-
-@implements(np.ndim)
-def _ndim(a: Any) -> int:
-    return operand(a).ndim
-
-
-@implements(np.size)
-def _size(a: Any, axis: Any = None) -> Any:
-    x = operand(a)
-    if axis is None:
-        return x.size
-    return math.prod([x.shape[k] or 0 for k in ([axis] if isinstance(axis, int) else axis)])
-
-
-@implements(np.iscomplexobj)
-def _iscomplexobj(x: Any) -> bool:
-    return operand(x).dtype.kind == "c"
-
-
-@implements(np.isrealobj)
-def _isrealobj(x: Any) -> bool:
-    return operand(x).dtype.kind != "c"
-
-
-def _dtypes(args: Any) -> list[Any]:
-    return [x.dtype if isinstance(x, Tensor) else x for x in args]
-
-
-@implements(np.result_type)
-def _result_type(*arrays_and_dtypes: Any) -> np.dtype:
-    return np.result_type(*_dtypes(arrays_and_dtypes))
-
-
-@implements(np.can_cast)
-def _can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
-    return np.can_cast(*_dtypes([from_, to]), casting)  # type: ignore[call-overload, no-any-return]
-
-
-@implements(np.min_scalar_type)
-def _min_scalar_type(a: Any, /) -> np.dtype:
-    return np.min_scalar_type(values_of("min_scalar_type", a))
-
-
-@implements(np.common_type)
-def _common_type(*arrays: Any) -> Any:
-    return np.common_type(*[np.empty(0, operand(x).dtype) for x in arrays])
-
-
-assert not CONSTANT & set(FUNCTIONS), "a function is either ours or run on values"

@@ -21,7 +21,7 @@ def _entry(name: str) -> Any:
     return getattr(la, name, None)
 
 
-for _name, _ours in [
+_TABLE: list[tuple[str, Any]] = [
     ("det", lambda a: linalg.det(a)),
     ("slogdet", lambda a: linalg.slogdet(a)),
     ("inv", lambda a: linalg.inv(a)),
@@ -40,7 +40,8 @@ for _name, _ours in [
     ("vecdot", lambda x1, x2, /, *, axis=-1: linalg.vecdot(x1, x2, axis=axis)),
     ("diagonal", lambda x, /, *, offset=0: shape.diagonal(operand(x), offset, -2, -1)),
     ("matrix_transpose", lambda x, /: shape.matrix_transpose(operand(x))),
-]:
+]
+for _name, _ours in _TABLE:
     implements(_entry(_name))(_ours)
 
 
@@ -93,11 +94,11 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
 
 
 @implements(_entry("pinv"))
-def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:  # type: ignore[attr-defined]
-    limit = rcond if rtol is np._NoValue else rtol  # type: ignore[attr-defined]
+def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Any:
+    limit = rcond if rtol is np._NoValue else rtol
     if limit is None:
         x = operand(a)
-        limit = 1e-15 if rtol is np._NoValue else max(x.shape[-2:]) * float(np.finfo(x.dtype).eps)  # type: ignore
+        limit = 1e-15 if rtol is np._NoValue else max([d or 0 for d in x.shape[-2:]]) * float(np.finfo(x.dtype).eps)
     return linalg.pinv(a, rtol=limit)
 
 

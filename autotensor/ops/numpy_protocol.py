@@ -1,4 +1,4 @@
-"""NumPy's protocols: how ``np.sin(t)``, ``array + t``, ``np.concatenate([t, a])`` and ``scipy.special.erf(t)`` reach us.
+"""NumPy's protocols: how ``np.sin(t)``, ``array + t``, ``np.concatenate([t, a])``, ``scipy.special.erf(t)`` reach us.
 
 ``__array_ufunc__`` and ``__array_function__`` look the function up in one table. What stands in it keeps gradients and
 builds graphs. Any other function is run by NumPy on the values, unless that would lose a gradient: then it is refused.
@@ -15,8 +15,19 @@ import numpy as np
 
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import GradError, ShapeError, TraceError
-from autotensor.ops import index, linalg, numpy_functions, numpy_linalg, reduce, running, shape, special, special_scipy  # noqa: F401
 from autotensor.ops import elementwise as ew
+from autotensor.ops import (
+    index,
+    linalg,
+    numpy_elements,  # noqa: F401 (fills the table)
+    numpy_functions,  # noqa: F401 (so does this)
+    numpy_linalg,  # noqa: F401 (and this)
+    reduce,
+    running,
+    shape,
+    special,
+    special_scipy,
+)
 from autotensor.ops.creation import operand
 from autotensor.ops.numpy_values import (
     CONSTANT,
@@ -120,8 +131,8 @@ def _vecmat(x: Any, a: Any) -> Tensor:
 
 # NumPy's name -> ours, where they are the same.
 _SAME = (
-    "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_or bitwise_xor cbrt ceil "
-    "cos cosh deg2rad degrees divide equal exp exp2 expm1 floor floor_divide greater greater_equal hypot invert "
+    "abs absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_or bitwise_xor cbrt "
+    "ceil cos cosh deg2rad degrees divide equal exp exp2 expm1 floor floor_divide greater greater_equal hypot invert "
     "isfinite isinf isnan left_shift less less_equal log log10 log1p log2 logaddexp logical_and logical_not logical_or "
     "logical_xor maximum minimum multiply negative not_equal positive power rad2deg radians reciprocal remainder "
     "right_shift sign sin sinh sqrt square subtract tan tanh true_divide trunc"
@@ -135,7 +146,8 @@ UFUNCS.update(
         np.logaddexp2: _logaddexp2, np.copysign: _copysign, np.conjugate: _conj, np.matmul: linalg.matmul,
     }
 )  # fmt: skip
-for _name, _ours in [("vecdot", _vecdot), ("matvec", _matvec), ("vecmat", _vecmat)]:
+_NEW: list[tuple[str, Any]] = [("vecdot", _vecdot), ("matvec", _matvec), ("vecmat", _vecmat)]
+for _name, _ours in _NEW:
     if hasattr(np, _name):
         UFUNCS[getattr(np, _name)] = _ours
 
@@ -242,7 +254,13 @@ def _size(x: Tensor, axis: int, what: str) -> int:
 
 
 def _reduce(
-    ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+    ufunc: np.ufunc,
+    a: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
 ) -> Any:
     ours = _binary(ufunc, "reduce")
     x = operand(a)
@@ -297,7 +315,7 @@ def _outer(ufunc: np.ufunc, a: Any, b: Any, **kwargs: Any) -> Any:
     return _called(ufunc, _binary(ufunc, "outer"), (a[(..., *(None,) * b.ndim)], b), kwargs, None)
 
 
-_METHODS = {"reduce": _reduce, "accumulate": _accumulate, "reduceat": _reduceat, "outer": _outer}
+_METHODS: dict[str, Any] = {"reduce": _reduce, "accumulate": _accumulate, "reduceat": _reduceat, "outer": _outer}
 
 
 def _at(ufunc: np.ufunc, a: Any, indices: Any, b: Any = None) -> None:
@@ -350,7 +368,5 @@ def array_function(self: Tensor, func: Callable[..., Any], types: Any, args: Any
 
 def attach() -> None:
     """Give Tensor NumPy's protocols."""
-    Tensor.__array_ufunc__ = array_ufunc  # type: ignore[assignment]
+    Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
     Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
-
-

@@ -10,6 +10,9 @@ import numpy as np
 from autotensor.core.state import state
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import DTypeError, GradError, ShapeError, TraceError
+from autotensor.ops import shape
+from autotensor.ops.creation import operand
+from autotensor.ops.elementwise import astype
 
 # NumPy's function -> ours with NumPy's signature. Filled by ``numpy_functions`` and ``numpy_linalg``.
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -17,7 +20,7 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {}
 # Functions whose results are constant by pieces, or no numbers at all: NumPy's own are run on the values.
 CONSTANT: set[Callable[..., Any]] = set()
 
-_NO_VALUE = np._NoValue  # type: ignore[attr-defined]
+_NO_VALUE = np._NoValue
 
 
 def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -119,7 +122,7 @@ def store(out: Any, result: Any, name: str) -> Any:
         result = wrap(np.asarray(result))
     if not np.can_cast(result.dtype, out.dtype, "same_kind"):
         raise DTypeError(
-            f"[np.{name}] cannot write a result of {result.dtype} into an out of {out.dtype}. Give an out of that dtype."
+            f"[np.{name}] cannot write {result.dtype} into an out of {out.dtype}. Give an out of that dtype."
         )
     if result.shape != tuple(out.shape):
         raise ShapeError(f"[np.{name}] expected out of shape {result.shape}; got {tuple(out.shape)}.")
@@ -133,5 +136,16 @@ def store(out: Any, result: Any, name: str) -> Any:
         raise (TraceError if result.waits else GradError)(
             f"[np.{name}] cannot write into an array: the result {what}. Write a = a + t in the place of a += t."
         )
-    np.copyto(out, result.data, casting="same_kind")  # type: ignore[arg-type]
+    np.copyto(out, result.data, casting="same_kind")
     return out
+
+
+def cast(x: Any, dtype: Any) -> Tensor:
+    """The tensor behind an argument, converted where a dtype is given."""
+    x = operand(x)
+    return astype(x, dtype) if given(dtype) else x
+
+
+def broadcast_sizes(x: Any, sizes: Any) -> Tensor:
+    """x broadcast to a shape, which may be one number."""
+    return shape.broadcast_to(x, (int(sizes),) if isinstance(sizes, (int, np.integer)) else tuple(sizes))

@@ -14,7 +14,6 @@ import numpy as np
 from autotensor.core.aval import Aval, Operand, shape_of
 from autotensor.core.op import apply, defop, defop_no_grad, either
 from autotensor.core.tensor import Tensor
-from autotensor.errors import DTypeError
 from autotensor.ops.like import broadcast_like, unbroadcast, zeros_like
 from autotensor.ops.rules import following, numeric, ufunc
 
@@ -107,11 +106,3 @@ def copysign(needs, g, out, x, y):
 def nextafter(needs, g, out, x, y):
     """The next floating number after x in the direction of y. Its gradient by x is 1, by y 0."""
     return unbroadcast(g, x) if needs[0] else None, zeros_like(y) if needs[1] else None
-
-
-def refuse_complex(op: str, dtype: np.dtype, wanted: np.dtype) -> None:
-    """Raise when complex numbers would become real ones, which loses half of each."""
-    if dtype.kind == "c" and wanted.kind not in "cb":
-        raise DTypeError(
-            f"[{op}] complex numbers do not become {wanted} ones; got {dtype}. Use at.real(x), at.imag(x) or at.abs(x)."
-        )

@@ -243,6 +243,14 @@ def max_pool(
     padding: "valid", "same" or a pair (low, high) for each axis; the border is never the maximum.
 
     NaN in a window gives NaN. The gradient goes to the first of equal maxima.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> x = np.array([1.0, 3.0, 2.0, 2.0]).reshape(1, 4, 1)
+        >>> at.max_pool(x, 2)[0, :, 0]
+        Tensor([3., 2.], dtype=float64)
+        >>> at.grad(lambda x: at.sum(at.max_pool(x, 2)))(x)[0, :, 0]
+        Tensor([0., 1., 1., 0.], dtype=float64)
     """
     x = operand(x)
     params = _parameters("max_pool", x, pool_size, strides, padding)

@@ -61,14 +61,16 @@ def _matmul_bind(outs: Any, arrays: Any, scratch: Any) -> Any:
 
 
 def matmul_impl(x: Any, y: Any) -> Any:
-    if config.numba and np.ndim(y) > 1 and np.ndim(x) > 1 and product.work(x, y) >= product.THREADED:
+    if type(x) is not np.ndarray or type(y) is not np.ndarray or x.ndim < 2 or y.ndim < 2:
+        return np.matmul(x, y)
+    if x.size * y.shape[-1] > product.THREADED and config.numba:
         shape: Any = _matmul_shape(x.shape, y.shape)
         out = np.empty(shape, np.result_type(x, y))
         bound = product.bind(out, x, y, np.empty)
         if bound is not None:
             bound[0](*bound[1])
             return out
-    if np.ndim(x) > 2 and np.ndim(y) == 2 and x.flags.c_contiguous and x.shape[-1] == y.shape[0] and x.size:
+    if x.ndim > 2 and y.ndim == 2 and x.flags.c_contiguous and x.shape[-1] == y.shape[0] and x.size:
         # NumPy multiplies one matrix of the batch after the other; as one tall matrix it is one call of BLAS.
         return np.matmul(x.reshape(-1, x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[-1])
     return np.matmul(x, y)
@@ -94,6 +96,10 @@ def matmul(needs, g, out, x, y):
         return gx, gy
     if x.ndim == 1 and y.ndim == 1:
         return typed(g * y, x) if needs[0] else None, typed(g * x, y) if needs[1] else None
+    if x.ndim > 1 and y.ndim > 2:
+        gx = unbroadcast(either(matmul, g, _swapped(y)), x) if needs[0] else None
+        gy = unbroadcast(either(matmul, _swapped(x), g), y) if needs[1] else None
+        return gx, gy
     g, x, y = as_tensor(g), as_tensor(x), as_tensor(y)
     # Vectors become matrices with one row or column, and g gets the axis they had lost.
     x2 = expand_dims(x, 0) if x.ndim == 1 else x
@@ -116,10 +122,17 @@ def matmul(needs, g, out, x, y):
     return gx, gy
 
 
+def _swapped(x: Any) -> Any:
+    n = x.ndim
+    return either(permute_dims_op, x, axes=(*range(n - 2), n - 1, n - 2))
+
+
 def vecdot(x: Any, y: Any, axis: int = -1) -> Tensor:
     """Sum of products along one axis, which both operands have; the other axes broadcast.
 
     Of complex operands the first is conjugated, as the array API standard says. ``axis`` counts from the end.
+
+    Raises ShapeError where the axes differ or there are none.
     """
     x, y = operand(x), operand(y)
     if not x.ndim or not y.ndim:
@@ -147,7 +160,7 @@ def outer(x: Any, y: Any) -> Tensor:
 
 
 def cross(x: Any, y: Any, axis: int = -1) -> Tensor:
-    """Cross product of 3-vectors along ``axis``; the other axes broadcast."""
+    """Cross product of 3-vectors along ``axis``; the other axes broadcast. Raises ShapeError for another size."""
     x, y = operand(x), operand(y)
     for t in (x, y):
         if not t.ndim or differ(t.shape[normalize_axis("cross", axis, t.ndim)], 3):
@@ -164,6 +177,10 @@ def kron(x: Any, y: Any) -> Tensor:
     """Kronecker product: each element of x times all of y. The shorter shape is filled with ones in front.
 
     (m, n), (p, q) -> (m p, n q).
+
+        >>> import autotensor as at
+        >>> at.kron([1, 10], [1, 2])
+        Tensor([ 1,  2, 10, 20], dtype=int64)
     """
     x, y = operand(x), operand(y)
     n = max(x.ndim, y.ndim)
@@ -187,6 +204,8 @@ def multi_dot(xs: Sequence[Any]) -> Tensor:
 
     The order is found by dynamic programming (T. Cormen et al., "Introduction to Algorithms", 15.2). Where sizes are
     unknown the product is taken from left to right.
+
+    Raises ShapeError for fewer than two factors, and for batches.
     """
     tensors = operands("multi_dot", xs)
     if len(tensors) < 2:

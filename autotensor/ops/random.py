@@ -52,7 +52,10 @@ class Generator:
         self.seed(seed)
 
     def seed(self, seed: int | None = None) -> None:
-        """Start again from ``seed``, or from a seed of the operating system."""
+        """Start again from ``seed``, or from a seed of the operating system.
+
+        Raises DTypeError for what is no whole number.
+        """
         if seed is None:
             seed = int.from_bytes(os.urandom(8), "little")
         elif isinstance(seed, (bool, float)) or not hasattr(seed, "__index__"):
@@ -69,7 +72,7 @@ class Generator:
             return {"seed": self._seed, "draws": self._draws}
 
     def set_state(self, state: Mapping[str, int]) -> None:
-        """Go back to a state that ``get_state`` returned."""
+        """Go back to a state that ``get_state`` returned. Raises DTypeError for anything else."""
         if not isinstance(state, Mapping) or set(state) != {"seed", "draws"}:
             raise DTypeError(f"[set_state] expected what get_state() returns; got {state!r}. To start anew use seed().")
         with self._lock:
@@ -339,7 +342,15 @@ def normal(
     dtype: Any = np.float32,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Normal numbers. Box and Muller's transform; float32 ones stay within 5.77 standard deviations."""
+    """Normal numbers. Box and Muller's transform; float32 ones stay within 5.77 standard deviations.
+
+        >>> import autotensor as at
+        >>> def loss(mean):  # the gradient by a parameter goes through the draw
+        ...     at.random.seed(0)
+        ...     return at.mean(at.random.normal((1000,), mean, 2.0, dtype="float64"))
+        >>> at.grad(loss)(0.5)
+        Tensor(1., dtype=float64)
+    """
     z = random_normal(next_key(generator), shape=_shape("normal", shape), dtype=_float("normal", dtype))
     return _scaled(z, mean, stddev)
 
@@ -387,15 +398,17 @@ def bernoulli(
     shape: int | Sequence[int] = (), p: Any = 0.5, dtype: Any = np.bool_, generator: Generator | None = None
 ) -> Tensor:
     """True (or 1, by ``dtype``) with probability ``p``, a number or a tensor that broadcasts to ``shape``."""
+    wanted = dtype_of("bernoulli", dtype)
     u = random_uniform(next_key(generator), shape=_shape("bernoulli", shape), dtype=np.dtype(np.float32))
-    return _cast(less(u, p), dtype)
+    return _cast(less(u, p), wanted)
 
 
 def bernoulli_like(x: Any, p: Any = 0.5, dtype: Any = None, generator: Generator | None = None) -> Tensor:
     """``bernoulli`` in the shape (known or not) and, unless given, the dtype of x."""
     x = operand(x)
+    wanted = x.dtype if dtype is None else dtype_of("bernoulli_like", dtype)
     u = random_uniform_like(next_key(generator, like=x), x, dtype=np.dtype(np.float32), ones=())
-    return _cast(less(u, p), x.dtype if dtype is None else dtype)
+    return _cast(less(u, p), wanted)
 
 
 def _cast(x: Tensor, dtype: Any) -> Tensor:
@@ -412,6 +425,8 @@ def randint(
     """Whole numbers from ``low`` to ``high - 1``; with one bound, from 0 to it.
 
     ``randint(1, 7, (2,))`` throws two dice.
+
+    Raises DTypeError for a dtype of other kind, and for bounds that it does not hold or that leave nothing.
     """
     first = whole("randint", "low", low)
     low, high = (0, first) if high is None else (first, whole("randint", "high", high))
@@ -425,7 +440,10 @@ def randint(
 
 
 def permutation(x: Any, axis: int = 0, generator: Generator | None = None) -> Tensor:
-    """A random order of 0 to x - 1 (int64) for a whole number x; for a tensor, ``shuffle(x, axis)``."""
+    """A random order of 0 to x - 1 (int64) for a whole number x; for a tensor, ``shuffle(x, axis)``.
+
+    Raises ShapeError for a negative one.
+    """
     if isinstance(x, (int, np.integer)):
         if x < 0:
             raise ShapeError(f"[permutation] expected 0 or more; got {x}. Give the number of elements or a tensor.")
@@ -434,7 +452,10 @@ def permutation(x: Any, axis: int = 0, generator: Generator | None = None) -> Te
 
 
 def shuffle(x: Any, axis: int = 0, generator: Generator | None = None) -> Tensor:
-    """The slices of x along ``axis`` in random order, as a new tensor (x keeps its own order)."""
+    """The slices of x along ``axis`` in random order, as a new tensor (x keeps its own order).
+
+    Raises ShapeError for rank 0.
+    """
     x = operand(x)
     if not x.ndim:
         raise ShapeError("[shuffle] expected at least one axis; got a tensor of rank 0. Use permutation(n)?")
@@ -456,6 +477,14 @@ def dropout(
 
     noise_shape: one entry per axis of x; 1 makes that axis share one decision, None (or the dimension itself)
         decides for each. ``(None, 1, None)`` drops whole channels of (samples, steps, channels).
+
+    Raises ShapeError for a rate outside of 0 to 1, or a ``noise_shape`` of another rank.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.random.seed(0)
+        >>> at.random.dropout(np.ones(6), 0.5)
+        Tensor([2., 0., 0., 2., 2., 0.], dtype=float64)
     """
     x = operand(x)
     _float("dropout", x.dtype)

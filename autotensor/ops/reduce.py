@@ -281,6 +281,11 @@ def var(
     """Variance over axes: mean squared deviation, divided by n - correction (NumPy calls it ddof).
 
     Real for complex tensors, too: the mean of |x - mean|^2.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(at.var)(np.array([1.0, 2.0, 6.0]))
+        Tensor([-1.33333333, -0.66666667,  2.        ], dtype=float64)
     """
     x = operand(x)
     return var_op(x, axis=_axes("var", axis, x.ndim), keepdims=keepdims, ddof=correction if ddof is None else ddof)
@@ -343,7 +348,13 @@ def min_op(needs, g, out, x, axis, keepdims):
 
 
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Largest element over axes, by default over all; NaN if there is one. Ties share the gradient."""
+    """Largest element over axes, by default over all; NaN if there is one. Ties share the gradient.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(at.max)(np.array([1.0, 3.0, 3.0]))  # equal ones share
+        Tensor([0. , 0.5, 0.5], dtype=float64)
+    """
     x = operand(x)
     return max_op(x, axis=_axes("max", axis, x.ndim), keepdims=keepdims)
 
@@ -507,7 +518,13 @@ def logsumexp_op(needs, g, out, x, axis, keepdims):
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(x))) over axes without overflow; -inf stands for a probability of 0."""
+    """log(sum(exp(x))) over axes without overflow; -inf stands for a probability of 0.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(at.logsumexp)(np.array([1000.0, 1000.0]))
+        Tensor([0.5, 0.5], dtype=float64)
+    """
     x = operand(x)
     return logsumexp_op(x, axis=_axes("logsumexp", axis, x.ndim), keepdims=keepdims)
 
@@ -535,6 +552,8 @@ def norm(x: Any, ord: float | str | None = None, axis: Axis = None, keepdims: bo
 
     ``ord``: 2 (also None, "fro"; the root of the sum of squares), 1, inf, -inf, 0 (number of elements not 0), or any
     other p for sum(abs(x)**p)**(1/p). Norms of matrices as operators are in ``linalg``.
+
+    Raises ValueError for another ``ord``.
     """
     x = operand(x)
     axes = _axes("norm", axis, x.ndim)

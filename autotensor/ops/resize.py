@@ -160,6 +160,8 @@ def resize(
     method: "nearest" repeats the element at floor(i * n / m); "bilinear" takes the weighted mean of the two nearest
         along each axis, as ``resize_bilinear`` of TensorFlow 1 (align_corners=False, no half-pixel centres), which is
         what Keras 2.3 calls; "bilinear_half_pixel" reads between the centres of the elements, as TensorFlow 2.
+
+    Raises ValueError for another method, and for both or neither of size and factor.
     """
     x = operand(x)
     if method not in METHODS:

@@ -91,6 +91,10 @@ def cumulative_sum(
 
     ``include_initial`` puts the 0 before the first element in front, so the axis gets one longer. ``dtype`` converts
     x first.
+
+        >>> import autotensor as at
+        >>> at.cumulative_sum([1.0, 2.0, 3.0], include_initial=True)
+        Tensor([0., 1., 3., 6.], dtype=float64)
     """
     return _cumulated(cumsum_op, x, axis, dtype, reverse, 0.0 if include_initial else None)
 
@@ -171,11 +175,19 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     """Differences of neighbours along an axis, x[i+1] - x[i], taken ``n`` times; the axis gets n shorter.
 
     ``prepend`` and ``append`` are joined to x before; numbers fill one slice. Bools differ where they are not equal.
+
+        >>> import autotensor as at
+        >>> at.diff([1.0, 4.0, 9.0])
+        Tensor([3., 5.], dtype=float64)
+
+    Raises ShapeError for a negative ``n`` and for a scalar x.
     """
     x = operand(x)
     axis = normalize_axis("diff", axis, x.ndim)
     if n < 0:
         raise ShapeError(f"[diff] differences can be taken 0 or more times; got n={n}. Use cumulative_sum()?")
+    if n == 0:
+        return x
     parts = [x]
     if prepend is not None:
         parts.insert(0, _slice_of("diff", prepend, x, axis))

@@ -313,6 +313,8 @@ def scan(
 
     One tensor may stand for a tuple of one. Random operations in ``f`` are drawn anew for each step.
 
+    Raises GraphError for a step with neither states nor outputs.
+
         >>> import autotensor as at
         >>> (total,), (sums,) = at.scan(lambda s, x, c: (s[0] + x[0], s[0] + x[0]), 0.0, at.asarray([1.0, 2.0, 3.0]))
         >>> total, sums

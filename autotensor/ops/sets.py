@@ -46,6 +46,10 @@ def unique_all(x: Any) -> UniqueAllResult:
     """Distinct values of x in ascending order (n,), their first places in flat order (n,), inverse, counts (n,).
 
     ``values[inverse_indices]`` is x again; ``inverse_indices`` has the shape of x.
+
+        >>> import autotensor as at
+        >>> at.unique_all([3, 1, 3]).counts
+        Tensor([1, 2], dtype=int64)
     """
     array = operand(x)._value("unique_all")
     values, first, inverse, counts = np.unique(

@@ -23,10 +23,11 @@ from autotensor.core.aval import (
     wholes,
 )
 from autotensor.core.op import defop, defop_no_grad, either
-from autotensor.core.tensor import Tensor
+from autotensor.core.tensor import NUMBER_TYPES, Tensor
 from autotensor.errors import ShapeError
 from autotensor.ops.creation import operand, operands
 from autotensor.ops.elementwise import astype_op, equal, logical_or
+from autotensor.ops.elementwise import copy as copy_op
 from autotensor.ops.like import broadcast_like, reshape_like, unbroadcast, zeros_like
 
 __all__ = [
@@ -62,9 +63,9 @@ def like_second(g: Operand, x: Operand, *others: Operand, **params: Any) -> Aval
 
 def same_dtype(g: Any, x: Any) -> Any:
     """g in the dtype of x; operations that promote hand their gradients back through this."""
-    if not isinstance(x, Tensor) or g.dtype == x.dtype:
+    if type(x) in NUMBER_TYPES or g.dtype == x.dtype:
         return g
-    return unbroadcast(g, x) if g.dtype.kind == "c" else astype_op(g, dtype=x.dtype)
+    return unbroadcast(g, x) if g.dtype.kind == "c" else either(astype_op, g, dtype=x.dtype)
 
 
 def _product(shape: Sequence[Dim]) -> int:
@@ -110,9 +111,20 @@ def reshape_op(needs, g, out, x, shape):
     return (either(reshape_like, g, x),)
 
 
-def reshape(x: Any, shape: int | Sequence[int]) -> Tensor:
-    """The same elements, row by row, in another shape; one size may be -1 (or None) and is computed."""
-    return reshape_op(operand(x), shape=wholes("reshape", "shape", shape, unknown=-1))
+def reshape(x: Any, shape: int | Sequence[int], *, copy: bool | None = None) -> Tensor:
+    """The same elements, row by row, in another shape; one size may be -1 (or None) and is computed.
+
+    Tensors are values, so no write shows whether memory is shared; ``copy=True`` makes sure that it is not, and
+    ``copy=False`` raises ValueError where elements would have to be moved.
+    """
+    x = operand(x)
+    sizes = wholes("reshape", "shape", shape, unknown=-1)
+    out = reshape_op(x, shape=sizes)
+    if copy is False and x.data is not None and x.data.size and not np.may_share_memory(x.data, out.data):
+        raise ValueError(
+            f"[reshape] {text(x.shape)} becomes {text(out.shape)} only by a copy here; got copy=False. Leave it out?"
+        )
+    return copy_op(out) if copy else out
 
 
 def flatten(x: Any) -> Tensor:
@@ -164,7 +176,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
 
 
 def matrix_transpose(x: Any) -> Tensor:
-    """The last two axes exchanged."""
+    """The last two axes exchanged. Raises ShapeError for fewer than two axes."""
     x = operand(x)
     if x.ndim < 2:
         raise ShapeError(f"[matrix_transpose] expected rank 2 or more; got shape {text(x.shape)}. Use expand_dims?")
@@ -172,7 +184,10 @@ def matrix_transpose(x: Any) -> Tensor:
 
 
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """Axes moved to new positions; the others keep their order."""
+    """Axes moved to new positions; the others keep their order.
+
+    Raises ShapeError where their numbers differ or an axis is named twice.
+    """
     x = operand(x)
     sources = list(wholes("moveaxis", "source", source))
     places = list(wholes("moveaxis", "destination", destination))
@@ -231,7 +246,10 @@ def squeeze_op(needs, g, out, x, axis):
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
-    """Without these axes of size 1; by default without all of them."""
+    """Without these axes of size 1; by default without all of them.
+
+    Raises ShapeError for other sizes, and by default for unknown ones.
+    """
     x = operand(x)
     if axis is not None:
         return squeeze_op(x, axis=normalize_axes("squeeze", axis, x.ndim))
@@ -282,6 +300,7 @@ shape_tensor = defop_no_grad(
     impl=lambda x: np.array(np.shape(x), np.int64),
     infer=lambda x: Aval((len(shape_of(x)),), np.int64),
     lower=lambda out, inputs, params: Tensor(np.array(inputs[0].shape, np.int64)) if inputs[0].aval.known else None,
+    doc="The shape of x as an int64 tensor, also in graphs where it is not known yet. It has no gradient.",
 )
 
 
@@ -314,7 +333,13 @@ def stack_op(needs, g, out, *xs, axis):
 
 
 def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new axis."""
+    """Tensors of one shape joined along a new axis. Raises ShapeError for none, or for different shapes.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(lambda x: at.sum(at.stack([x, x**2])))(np.array([1.0, 2.0]))
+        Tensor([3., 5.], dtype=float64)
+    """
     tensors = operands("stack", xs)
     if not tensors:
         raise ShapeError("[stack] expected at least one tensor; got none. Is the list empty by mistake?")
@@ -322,7 +347,7 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
 
 
 def unstack(x: Any, axis: int = 0) -> tuple[Tensor, ...]:
-    """The slices along an axis of known size, without that axis."""
+    """The slices along an axis of known size, without that axis. Raises ShapeError for an unknown size."""
     x = operand(x)
     axis = normalize_axis("unstack", axis, x.ndim)
     n = x.shape[axis]
@@ -405,7 +430,15 @@ def concat_part(needs, g, out, whole, *xs, axis, index):
 
 
 def concat(xs: Sequence[Any], axis: int | None = 0) -> Tensor:
-    """Tensors joined along an axis; ``None`` flattens them first."""
+    """Tensors joined along an axis; ``None`` flattens them first.
+
+    Raises ShapeError for none, or for different other sizes.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(lambda x: at.sum(at.concat([x, 3 * x[:1]])))(np.array([1.0, 2.0]))
+        Tensor([4., 1.], dtype=float64)
+    """
     tensors = operands("concat", xs)
     if not tensors:
         raise ShapeError("[concat] expected at least one tensor; got none. Is the list empty by mistake?")
@@ -424,6 +457,8 @@ def split(
 
     As in NumPy, an int gives that many equal parts, a list the positions of the cuts. ``sizes`` gives the sizes of the
     parts instead; one of them may be -1.
+
+    Raises ShapeError where parts do not add up to the axis or do not divide it.
     """
     x = operand(x)
     axis = normalize_axis("split", axis, x.ndim)
@@ -518,6 +553,15 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     """x with a border. ``pad_width``: an int, a pair (before, after), or a pair for each axis.
 
     Modes as in NumPy: "constant", "edge", "reflect" (without the edge), "symmetric" (with it), "wrap".
+
+    Raises ValueError for another mode, ShapeError for negative widths or pairs that do not fit the axes.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.pad(np.array([1.0, 2.0, 3.0]), 2, mode="reflect")
+        Tensor([3., 2., 1., 2., 3., 2., 1.], dtype=float64)
+        >>> at.grad(lambda x: at.sum(at.pad(x, 2, mode="reflect")))(np.array([1.0, 2.0, 3.0]))
+        Tensor([2., 3., 2.], dtype=float64)
     """
     x = operand(x)
     if mode not in _PAD_MODES:
@@ -635,7 +679,10 @@ def roll_op(needs, g, out, x, shift, axis):
 
 
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
-    """Elements moved along axes; those that leave at one end enter at the other. Without an axis in flat order."""
+    """Elements moved along axes; those that leave at one end enter at the other. Without an axis in flat order.
+
+    Raises ShapeError for another number of shifts than of axes.
+    """
     x = operand(x)
     shifts = wholes("roll", "shift", shift)
     if axis is None:
@@ -714,7 +761,7 @@ def diagonal_adjoint(needs, g, out, x, like, offset, axis1, axis2):
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-    """Diagonals of two axes, as the last axis of the result."""
+    """Diagonals of two axes, as the last axis of the result. Raises ShapeError for one axis twice."""
     x = operand(x)
     a, b = normalize_axis("diagonal", axis1, x.ndim), normalize_axis("diagonal", axis2, x.ndim)
     if a == b:
@@ -723,7 +770,10 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 
 
 def diag(x: Any, k: int = 0) -> Tensor:
-    """The k-th diagonal of a matrix, or a matrix with a vector as its k-th diagonal."""
+    """The k-th diagonal of a matrix, or a matrix with a vector as its k-th diagonal.
+
+    Raises ShapeError for other ranks.
+    """
     x = operand(x)
     if x.ndim == 2:
         return diagonal(x, k)

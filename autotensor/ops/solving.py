@@ -82,6 +82,12 @@ def solve(needs, g, out, a, b):
     """x with a @ x = b, for square a (..., n, n) and b (n,) or (..., n, k).
 
     Raises ``numpy.linalg.LinAlgError`` when a is singular.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> a, b = np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([2.0, 4.0])
+        >>> at.grad(lambda b: at.sum(at.linalg.solve(a, b)))(b)
+        Tensor([0.5 , 0.25], dtype=float64)
     """
     if b.ndim == 1:
         gb = solve(matrix_transpose(a), expand_dims(g, -1))
@@ -104,7 +110,14 @@ def solve(needs, g, out, a, b):
     infer=lambda x: Aval(square("det", x).shape[:-2], float_dtype(x)),
 )
 def det(needs, g, out, x):
-    """Determinant of square matrices: (..., n, n) -> (...). Singular ones have a gradient, too."""
+    """Determinant of square matrices: (..., n, n) -> (...). Singular ones have a gradient, too.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(at.linalg.det)(np.array([[1.0, 2.0], [3.0, 4.0]]))
+        Tensor([[ 4., -3.],
+                [-2.,  1.]], dtype=float64)
+    """
     return (over_matrices(g) * cofactor(x),)
 
 
@@ -163,6 +176,12 @@ def slogdet(x: Any) -> SlogdetResult:
     The gradient of ``logabsdet`` is the transposed inverse (Giles 2008, 2.2.4); a singular matrix has none and raises
     ``numpy.linalg.LinAlgError`` on the way back. The sign of a real matrix is constant; that of a complex one is a
     number on the unit circle and has a gradient.
+
+        >>> import autotensor as at
+        >>> x = at.Tensor([[2.0, 1.0], [0.0, 4.0]], requires_grad=True)
+        >>> at.grad(at.linalg.slogdet(x).logabsdet, x)
+        Tensor([[ 0.5  ,  0.   ],
+                [-0.125,  0.25 ]], dtype=float64, requires_grad=True)
     """
     return SlogdetResult(*slogdet_op(x))
 
@@ -218,7 +237,10 @@ def _limit(rtol: Any) -> Any:
 
 
 def matrix_power(x: Any, n: int) -> Tensor:
-    """x @ x @ ... of n factors; the identity for n = 0, powers of the inverse for n < 0."""
+    """x @ x @ ... of n factors; the identity for n = 0, powers of the inverse for n < 0.
+
+    Raises DTypeError for an n that is no whole number.
+    """
     x = operand(x)
     square("matrix_power", x.aval)
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)):

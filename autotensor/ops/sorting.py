@@ -51,6 +51,11 @@ def sort(x: Any, axis: int | None = -1, descending: bool = False, *, stable: boo
     """x sorted along an axis, NaN as the largest; the gradient follows each element to where it came from.
 
     Equal elements keep their order, whatever ``stable`` says.
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.grad(lambda x: at.sum(at.sort(x) * np.array([1.0, 10.0, 100.0])))(np.array([3.0, 1.0, 2.0]))
+        Tensor([100.,   1.,  10.], dtype=float64)
     """
     x = operand(x)
     if axis is None:
@@ -88,7 +93,10 @@ def topk(x: Any, k: int, axis: int = -1) -> tuple[Tensor, Tensor]:
 
 
 def nonzero(x: Any) -> tuple[Tensor, ...]:
-    """Indices of the elements that are not 0, one vector for each axis. Needs a value: the size depends on it."""
+    """Indices of the elements that are not 0, one vector for each axis. Needs a value: the size depends on it.
+
+    Raises ShapeError for a tensor of rank 0.
+    """
     x = operand(x)
     if not x.ndim:
         raise ShapeError("[nonzero] a scalar has no axes to give indices for; expected rank 1 or more. Use x != 0?")
@@ -106,6 +114,8 @@ def searchsorted(x: Any, values: Any, side: str = "left", sorter: Any = None) ->
     """Where values would go in a sorted vector to keep it sorted; ``side`` decides among equal elements.
 
     ``sorter``: indices that sort x (from ``argsort``), where x is not sorted itself.
+
+    Raises ShapeError where the first is no vector, ValueError for another ``side``.
     """
     x = operand(x)
     if x.ndim != 1:

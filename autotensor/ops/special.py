@@ -34,6 +34,8 @@ def in_float64(function: Any) -> Any:
 
     def impl(x: Any, **params: Any) -> np.ndarray:
         x = np.asarray(x)
+        if x.dtype.kind == "c":
+            raise TypeError("expected real numbers")  # the shape rule says it in full
         with np.errstate(all="ignore"):
             out = function(x.astype(np.float64, copy=False), **params)
         return np.asarray(out).astype(x.dtype if x.dtype.kind == "f" else np.float64, copy=False)
@@ -167,7 +169,7 @@ def polygamma_op(needs, g, out, x, n):
 
 
 def polygamma(n: int, x: Any) -> Tensor:
-    """n-th derivative of ``digamma`` at x, for a whole number n >= 0."""
+    """n-th derivative of ``digamma`` at x, for a whole number n >= 0. Raises ValueError for another n."""
     order = int(n)
     if order != n or order < 0:
         raise ValueError(f"[polygamma] expected a whole number n >= 0; got {n!r}.")
@@ -250,8 +252,8 @@ def rel_entr(x: Any, y: Any) -> Tensor:
     x, y = operand(x), operand(y)
     usable = ew.logical_and(x > 0, y > 0)
     a, b = ew.where(usable, x, 1), ew.where(usable, y, 1)
-    other = ew.where(ew.logical_and(ew.equal(x, 0), y >= 0), 0.0, math.inf)
-    found = ew.where(usable, a * ew.log(a / b), other)
+    nothing = ew.logical_and(ew.equal(x, 0), y >= 0)
+    found = ew.where(nothing, 0.0, ew.where(usable, a * ew.log(a / b), math.inf))
     return ew.where(ew.logical_or(ew.isnan(x), ew.isnan(y)), math.nan, found)
 
 

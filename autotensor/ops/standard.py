@@ -91,7 +91,7 @@ def _device(self: Tensor) -> str:
 
 
 def _to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
-    """The tensor itself: "cpu" is the only device."""
+    """The tensor itself: "cpu" is the only device. Raises ValueError for another one, or a stream."""
     check_device("to_device", device)
     if stream is not None:
         raise ValueError(f"[to_device] the device 'cpu' has no streams; got {stream!r}. Leave it out.")
@@ -140,6 +140,8 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     tensor never reach the other library, but what that writes shows here.
 
     Raises BufferError when the data can not be shared and ``copy=False``.
+
+    Raises DTypeError for an object without ``__dlpack__``.
 
     >>> import numpy as np
     >>> import autotensor as at

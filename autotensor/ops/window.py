@@ -284,6 +284,13 @@ def unfold(
 
     With ``layout="channels_first"`` (n, c, *space) gives (n, c * prod(size), *out), in the order (c, *size).
     size, strides, dilation: an int or one for each axis of space; padding: "valid", "same" or pairs (low, high).
+
+        >>> import numpy as np
+        >>> import autotensor as at
+        >>> at.unfold(np.arange(4.0).reshape(1, 4, 1), 2)[0, :, :]
+        Tensor([[0., 1.],
+                [1., 2.],
+                [2., 3.]], dtype=float64)
     """
     x = operand(x)
     n = space_of("unfold", x, axes_of(size))

@@ -14,7 +14,7 @@ from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import TraceError
 from autotensor.misc.flatten import flatten
 from autotensor.ops import linalg, shape
-from autotensor.ops.creation import asarray, operand
+from autotensor.ops.creation import asarray, operand, zeros_like
 from autotensor.ops.numpy_values import tensors_in
 from autotensor.transforms.derivatives import vjp
 
@@ -35,6 +35,8 @@ def odeint(func: Callable[..., Any], y0: Any, t: Any, args: tuple[Any, ...] = ()
     ``func`` is written with ``autotensor.numpy`` and gives the derivative of the vector y. Gradients flow to y0, t and
     args (any nesting of tuples, lists and dicts): the adjoint equation is solved backward between the times, with the
     same options (``rtol``, ``atol``...; Chen et al., Neural ordinary differential equations, NeurIPS 2018).
+
+    Raises TraceError in graphs.
     """
     if not tensors_in((y0, t, args)):
         return _solver()(_on_arrays(func), np.asarray(y0), np.asarray(t), args, **kwargs)
@@ -80,7 +82,7 @@ def _operation(func: Callable[..., Any], unflatten: Callable[..., Any], options:
         weights = g[-1]
         start: Any = wrap(np.zeros(()))
         by_time: list[Any] = []
-        by_parameters: Any = flat * 0
+        by_parameters: Any = zeros_like(flat)
         for i in range(steps - 1, 0, -1):
             moved = linalg.dot(asarray(rhs(out[i], t[i], flat)), g[i])  # by the time of this measurement
             by_time.append(moved)
@@ -95,5 +97,3 @@ def _operation(func: Callable[..., Any], unflatten: Callable[..., Any], options:
         return weights, shape.stack(by_time[::-1]), by_parameters
 
     return Op("odeint", impl=impl, infer=lambda y0, t, flat: Aval((t.shape[0], y0.shape[0]), np.float64), vjp=rule)
-
-

@@ -25,6 +25,8 @@ def convolve(
     ``axes``: axes of A and of B that are convolved with each other, by default all. ``dot_axes``: axes that are
     multiplied and summed. The result has the other axes of A, those of B, then the convolved ones.
     ``mode``: "full", "valid" (where the smaller lies within the larger) or "same" (the size of A).
+
+    Raises ValueError for another mode, ShapeError where "valid" leaves nothing.
     """
     A, B = operand(A), operand(B)
     if mode not in ("full", "valid", "same"):
@@ -34,15 +36,22 @@ def convolve(
     along_a, along_b = ([int(k) % x.ndim for k in ks] for ks, x in zip(axes, (A, B), strict=True))
     dot_a, dot_b = ([int(k) % x.ndim for k in ks] for ks, x in zip(dot_axes, (A, B), strict=True))
     sizes = [(A.shape[i], B.shape[j]) for i, j in zip(along_a, along_b, strict=True)]
-    if mode == "valid" and any([n < m for n, m in sizes]):  # type: ignore[operator]
-        if any([n > m for n, m in sizes]):  # type: ignore[operator]
+    if mode == "valid" and any([n < m for n, m in sizes]):
+        if any([n > m for n, m in sizes]):
             raise ShapeError(f"[convolve] of mode 'valid': one must be the larger in every axis; got sizes {sizes}.")
         swapped = convolve(B, A, (along_b, along_a), (dot_b, dot_a), mode)
         n_b, n_a = B.ndim - len(dot_b) - len(along_b), A.ndim - len(dot_a) - len(along_a)
         order = [*range(n_b, n_b + n_a), *range(n_b), *range(n_a + n_b, swapped.ndim)]
         return shape.permute_dims(swapped, tuple(order))
     if mode != "valid":
-        A = shape.pad(A, [(m - 1, m - 1) if k in along_a else (0, 0) for k in range(A.ndim) for m in [_size(B, along_a, along_b, k)]])
+        A = shape.pad(
+            A,
+            [
+                (m - 1, m - 1) if k in along_a else (0, 0)
+                for k in range(A.ndim)
+                for m in [_size(B, along_a, along_b, k)]
+            ],
+        )
     # Windows of A: each convolved axis becomes two, the place of the result and the place in the kernel.
     kept = [k for k in range(A.ndim) if k not in along_a and k not in dot_a]
     windows = shape.permute_dims(A, (*kept, *along_a, *dot_a))

@@ -1,4 +1,4 @@
-"""``scipy.special`` for programs written for HIPS autograd; values and derivatives are those of ``autotensor.special``."""
+"""``scipy.special`` for programs written for HIPS autograd; the functions of ``autotensor.special``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from autotensor.ops import special_scipy as _more
 from autotensor.ops.creation import operand
 from autotensor.scipy._plain import arrays_for_arrays as _plain
 
-__all__ = [
-    "erf", "erfc", "erfinv", "exp2", "expm1", "log1p", "log_softmax", "logsumexp", "softmax", *_special.__all__,
-    *_more.__all__,
-]  # fmt: skip
+_ELEMENTWISE = ("cbrt", "erf", "erfc", "erfinv", "exp2", "expm1", "log1p")
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ += [*_special.__all__, *_more.__all__, *_ELEMENTWISE]
 
 for _name in _special.__all__:
     globals()[_name] = _plain(getattr(_special, _name))
 for _name in _more.__all__:
     globals()[_name] = _plain(getattr(_more, _name))
-for _name in ("erf", "erfc", "erfinv", "exp2", "expm1", "log1p", "cbrt"):
+for _name in _ELEMENTWISE:
     globals()[_name] = _plain(getattr(elementwise, _name))
 
 

@@ -7,6 +7,4 @@ from autotensor.testing.check_grad import check_grad
 from autotensor.testing.graphs import graph_function
 from autotensor.testing.report import InputReport, Report
 
-GradCheckError = GradientCheckError
-
 __all__ = ["GradientCheckError", "InputReport", "Report", "check_grad", "graph_function"]

@@ -59,12 +59,14 @@ class Comparison:
         self.rng = rng
         self.report = report
         self.us: list[np.ndarray] = []
+        self.outs: list[Tensor] = []  # at the point itself
 
     # -- the whole ---------------------------------------------------------------------------------------------------
 
     def check(self) -> list[np.ndarray]:
         """Fill the report; returns the random numbers that the outputs were contracted with."""
         outs, leaves = self.function(self.point)
+        self.outs = outs
         values = evaluated(outs)
         if not values and self.order == 1:
             raise GradError(

@@ -34,6 +34,8 @@ def graph_function(
     Returns:
         A function of as many tensors or arrays as there are inputs; it returns a list of tensors.
 
+    The function raises TypeError for another number of values.
+
     >>> import autotensor as at
     >>> x = at.placeholder((None,), "float32")
     >>> f = at.testing.graph_function([at.sum(x * x)], [x])

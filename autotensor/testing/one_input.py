@@ -39,6 +39,7 @@ class OneInput:
         self.gradient = np.zeros(row.shape) if gradient is None else gradient
         self.jacobian = jacobian
         self.is_complex = self.x.dtype.kind == "c"
+        self._centre: list[np.ndarray] | None = None  # outputs at the point itself
 
     def check(self) -> None:
         row = self.row
@@ -59,7 +60,7 @@ class OneInput:
         n = row.size
         analytic = np.stack([np.zeros(n) if g is None else g.reshape(-1) for g in jacobian])
         numeric = np.full(analytic.shape, np.nan, np.complex128 if self.is_complex else np.float64)
-        values = whole.values_at(self.point, self.k, np.zeros(row.shape), 0.0)
+        values = self._values(np.zeros(row.shape), 0.0)
         for j in range(n):
             found = self._element(j, whole.components)
             smooth = found.state == SMOOTH
@@ -77,7 +78,7 @@ class OneInput:
                 numeric[smooth, j] = found.derivative[smooth]
                 allowed = self._allowed(analytic[:, j], numeric[:, j], found.noise)
             for c in np.flatnonzero(smooth):
-                place = whole._component(int(c), values)
+                place = whole._component(int(c), values) if len(smooth) > 1 else None
                 self._keep(analytic[c, j], numeric[c, j], allowed[c], index_of(j, row.shape), place)
         if not row.ok and not self.missing:
             row.problem = _diagnosis(analytic, numeric)
@@ -192,7 +193,11 @@ class OneInput:
         return v
 
     def _values(self, v: np.ndarray, t: float) -> list[np.ndarray]:
-        return self.whole.values_at(self.point, self.k, v, t)
+        if t != 0:
+            return self.whole.values_at(self.point, self.k, v, t)
+        if self._centre is None:
+            self._centre = self.whole.values_at(self.point, self.k, v, t)
+        return self._centre
 
     def _derivative(self, v: np.ndarray, read: Any, plain: bool = False, again: bool = False) -> Found:
         """Derivatives along ``v`` of what ``read`` makes of the outputs.

@@ -50,7 +50,10 @@ _KINDS = {
 def shapes(
     *, min_dims: int = 0, max_dims: int = 3, min_side: int = 1, max_side: int = 4, max_size: int = 64
 ) -> Strategy[tuple[int, ...]]:
-    """Shapes with so many axes, sides that long, and at most ``max_size`` elements. ``min_side=0`` gives empty ones."""
+    """Shapes with so many axes, sides that long, and at most ``max_size`` elements. ``min_side=0`` gives empty ones.
+
+    Raises ShapeError where none is small enough.
+    """
     _ordered("shapes", min_dims=min_dims, max_dims=max_dims)
     _ordered("shapes", min_side=min_side, max_side=max_side)
     sides = st.integers(min_side, max_side)
@@ -85,7 +88,10 @@ def broadcastable_shapes(
 
 
 def axis(ndim: int) -> Strategy[int]:
-    """One axis of an array of rank ``ndim``, counted from the front or, negative, from the back."""
+    """One axis of an array of rank ``ndim``, counted from the front or, negative, from the back.
+
+    Raises ShapeError for rank 0.
+    """
     if ndim < 1:
         raise ShapeError("[axis] a scalar has no axes; expected a rank of at least 1.")
     return st.integers(0, ndim - 1) | st.integers(-ndim, -1)
@@ -143,7 +149,10 @@ def _part(side: int) -> Strategy[Any]:
 
 def dtypes(*kinds: str) -> Strategy[np.dtype]:
     """dtypes of the kinds "floating" (the default), "complex", "integer", "unsigned", "bool" or "numeric" (all but
-    bool)."""
+    bool).
+
+    Raises DTypeError for another kind.
+    """
     named: list[str] = []
     for kind in kinds or ("floating",):
         if kind == "numeric":

@@ -46,6 +46,9 @@ class Subject:
         if wrt is None:
             # A module brings its own; a plain function says what it reads.
             wrt = {} if _is_plain(f) else variables_of(f)
+            if not wrt and not _is_plain(f):  # it may make them in its first call
+                f(*inputs)
+                wrt = variables_of(f)
         if not isinstance(wrt, str):
             self._add_variables(wrt)
         elif wrt != "all":
@@ -129,9 +132,11 @@ class Subject:
                 )
         return [part for part in parts if part.dtype.kind in "fc"]
 
-    def unchecked(self, outs: Sequence[Tensor]) -> list[Variable]:
-        """Trainable Variables that the outputs follow and nobody asked for."""
-        return [v for v in _read_by(outs) if v.trainable and not any(v is known for known in self.variables)]
+    def unchecked(self, outs: Sequence[Tensor]) -> list[str]:
+        """A note on trainable Variables that the outputs follow and nobody asked for."""
+        found = [v for v in _read_by(outs) if v.trainable and not any(v is known for known in self.variables)]
+        shown = ", ".join(v.name or f"one of shape {v.shape}" for v in found[:3])
+        return [f"the result follows Variables that were not checked ({shown}): wrt='all' takes them"] if found else []
 
 
 def leaf(value: np.ndarray) -> Tensor:

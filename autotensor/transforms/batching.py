@@ -17,13 +17,14 @@ import numpy as np
 from autotensor import config
 from autotensor.core.aval import Aval
 from autotensor.core.op import Op, apply, operand_aval
-from autotensor.core.tensor import Node, Tensor, symbol, wrap
+from autotensor.core.state import state
+from autotensor.core.tensor import Tensor, symbol, wrap
 from autotensor.errors import AutotensorError, ShapeError, TraceError
 from autotensor.ops.like import broadcast_like, fill_like
 from autotensor.ops.random import next_key_op, random_bits
 from autotensor.ops.scan import scan
 from autotensor.ops.shape import broadcast_to, expand_dims, permute_dims, reshape, stack
-from autotensor.transforms.recipe import needed, read, record
+from autotensor.transforms.recipe import Recording, needed, read, record
 
 log = logging.getLogger("autotensor")
 
@@ -52,6 +53,7 @@ class Batched:
 
     @property
     def dtype(self) -> np.dtype:
+        """NumPy's dtype of the elements."""
         return self.value.dtype
 
 
@@ -115,7 +117,7 @@ class Batch:
         return expand_dims(x.value, tuple(range(1, 1 + missing))) if missing > 0 else x.value
 
     def keys(self, fresh: FreshKey) -> Tensor:
-        """A key for each example."""
+        """A key for each example. Raises ShapeError where their number is unknown."""
         if self.size is None:
             raise ShapeError(
                 "[vmap] an unknown number of examples can not draw keys of their own. Draw outside, and pass it in?"
@@ -138,17 +140,22 @@ class Batch:
             rule = _by_fallback
         return (rule or _one_by_one)(self, op, inputs, params)
 
-    def run(self, outputs: Sequence[Tensor], made: Sequence[Node], values: dict[int, Any]) -> list[Any]:
+    def run(self, outputs: Sequence[Tensor], made: Recording, values: dict[int, Any]) -> list[Any]:
         """The outputs of a recording with values, batched or not, for the tensors of these ids."""
+        values = {**made.constants(), **values}
         done: dict[tuple[int, int], Any] = {}
-        for node in needed(outputs, made, set(values)):
+        before = state.origin
+        for node in needed(outputs, made.nodes, set(values)):
             inputs = [read(x, values, done) for x in node.inputs]
+            state.origin = node.where or before  # errors and profiles name the line that was recorded
             try:
                 result = self.apply(node.op, inputs, node.params)
             except AutotensorError as error:
                 if node.where is not None:
                     error.add_note(f"raised by {node.op.name} in vmap, written at {node.where}")
                 raise
+            finally:
+                state.origin = before
             for i, out in enumerate(result if node.op.n_out > 1 else (result,)):
                 done[id(node), i] = out
         return [read(x, values, done) for x in outputs]

@@ -20,6 +20,7 @@ from autotensor.ops.shape import expand_dims, permute_dims, reshape, squeeze
 from autotensor.transforms.batching import Batch, Batched, FreshKey, Rule, batching_rule, leading, shaped, trailing
 from autotensor.transforms.batching import _by_fallback as by_fallback
 from autotensor.transforms.batching import _one_by_one as one_by_one
+from autotensor.transforms.recipe import Recording
 
 Inputs = Sequence[Any]
 Params = dict[str, Any]
@@ -38,13 +39,14 @@ def wrapped(op: Op, result: Any) -> Any:
 # -- element by element
 
 _ELEMENTWISE = (
-    "add subtract multiply divide floor_divide remainder pow negative positive abs sign square sqrt cbrt reciprocal "
-    "rsqrt hypot exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan arctan2 "
-    "sinh cosh tanh arcsinh arccosh arctanh floor ceil trunc round erf erfc erfinv where maximum minimum clip "
-    "astype copy equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor logical_not "
-    "bitwise_and bitwise_or bitwise_xor bitwise_not left_shift right_shift isnan isinf isfinite relu elu sigmoid "
-    "softplus sigmoid_cross_entropy stop_gradient real imag conj angle signbit copysign nextafter isreal iscomplex "
-    "gammaln digamma polygamma gamma betaln beta betainc expit logit xlogy xlog1py entr sinc i0 i1 i0e i1e "
+    "add subtract multiply divide floor_divide remainder pow negative positive abs sign square sqrt cbrt "
+    "reciprocal rsqrt hypot exp exp2 expm1 log log2 log10 log1p logaddexp sin cos tan arcsin arccos arctan "
+    "arctan2 sinh cosh tanh arcsinh arccosh arctanh floor ceil trunc round erf erfc erfinv where maximum "
+    "minimum clip astype copy equal not_equal less less_equal greater greater_equal logical_and logical_or "
+    "logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not left_shift right_shift isnan "
+    "isinf isfinite relu elu sigmoid softplus sigmoid_cross_entropy stop_gradient real imag conj signbit "
+    "copysign nextafter gammaln digamma polygamma gamma betainc sinc rgamma gammasgn log_ndtr erfcinv "
+    "bessel_ie bessel_i bessel_j gammainc gammaincc stdtr jv yv iv ive "
 ).split()
 
 
@@ -74,13 +76,17 @@ def moved_axes(*names: str) -> Rule:
 batching_rule(
     *"sum mean prod var std max min any all count_nonzero logsumexp norm share cumulative_sum cumulative_prod shifted "
     "linear_recurrence expand_dims squeeze flip roll repeat repeat_adjoint concat stack concat_part take_along_axis "
-    "take_along_adjoint put_along_axis last_put one_hot sort argsort topk softmax softmax_grad log_softmax "
-    "log_softmax_grad partition argpartition".split()
+    "take_along_adjoint last_put one_hot sort argsort topk softmax softmax_grad log_softmax "
+    "log_softmax_grad twice_inside".split()
 )(moved_axes("axis"))
 batching_rule("diagonal", "diagonal_adjoint")(moved_axes("axis1", "axis2"))
-batching_rule("fft", "ifft", "fft_real", "rfft", "irfft", "fftn", "ifftn", "fftshift", "ifftshift", "hermitian")(
-    moved_axes("axis", "axes")
-)
+batching_rule("fft", "fit_axes")(moved_axes("axes"))
+
+
+@batching_rule("put_along_axis")
+def put_along(batch: Batch, op: Op, inputs: Inputs, params: Params) -> Any:
+    x, index, v = inputs
+    return Batched(op(batch.full(x), batch.full(index), batch.rank(v, example_rank(x)), axis=params["axis"] + 1))
 
 
 @batching_rule("argmax", "argmin")
@@ -109,8 +115,9 @@ def shape_tensor(batch: Batch, op: Op, inputs: Inputs, params: Params) -> Any:
 # -- shapes
 
 
-@batching_rule("fill_like", "tril", "triu", "inv", "det", "cofactor", "slogdet", "cholesky", "qr", "svd", "eigh", "eig",
-               "lower_half", "diag_embed")  # fmt: skip
+@batching_rule(
+    *"fill_like fit_like tril triu inv det cofactor slogdet cholesky qr svd eigh eig lower_half diag_embed".split()
+)
 def by_leading_axes(batch: Batch, op: Op, inputs: Inputs, params: Params) -> Any:
     return wrapped(op, op(*[batch.full(x) for x in inputs], **params))
 
@@ -295,6 +302,9 @@ batching_rule("conv", "depthwise_conv", "conv_transpose", "conv_bias", "max_pool
 )
 batching_rule("conv_input", "depthwise_conv_input")(merged(0, 2))
 batching_rule("average_pool_input", "resize_input", "unfold_adjoint")(merged(0, 1))
+batching_rule("max_pool_input")(merged(0, 1, 2))
+batching_rule("max_pool_pick")(merged(0, 1))
+batching_rule("fold")(merged(0))
 
 
 # -- indexing
@@ -529,7 +539,7 @@ def looped(batch: Batch, op: Op, inputs: Inputs, params: Params) -> Any:
     body = params["body"]
     given = [Batched(batch.keys(x)) if isinstance(x, FreshKey) else x for x in inputs]
     states, sequences, constants = body.split(given)
-    nodes = body.nodes()
+    made = Recording(body.nodes(), [])
     init = [batch.full(x) for x in states]
     steps = [trailing(x.value, 1) if isinstance(x, Batched) else x for x in sequences]
     fixed = [x.value if isinstance(x, Batched) else x for x in constants]
@@ -540,7 +550,7 @@ def looped(batch: Batch, op: Op, inputs: Inputs, params: Params) -> Any:
     def step(s: Any, x: Any, c: Any) -> Any:
         known = [*[Batched(v) for v in s], *marked(x, sequences), *marked(c, constants)]
         values = {id(mark): v for mark, v in zip(body.inputs, known, strict=True)}
-        outs = [batch.full(v) for v in batch.run(body.outputs, nodes, values)]
+        outs = [batch.full(v) for v in batch.run(body.outputs, made, values)]
         return outs[: body.n_states], outs[body.n_states :]
 
     last, outs = scan(step, init, steps, fixed, reverse=body.reverse)

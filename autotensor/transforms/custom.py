@@ -313,9 +313,19 @@ class CustomVJP:
 
     def _check_reads(self, ys: Sequence[Tensor], xs: Sequence[Tensor]) -> None:
         """Gradients would be lost where the function reads what is no argument."""
-        own = {id(x) for x in xs}
-        for x in walk(ys, own).leaves.values():
-            if x.data is not None and x.dtype.kind in "fc" and id(x) not in own:
+        # By node, too: where one operand was written in place, recordings hold copies of all.
+        own = {id(x) for x in xs} | {id(x.node) for x in xs if x.node is not None}
+        stack = list(ys)
+        while stack:
+            x = stack.pop()
+            if not isinstance(x, Tensor) or id(x) in own:
+                continue
+            if x.node is not None:
+                if id(x.node) not in own:
+                    own.add(id(x.node))
+                    stack += x.node.inputs
+                continue
+            if x.tracked and x.data is not None and x.dtype.kind in "fc":
                 shown = repr(x.name) if x.name else f"a tensor of shape {x.shape}"
                 raise GradError(
                     f"[{self.__name__}] {shown} requires gradients and is read by the function, but is no argument: "
@@ -399,16 +409,15 @@ def _identity(x: Tensor) -> Any:
 
 
 @contextmanager
-def _unrecorded(op: str) -> Iterator[_Reads]:
-    """Compute without recording, and see what is read."""
+def _reading(op: str) -> Iterator[_Reads]:
+    """See what is read. Compiled functions run in line, as in any trace, so that gradients pass through them."""
     before = state.trace
     reads = _Reads(op)
-    with no_grad():
-        state.trace = reads
-        try:
-            yield reads
-        finally:
-            state.trace = before
+    state.trace = reads
+    try:
+        yield reads
+    finally:
+        state.trace = before
 
 
 class _Recomputed:
@@ -427,7 +436,7 @@ class _Recomputed:
         with enable_grad():
             entered = [_again(x, linked) if need else x for x, need in zip(xs[:n], needs, strict=False)]
             args, kwargs = tree.unflatten(self.form, _filled(self.leaves, self.positions, entered))
-            with keys_noted(self.keys):
+            with _reading("checkpoint"), keys_noted(self.keys):
                 result = self.f(*args, **kwargs)
         ys = [y for y in tree.leaves(result) if isinstance(y, Tensor)]
         wanted = [x for x, need in zip([*entered, *xs[n:]], needs, strict=True) if need]
@@ -473,9 +482,10 @@ def _batched_barrier(batch: Batch, op: Op, inputs: Sequence[Any], params: dict[s
 class _Repeated:
     """Build the graph of the function again, behind a barrier that keeps the compiler from merging the two."""
 
-    def __init__(self, outputs: Any, nodes: Any, marks: Any, closed: Any, keys: Any):
+    def __init__(self, outputs: Any, nodes: Any, inner: Any, marks: Any, closed: Any, keys: Any):
         self.outputs = outputs
         self.nodes = nodes
+        self.inner = inner  # constants by id
         self.marks = marks  # what stood for the arguments
         self.closed = closed  # tensors from outside
         self.keys = keys  # nodes that drew
@@ -484,7 +494,7 @@ class _Repeated:
         after = next(part for part in g if part is not None)
         again = [barrier(x, after) for x in xs]
         n = len(self.marks)
-        values = {id(mark): x for mark, x in zip(self.marks, again, strict=False)}
+        values = {**self.inner, **{id(mark): x for mark, x in zip(self.marks, again, strict=False)}}
         results = {(id(node), 0): barrier(key, after) for node, key in zip(self.keys, rest, strict=True)}
         for old, new in zip(self.closed, again[n:], strict=True):
             values[id(old)] = new
@@ -500,7 +510,7 @@ class _Repeated:
 
 def _eager_checkpoint(f: Any, form: Any, leaves: Any, positions: Any, xs: Any) -> Any:
     args, kwargs = tree.unflatten(form, _filled(leaves, positions, [_constant(x) for x in xs]))
-    with _unrecorded("checkpoint") as reads, keys_noted() as keys:
+    with no_grad(), _reading("checkpoint") as reads, keys_noted() as keys:
         result = f(*args, **kwargs)
     del args, kwargs
     outs, out_form = tree.flatten(result)
@@ -530,8 +540,9 @@ def _symbolic_checkpoint(f: Any, form: Any, leaves: Any, positions: Any, xs: Any
     outs, out_form = tree.flatten(result)
     places = _tensor_leaves(outs)
     tops = [outs[k] for k in places]
-    own = {id(mark) for mark in marks}
-    nodes = needed(tops, made, own)
+    inner = made.constants()
+    own = {id(mark) for mark in marks} | set(inner)
+    nodes = needed(tops, made.nodes, own)
     inside = {id(node) for node in nodes}
     keys = [node for node in nodes if node.op is next_key_op]
     drawn = [apply(node.op, **node.params) for node in keys]
@@ -542,9 +553,9 @@ def _symbolic_checkpoint(f: Any, form: Any, leaves: Any, positions: Any, xs: Any
         if x.tracked or x.data is None or isinstance(x, Variable):
             closed.setdefault(_identity(x), x)
     outside = list(closed.values())
-    values = {id(mark): x for mark, x in zip(marks, xs, strict=True)}
+    values = {**inner, **{id(mark): x for mark, x in zip(marks, xs, strict=True)}}
     ys = repeat(tops, nodes, values, {(id(node), 0): key for node, key in zip(keys, drawn, strict=True)})
-    rule = _Repeated(tops, nodes, marks, outside, keys)
+    rule = _Repeated(tops, nodes, inner, marks, outside, keys)
     found = _bound([*xs, *outside], ys, drawn, rule) if places else []
     return tree.unflatten(out_form, _filled(outs, places, found))
 
@@ -563,7 +574,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         leaves, form = tree.flatten((args, kwargs))
         positions = _tensor_leaves(leaves)
         xs = [leaves[i] for i in positions]
-        if state.trace is not None or any([x.waits for x in xs]):
+        if state.deferred or any([x.waits for x in xs]):
             return _symbolic_checkpoint(f, form, leaves, positions, xs)
         if not state.tracking:
             return f(*args, **kwargs)
@@ -642,6 +653,9 @@ def implicit_function(solve: Callable[..., Any], residual: Callable[..., Any]) -
         ShapeError: the residual has not as many elements as the solution.
         numpy.linalg.LinAlgError: dr/dy is singular: the solution is no function of the arguments there.
 
+    Raises GradError where the residual reads tensors with gradients that are no arguments, and for a solution of whole
+    numbers.
+
         >>> import autotensor as at
         >>> def newton(a):
         ...     y = 1.0
@@ -663,7 +677,7 @@ def implicit_function(solve: Callable[..., Any], residual: Callable[..., Any]) -
         with no_grad():
             ys, out = _as_tensors(solve(*call), "implicit_function")
         if not waiting:
-            with _unrecorded("implicit_function") as reads:
+            with no_grad(), _reading("implicit_function") as reads:
                 residual(tree.unflatten(out, [_constant(y) for y in ys]), *call)
             for x in reads.found(()):
                 shown = repr(x.name) if x.name else f"a tensor of shape {x.shape}"

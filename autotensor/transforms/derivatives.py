@@ -7,28 +7,33 @@ derivative is by its own argument only.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 
+from autotensor import config
 from autotensor.core.grad import Walk, backpropagate, blocking_op, walk
 from autotensor.core.state import enable_grad, state
 from autotensor.core.tensor import TENSOR_TYPES, Tensor, wrap
-from autotensor.errors import DTypeError, GradError, ShapeError, TreeError
+from autotensor.errors import DTypeError, GradError, GraphError, ShapeError, TraceError, TreeError
 from autotensor.ops import autodiff
-from autotensor.ops.autodiff import check_output, check_single, no_path, seed_of
+from autotensor.ops.autodiff import check_output, check_single, no_path, seed_of, taken
 from autotensor.ops.creation import operand
 from autotensor.ops.elementwise import astype, copy, multiply, subtract
 from autotensor.ops.like import zeros_like
 from autotensor.ops.shape import moveaxis, reshape, stack
 from autotensor.transforms import tree
+from autotensor.transforms.recipe import note_leaf
 from autotensor.transforms.vmap import vmap
 
 __all__ = [
     "elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "value_and_grad", "vjp",
 ]  # fmt: skip
+
+log = logging.getLogger("autotensor")
 
 Argnums = int | Sequence[int]
 
@@ -42,6 +47,8 @@ def _entered(x: Any, op: str, position: int, form: tree.Structure | None = None,
     if kind is float or (kind is np.ndarray and x.dtype is _FLOAT64):
         leaf = wrap(np.asarray(x))
         leaf.tracked = True
+        if state.deferred:
+            note_leaf(leaf)
         return leaf
     if kind not in TENSOR_TYPES:
         try:
@@ -66,6 +73,8 @@ def _entered(x: Any, op: str, position: int, form: tree.Structure | None = None,
             return copy(x)
     leaf = wrap(x._value(op))
     leaf.tracked = True
+    if state.deferred:
+        note_leaf(leaf)
     return leaf
 
 
@@ -86,6 +95,7 @@ class _Run(NamedTuple):
     leaves: list[Tensor]
     order: Walk  # nodes below the results, down to the leaves
     linked: bool  # can anything outside be differentiated by?
+    derived: bool  # does the function take derivatives itself?
 
 
 _SINGLE = tree.LEAF
@@ -100,6 +110,7 @@ def _split_aux(result: Any, op: str) -> tuple[Any, Any]:
 def _run(
     f: Callable[..., Any], call: Sequence[Any], kwargs: dict[str, Any], leaves: list[Tensor], has_aux: bool, op: str
 ) -> _Run:
+    before = taken.count
     if state.tracking:
         result = f(*call, **kwargs)
     else:
@@ -120,7 +131,7 @@ def _run(
     linked = False
     if state.tracking:
         linked = any([x.node is not None for x in leaves]) or any([i not in own for i in order.leaves])
-    return _Run(outs, form, aux, leaves, order, linked)
+    return _Run(outs, form, aux, leaves, order, linked, taken.count != before)
 
 
 def _released(x: Any) -> Any:
@@ -137,6 +148,16 @@ def _aux(run: _Run) -> Any:
     return run.aux if run.linked else tree.map(_released, run.aux)
 
 
+def _check_blocked(run: _Run, x: Tensor, op: str) -> None:
+    """Raise GradError if the only ways to x lead through operations without a gradient.
+
+    In a function that is a derivative these are the slopes of a piecewise linear one, as of relu: they are constants,
+    and the second derivative is 0.
+    """
+    if not run.derived and any([blocking_op(y, x) is not None for y in run.outs]):
+        raise no_path(op, run.outs, x)
+
+
 def _pull(run: _Run, seeds: Sequence[Tensor], linked: bool, op: str) -> list[Tensor]:
     """Gradients by each leaf, zeros where the function does not depend on it."""
     ys: Sequence[Tensor] = run.outs
@@ -147,12 +168,12 @@ def _pull(run: _Run, seeds: Sequence[Tensor], linked: bool, op: str) -> list[Ten
             ys, seeds = [y for y, _ in pairs], [s for _, s in pairs]
             order = walk(ys, {id(x) for x in run.leaves})
             break
+    taken.count += linked
     found = backpropagate(ys, seeds, run.leaves, linked, order)
     for k, g in enumerate(found):
         if g is None:
             x = run.leaves[k]
-            if any([blocking_op(y, x) is not None for y in run.outs]):
-                raise no_path(op, run.outs, x)
+            _check_blocked(run, x, op)
             found[k] = zeros_like(x)  # the function does not depend on it
         elif not linked and g.tracked and g.data is not None:
             found[k] = wrap(g.data)
@@ -232,6 +253,8 @@ def named(wrapper: Callable[..., Any], f: Callable[..., Any], op: str) -> Callab
 
 
 def _real_output(y: Any, op: str) -> None:
+    if y.data is not None and y.data.size == 1 and y.data.dtype.kind == "f":
+        return
     check_output(y, op)
     check_single(y, op)
     if y.dtype.kind == "c":
@@ -240,21 +263,33 @@ def _real_output(y: Any, op: str) -> None:
         )
 
 
+_PLAIN = {Tensor, np.ndarray, float}
+_PLAIN_FORMS = [_SINGLE]
+
+
 def _gradient_function(f: Callable[..., Any], argnums: Any, with_value: bool, has_aux: bool, op: str) -> Any:
     _check_function(f, op)
     single = isinstance(argnums, int)
     wanted = (argnums,) if single else argnums
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
-        call, leaves, forms = _enter(args, [_position(i, args, op) for i in wanted], op)
+        if single and argnums == 0 and args and type(args[0]) in _PLAIN:  # the usual case, quickly
+            leaves = [_entered(args[0], op, 0)]
+            call: Sequence[Any] = (leaves[0], *args[1:])
+            forms = _PLAIN_FORMS
+        else:
+            call, leaves, forms = _enter(args, [_position(i, args, op) for i in wanted], op)
         run = _run(f, call, kwargs, leaves, has_aux, op)
         if run.form is not _SINGLE:
             raise GradError(f"[{op}] expected one tensor as the output; got {run.form}. Use jacobian, or has_aux=True?")
         y = run.outs[0]
         _real_output(y, op)
         found = _pull(run, [seed_of(y, None, op)], run.linked, op)
-        regrouped = _regrouped(found, forms)
-        result = regrouped[0] if single else tuple(regrouped)
+        if forms is _PLAIN_FORMS:
+            result: Any = found[0]
+        else:
+            regrouped = _regrouped(found, forms)
+            result = regrouped[0] if single else tuple(regrouped)
         if with_value:
             return ((_value(run), _aux(run)) if has_aux else _value(run)), result
         return (result, _aux(run)) if has_aux else result
@@ -274,7 +309,12 @@ def value_and_grad(
 
 @overload
 def grad(
-    y: Callable[..., Any], argnum: Argnums = 0, *, argnums: Argnums | None = None, has_aux: bool = False
+    y: Callable[..., Any],
+    xs: Argnums = 0,
+    *,
+    argnum: Argnums | None = None,
+    argnums: Argnums | None = None,
+    has_aux: bool = False,
 ) -> Callable[..., Any]: ...
 @overload
 def grad(y: Any, xs: Any, *, seeds: Any = None, allow_unused: bool = False, create_graph: bool = True) -> Any: ...
@@ -322,6 +362,8 @@ def elementwise_grad(
     """A function giving the gradient of the sum of all elements of what ``f`` returns.
 
     For an ``f`` that works element by element this is the derivative of each.
+
+    Raises DTypeError for a complex output.
     """
     chosen = _argnums(argnum, argnums, "elementwise_grad")
     _check_function(f, "elementwise_grad")
@@ -407,6 +449,7 @@ class _Linear(NamedTuple):
             given += _given(form, value, likes, op, f"tangent {i}")
             start += form.size
         linked = self.run.linked or (state.tracking and any([t.tracked for t in given]))
+        taken.count += linked
         pairs = [(g, t) for g, t in zip(self.back, given, strict=True) if g is not None and g.tracked]
         found = backpropagate([g for g, _ in pairs], [t for _, t in pairs], self.weights, linked, self.order)
         outs = [zeros_like(y) if t is None else t for y, t in zip(self.run.outs, found, strict=True)]
@@ -428,8 +471,8 @@ def _transposed(run: _Run, forms: list[tree.Structure], op: str) -> _Linear:
             order = run.order if len(pairs) == len(run.outs) else walk(ys, {id(x) for x in run.leaves})
             back = backpropagate(ys, [w for _, w in pairs], run.leaves, True, order)
     for x, g in zip(run.leaves, back, strict=True):
-        if g is None and any([blocking_op(y, x) is not None for y in run.outs]):
-            raise no_path(op, run.outs, x)
+        if g is None:
+            _check_blocked(run, x, op)
     stop = {id(w) for w in weights} | {id(x) for x in run.leaves}
     return _Linear(run, forms, weights, back, walk([g for g in back if g is not None and g.tracked], stop))
 
@@ -489,11 +532,24 @@ def _size(x: Tensor, op: str) -> int:
 
 
 def _rows(pull: Callable[[Tensor], list[Tensor]], shape: tuple[Any, ...], n: int, dtype: Any) -> list[Tensor]:
-    """``pull`` of each vector of the standard basis, stacked along a new axis 0."""
+    """``pull`` of each vector of the standard basis, stacked along a new axis 0.
+
+    A rule that asks for the values of a gradient can not be batched: then it is one row after the other.
+    """
     basis = np.eye(n, dtype=dtype).reshape(n, *shape)
-    if n <= _FEW_ROWS and n:
-        return [stack(parts) for parts in zip(*[pull(wrap(row)) for row in basis], strict=True)]
-    return vmap(pull)(wrap(basis))
+    if n > _FEW_ROWS or not n:
+        try:
+            return vmap(pull)(wrap(basis))
+        except (GraphError, TraceError) as error:
+            if config.debug:
+                log.info("[jacobian] goes row by row: %s", error)
+    return [stack(parts) for parts in zip(*[pull(wrap(row)) for row in basis], strict=True)]
+
+
+def _reshaped(table: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Derivatives of all elements of y by all elements of x, with the axes of both."""
+    shape: Any = (*y.shape, *x.shape)
+    return reshape(table, shape)
 
 
 def _by_rows(linear: _Run, op: str) -> list[list[Tensor]]:
@@ -511,7 +567,7 @@ def _by_rows(linear: _Run, op: str) -> list[list[Tensor]]:
             turned = _rows(lambda seed: pull(multiply(seed, -1j)), y.shape, _size(y, op), y.dtype)
             pairs = zip(rows, turned, linear.leaves, strict=True)
             rows = [r if x.dtype.kind == "c" else _complex(r, i) for r, i, x in pairs]
-        table.append([reshape(row, (*y.shape, *x.shape)) for row, x in zip(rows, linear.leaves, strict=True)])
+        table.append([_reshaped(row, y, x) for row, x in zip(rows, linear.leaves, strict=True)])
     return table
 
 
@@ -531,7 +587,7 @@ def _by_columns(linear: _Linear, op: str) -> list[list[Tensor]]:
         n = _size(x, op)
         for k, column in enumerate(_rows(push, x.shape, n, x.dtype)):
             y = outs[k]
-            table[k][j] = reshape(moveaxis(column, 0, -1), (*y.shape, *x.shape))
+            table[k][j] = _reshaped(moveaxis(column, 0, -1), y, x)
     return table
 
 

@@ -118,7 +118,7 @@ def grad_and_aux(f: Callable[..., Any], argnum: Argnums = 0) -> Callable[..., An
 
 
 def grad_named(f: Callable[..., Any], argname: str) -> Callable[..., Any]:
-    """The gradient by the argument of this name, which is passed by position."""
+    """The gradient by the argument of this name, which is passed by position. Raises GradError where there is none."""
     names = list(inspect.signature(f).parameters)
     if argname not in names:
         raise GradError(f"[grad_named] the function has no argument {argname!r}; it has {', '.join(names)}.")
@@ -134,7 +134,7 @@ def multigrad_dict(f: Callable[..., Any]) -> Callable[..., Any]:
         bound.apply_defaults()
 
         def by_name(values: dict[str, Any]) -> Any:
-            again = inspect.BoundArguments(signature, values)  # type: ignore[arg-type]
+            again = inspect.BoundArguments(signature, values)
             return f(*again.args, **again.kwargs)
 
         return grad(by_name)(dict(bound.arguments))

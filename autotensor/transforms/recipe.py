@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from autotensor.core.op import apply
 from autotensor.core.state import Trace, recording, state, tracing
-from autotensor.core.tensor import Node, Tensor, Variable
+from autotensor.core.tensor import Node, Tensor, Variable, wrap
 from autotensor.errors import GraphError
 
 
@@ -31,11 +32,41 @@ class _Inside:
         )
 
 
-def record(f: Callable[[], Any], op: str) -> tuple[Any, list[Node]]:
-    """What ``f()`` returns, and the operations it recorded, in their order; random ones are not drawn."""
-    with recording() as made, tracing(_Inside(state.trace, op)):
-        result = f()
-    return result, made
+class Recording(NamedTuple):
+    """The operations a function recorded, in their order, and the leaves of derivatives that it took for itself."""
+
+    nodes: list[Node]
+    leaves: list[Tensor]
+
+    def constants(self) -> dict[int, Tensor]:
+        """Those leaves by their ids, as the constants that they are once the derivatives are taken."""
+        return {id(x): wrap(x.data) for x in self.leaves if x.data is not None}
+
+
+class _UnderWay(threading.local):
+    def __init__(self) -> None:
+        self.leaves: list[list[Tensor]] = []  # of the recordings under way in this thread
+
+
+_under_way = _UnderWay()
+
+
+def note_leaf(x: Tensor) -> None:
+    """A derivative is taken by this leaf, perhaps in a function that is being recorded."""
+    if _under_way.leaves:
+        _under_way.leaves[-1].append(x)
+
+
+def record(f: Callable[[], Any], op: str) -> tuple[Any, Recording]:
+    """What ``f()`` returns, and what it recorded; random operations are not drawn."""
+    leaves: list[Tensor] = []
+    _under_way.leaves.append(leaves)
+    try:
+        with recording() as made, tracing(_Inside(state.trace, op)):
+            result = f()
+    finally:
+        _under_way.leaves.pop()
+    return result, Recording(made, leaves)
 
 
 def needed(outputs: Sequence[Tensor], made: Sequence[Node], given: set[int]) -> list[Node]:
@@ -75,10 +106,15 @@ def repeat(
     ``results``: tensors in the place of outputs of nodes, by the id of the node and the number of the output.
     """
     done = dict(results or {})
-    for node in nodes:
-        if (id(node), 0) in done:
-            continue
-        result = apply(node.op, *[read(x, values, done) for x in node.inputs], **node.params)
-        for i, out in enumerate(result if node.op.n_out > 1 else (result,)):
-            done[id(node), i] = out
+    before = state.origin
+    try:
+        for node in nodes:
+            if (id(node), 0) in done:
+                continue
+            state.origin = node.where or before  # errors and profiles name the line that was recorded
+            result = apply(node.op, *[read(x, values, done) for x in node.inputs], **node.params)
+            for i, out in enumerate(result if node.op.n_out > 1 else (result,)):
+                done[id(node), i] = out
+    finally:
+        state.origin = before
     return [read(x, values, done) for x in outputs]

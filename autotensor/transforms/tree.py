@@ -40,7 +40,7 @@ class Structure:
         self.keys = keys  # what stands before each child in a path, in the order of the leaves
         self.children = children
         self.make = make  # what rebuilding needs besides: the keys in their own order, a factory, static fields
-        self.size = 1 if kind is None else sum([child.size for child in children])
+        self.size: int = 1 if kind is None else sum([child.size for child in children])
 
     def __eq__(self, other: object) -> bool:
         if self is other:
@@ -178,7 +178,7 @@ def _flatten_into(tree: Any, found: list[Any]) -> Structure:
 
 
 def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
-    """The tree of this structure with these leaves."""
+    """The tree of this structure with these leaves. Raises TreeError for another number of them."""
     given = list(leaves)
     if len(given) != structure.size:
         raise TreeError(f"[tree] {structure} has {structure.size} leaves; got {len(given)}. One for each *.")

@@ -47,6 +47,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         ShapeError: arguments hold different numbers of examples; the message names two.
         TraceError: ``f`` asks for the value of a tensor, as a Python ``if`` does. Use ``at.where``.
 
+    Raises GraphError for what is no function.
+
         >>> import autotensor as at
         >>> rows = at.asarray([[1.0, 2.0], [3.0, 4.0]])
         >>> at.vmap(lambda x: x / x.sum())(rows)

@@ -19,8 +19,10 @@ import pdoc
 from pdoc import render
 from pdoc.doc import Class, Doc, Module
 
+from autotensor.core.op import Op
 from docs.reference.pages import (
     Page,
+    as_function,
     broken_references,
     describes_itself,
     in_markdown,
@@ -28,6 +30,7 @@ from docs.reference.pages import (
     keras1_call,
     members,
     pages,
+    source_of,
     without_text,
 )
 
@@ -65,7 +68,7 @@ class Reference(Module):
 
     @cached_property
     def _member_objects(self) -> dict[str, Any]:
-        return self.page.names
+        return {name: as_function(value) for name, value in self.page.names.items()}
 
     @cached_property
     def submodules(self) -> list[Module]:
@@ -80,6 +83,8 @@ class Reference(Module):
                 made[name].docstring = f"{made[name].docstring}\n\n{note}"
             shown = made[name]
             shown.docstring = in_markdown(shown.docstring, self.by_identity)
+            if isinstance(value, Op):
+                shown.source = source_of(value)
             if isinstance(shown, Class):
                 self.show_bases(shown)
                 for member in shown.members.values():

@@ -5,25 +5,27 @@ It needs nothing but the packages themselves, so the tests read it too; `__main_
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from autotensor.core.op import Op
 from keras_compat.dialect import tables
 from keras_compat.dialect.old_attributes import OldAttribute
 
 # The modules that programs import from. A name stands on the first page that has it, as another name on later ones.
-ENGINE = (
-    "autotensor",
-    "autotensor.linalg",
-    "autotensor.random",
-    "autotensor.images",
-    "autotensor.config",
-    "autotensor.testing",
+ENGINE = tuple(
+    f"autotensor{name and '.' + name}"
+    for name in (
+        ["", *"tree linalg fft random images config testing testing.strategies extend numpy scipy.special".split()]
+        + "scipy.stats scipy.linalg scipy.integrate scipy.signal misc builtins tracer test_util errors".split()
+    )
 )
 KERAS = tuple(
     f"keras_compat.{name}"
@@ -128,10 +130,35 @@ def keras1_call(value: object, page: Page) -> str:
 
 
 def members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties that a class itself defines."""
+    """Public methods and properties that a class itself defines; slots are described by its own text."""
     for name, value in vars(cls).items():
-        if not name.startswith("_") and (inspect.isroutine(value) or inspect.isdatadescriptor(value)):
+        if name.startswith("_") or inspect.ismemberdescriptor(value):
+            continue
+        if inspect.isroutine(value) or inspect.isdatadescriptor(value):
             yield name, getattr(cls, name)
+
+
+def as_function(value: Any) -> Any:
+    """What tools that know plain functions only can read, in the place of operations and of what decorators made."""
+    # Hypothesis makes its strategies in modules of their own, where names in annotations mean nothing.
+    made_by = value.__globals__.get("__name__", "") if inspect.isfunction(value) else ""
+    if not isinstance(value, Op) and not made_by.startswith("hypothesis"):
+        return value
+
+    def function(*inputs: Any, **params: Any) -> Any:
+        return value(*inputs, **params)
+
+    said = inspect.signature(value)
+    plain = [parameter.replace(annotation=parameter.empty) for parameter in said.parameters.values()]
+    function.__name__ = function.__qualname__ = value.__name__
+    function.__module__, function.__doc__ = value.__module__, value.__doc__
+    function.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]
+    return function
+
+
+def source_of(op: Op) -> str:
+    """The block of an operation, from its decorator to the end of its gradient rule; empty where there is no rule."""
+    return inspect.getsource(op.vjp) if op.vjp is not None else ""
 
 
 def describes_itself(member: object) -> bool:
@@ -152,6 +179,31 @@ def without_text(page: Page) -> list[str]:
     """What says nothing about itself; the module counts too."""
     found = [] if inspect.getdoc(page.module) else [page.name]
     return found + [name for name, value in described(page) if not inspect.getdoc(value)]
+
+
+def raised(function: Any) -> set[str]:
+    """Names of the errors that the body of a function raises itself."""
+    function = inspect.unwrap(function)
+    if not inspect.isfunction(function):
+        return set()
+    try:
+        source = inspect.getsource(function)
+    except OSError:  # made by exec
+        return set()
+    found = (node.exc for node in ast.walk(ast.parse(textwrap.dedent(source))) if isinstance(node, ast.Raise))
+    names = (ast.unparse(error.func if isinstance(error, ast.Call) else error) for error in found if error is not None)
+    return {name.rpartition(".")[2] for name in names if name.endswith("Error")}
+
+
+def unnamed_errors(page: Page) -> list[str]:
+    """Errors that a function raises on purpose, and that its text does not name. Of a class: making one."""
+    found = []
+    for name, value in described(page):
+        made_by = vars(value).get("__init__") if inspect.isclass(value) else value
+        body = made_by.fget if isinstance(made_by, property) else made_by
+        text = inspect.getdoc(value) or ""
+        found += [f"{name}: {error}" for error in sorted(raised(body)) if error not in text]
+    return found
 
 
 # What a docstring refers to, and where the reference has it.

@@ -1,4 +1,4 @@
-"""Planted faults of many kinds, each of which check_grad must find; and right rules on hard points, which it must pass."""
+"""Planted faults of many kinds, all of which check_grad must find; and right rules on hard points, which must pass."""
 
 from __future__ import annotations
 

@@ -123,6 +123,18 @@ def test_an_object_brings_its_variables():
     assert not check_grad(Net(np.float64, wrong()), array(4, 3), raise_error=False)
 
 
+def test_an_object_that_makes_its_variables_in_the_first_call():
+    class Late:
+        w = None
+
+        def __call__(self, x):
+            if self.w is None:
+                self.w = at.Variable(array(x.shape[-1]), np.float64)
+            return x * self.w
+
+    assert [row.name for row in check_grad(Late(), array(2, 3)).inputs] == ["0", "w"]
+
+
 def test_single_precision_variables_are_double_for_the_check_only():
     net = Net(np.float32)
     variables = [net.layers[0].w, net.layers[1].b, net.extra["scale"]]

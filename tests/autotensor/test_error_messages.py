@@ -32,10 +32,16 @@ def perturbed(sample: Sample) -> Iterator[tuple[str, list[Any]]]:
 
         for axis in range(x.ndim):
             longer = [n + (k == axis) for k, n in enumerate(x.shape)]
-            yield f"input {i} is longer in axis {axis}", put(np.resize(x, longer) if x.size else np.zeros(longer, x.dtype))
+            yield (
+                f"input {i} is longer in axis {axis}",
+                put(np.resize(x, longer) if x.size else np.zeros(longer, x.dtype)),
+            )
         yield f"input {i} has an axis more", put(x[None])
         if x.ndim:
-            yield f"input {i} has an axis less", put(np.resize(x, x.shape[1:]) if x.size else np.zeros(x.shape[1:], x.dtype))
+            yield (
+                f"input {i} has an axis less",
+                put(np.resize(x, x.shape[1:]) if x.size else np.zeros(x.shape[1:], x.dtype)),
+            )
             yield f"input {i} is a number", put(np.resize(x, ()) if x.size else np.zeros((), x.dtype))
         yield f"input {i} is a text", put("text")
         yield f"input {i} is None", put(None)
@@ -111,7 +117,7 @@ def test_graphs_of_wrong_shapes_can_not_be_built(family):
     assert not wrong, "\n".join(wrong)
 
 
-# -- functions, methods, operators, indices -----------------------------------------------------------------------------
+# -- functions, methods, operators, indices --------------------------------------------------------------------------
 
 X = np.arange(6.0).reshape(2, 3)
 # Not about tensors, or with signatures of their own.
@@ -130,7 +136,12 @@ def public() -> Iterator[tuple[str, Callable[..., Any], inspect.Signature]]:
     for prefix, space in (("", at), ("linalg.", at.linalg)):
         for name in space.__all__:
             function = getattr(space, name)
-            if callable(function) and not inspect.isclass(function) and name not in OTHER and not isinstance(function, Op):
+            if (
+                callable(function)
+                and not inspect.isclass(function)
+                and name not in OTHER
+                and not isinstance(function, Op)
+            ):
                 yield prefix + name, function, inspect.signature(function)
 
 
@@ -153,12 +164,23 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
                     yield f"{name}(x, {parameter}={bad!r})", lambda f=function, args=args: f(*args)
         if needed and needed[0] in ("x", "x1", "shape", "a", "arrays", "tensors"):
             for bad in (None, "text", [[1, 2], [3]], object()):
-                yield f"{name}({bad!r})", lambda f=function, bad=bad, n=len(needed): f(bad, *[x] * (n - 1))
+                yield f"{name}({bad!r})", lambda f=function, args=(bad, *[x] * (len(needed) - 1)): f(*args)
     for symbol in ("+", "-", "*", "/", "**", "@", "<"):
         for bad in (np.ones((4, 5)), "text", None, [[1, 2], [3]]):
             yield f"x {symbol} {bad!r}", lambda s=symbol, bad=bad: eval(f"x {s} y", {"x": x, "y": bad})
             yield f"{bad!r} {symbol} x", lambda s=symbol, bad=bad: eval(f"y {s} x", {"x": x, "y": bad})
-    for key in (5, -3, (0, 5), (0, 0, 0), "a", 1.5, ([0, 7],), [[0], [1, 2]], (Ellipsis, Ellipsis), np.ones((5, 5), bool)):
+    for key in (
+        5,
+        -3,
+        (0, 5),
+        (0, 0, 0),
+        "a",
+        1.5,
+        ([0, 7],),
+        [[0], [1, 2]],
+        (Ellipsis, Ellipsis),
+        np.ones((5, 5), bool),
+    ):
         yield f"x[{key!r}]", lambda key=key: x[key]
         yield f"x[{key!r}] = 7", lambda key=key: x.copy().__setitem__(key, 7.0)
     yield "x[0] = 7 numbers", lambda: x.copy().__setitem__(0, np.ones(7))
@@ -195,7 +217,9 @@ def test_axes_that_do_not_exist_are_errors_of_shape_and_of_index():
     for call in (lambda: at.sum(x, axis=5), lambda: x[5], lambda: x[0, 7]):
         with pytest.raises(at.errors.RangeError, match=r"^\[\w+\]"):
             call()
-    assert issubclass(at.errors.RangeError, (IndexError, ValueError)) and issubclass(at.errors.RangeError, at.ShapeError)
+    assert issubclass(at.errors.RangeError, (IndexError, ValueError)) and issubclass(
+        at.errors.RangeError, at.ShapeError
+    )
 
 
 def test_errors_of_implementations_are_told_in_the_engines_words():

@@ -40,7 +40,8 @@ def test_forward_names_operation_shapes_place_and_line():
     assert error.layer is error.step is error.gradient_of is error.recorded is None
     assert str(error) == (
         f"[log] first NaN came out of log(float64[2, 3]) at {line_of('the logarithm')}: 2 of 6 elements, the first at "
-        "[1, 1], where log(-1) = nan; the operands were finite. Look at them: a log or division of 0, or too large a step?"
+        "[1, 1], where log(-1) = nan; the operands were finite. Look at them: a log or division of 0, or too large a "
+        "step?"
     )
 
 
@@ -94,8 +95,9 @@ def test_backward_names_the_operation_the_line_of_it_and_the_line_that_asked():
     error = caught(run)
     assert (error.op, error.gradient_of) == ("divide", "sqrt")
     assert error.recorded == line_of("the root") and error.where == line_of("the question")
-    assert f"in the gradient of sqrt (recorded at {line_of('the root')}), asked for at {line_of('the question')}" in str(
-        error
+    assert (
+        f"in the gradient of sqrt (recorded at {line_of('the root')}), asked for at {line_of('the question')}"
+        in str(error)
     )
 
 
@@ -200,7 +202,11 @@ def test_the_switch_is_the_same_mechanism_and_off_means_off():
     assert state.watch is None
     with at.detect_anomaly():
         assert config.nan_guard and state.watch is not None
-    with config.use(nan_guard=True), pytest.raises(at.NanError, match=r"where log\(-1\) = nan"), np.errstate(all="ignore"):
+    with (
+        config.use(nan_guard=True),
+        pytest.raises(at.NanError, match=r"where log\(-1\) = nan"),
+        np.errstate(all="ignore"),
+    ):
         at.log(x)
     assert state.watch is None and not config.nan_guard
     with np.errstate(all="ignore"):
@@ -254,6 +260,32 @@ def test_lines_are_the_users_through_decorators_and_numpy():
     with pytest.raises(at.NanError) as found:
         h()
     assert found.value.where == line_of("from the left")
+
+
+def test_lines_are_the_users_through_numpys_functions_transforms_and_compiled_steps():
+    x = at.Tensor([-1.0])
+
+    def by_numpy():
+        np.log(x)  # by numpy
+
+    assert caught(by_numpy).where == line_of("by numpy")
+
+    def root(t):
+        return at.sum(at.sqrt(t))  # transformed
+
+    error = caught(lambda: at.grad(root)(at.Tensor([0.0])))
+    assert error.recorded == line_of("transformed") and error.gradient_of == "sqrt"
+
+    def logarithm(t):
+        return at.log(t)  # in a batch
+
+    assert caught(lambda: at.vmap(logarithm)(x)).where == line_of("in a batch")
+
+    @at.compile
+    def step(t):
+        return at.log(t)  # in a step
+
+    assert caught(lambda: step(np.array([-1.0]))).where == line_of("in a step")
 
 
 def test_user_line_is_that_of_this_file():

@@ -218,3 +218,45 @@ def test_float16_rows_add_up_in_float32():
     (g,) = at.gradients(picked, table)
     assert g.dtype == np.float16
     close(g, np.full((1, 2), np.float16(4097)))
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_write_to_a_result_inside_no_grad_writes_constants(create_graph):
+    a, b = leaf([0.5, 1.0]), leaf([2.0, 3.0])
+    x = at.exp(a)
+    with at.no_grad():
+        x[0] = 5.0
+        x[1:] = b[1:] * 2  # also what could be differentiated by is a constant here
+    close(x, [5.0, 6.0])
+    (ga, gb) = at.grad((x * b).sum(), [a, b], create_graph=create_graph)
+    close(ga, [0.0, 0.0])
+    close(gb, [5.0, 6.0])
+    y = at.exp(a)
+    with at.no_grad():
+        y[0] = 5.0
+    close(at.grad(y.sum(), a, create_graph=create_graph), [0.0, np.e])
+
+
+def test_what_numpy_sees_of_a_tensor():
+    t = at.Tensor([1.0, 2.0])
+    seen = np.asarray(t)
+    with pytest.raises(ValueError, match="read-only"):
+        seen[0] = 5.0
+    own = np.array(t)
+    own[0] = 5.0
+    shared = t.numpy()
+    t[1] = 7.0
+    close(t, [1.0, 7.0])
+    for array in (seen, shared):
+        np.testing.assert_array_equal(array, [1.0, 2.0])
+    again = t.numpy()
+    again[0] = 3.0  # shared memory, as its docstring says
+    close(t, [3.0, 7.0])
+
+
+def test_an_array_that_was_shared_is_never_written():
+    source = np.arange(3.0)
+    t = at.asarray(source)
+    t[0] = 9.0
+    t.fill(1.0)
+    np.testing.assert_array_equal(source, [0.0, 1.0, 2.0])

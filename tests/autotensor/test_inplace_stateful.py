@@ -48,7 +48,7 @@ class Dual:
 
     def exp(self):
         x, x1, x2, x12 = self.c
-        return Dual(np.exp(x) * [np.ones_like(x), x1, x2, x12 + x1 * x2])
+        return Dual([np.exp(x), np.exp(x) * x1, np.exp(x) * x2, np.exp(x) * (x12 + x1 * x2)])
 
     def map(self, f):
         """An operation that only moves elements."""
@@ -70,10 +70,10 @@ class Entry:
 
     def used(self):
         """What a recording that uses this one leans on."""
-        return {**self.uses, id(self.tensor): (self.tensor, self.tensor.version)}
+        return {**self.uses, (id(self.tensor), self.tensor.version): self.tensor}
 
     def stale(self):
-        return any(t.version != version for t, version in self.uses.values())
+        return any(t.version != version for (_, version), t in self.uses.items())
 
 
 KEYS = {
@@ -144,8 +144,9 @@ class InPlace(RuleBasedStateMachine):
     @rule(data=st.data(), name=st.sampled_from(["sin", "exp"]))
     def unary(self, data, name):
         e = self.some(data)
-        x = e.tensor * 0.5
-        self.add(getattr(at, name)(x), getattr(e.dual.scaled(0.5), name)(), e.used())
+        x = at.sin(e.tensor * 0.5)
+        dual = e.dual.scaled(0.5).sin()
+        self.add(x if name == "sin" else at.exp(x), dual if name == "sin" else dual.exp(), e.used())
 
     @rule(data=st.data(), name=st.sampled_from(["add", "multiply"]))
     def binary(self, data, name):
@@ -219,36 +220,37 @@ class InPlace(RuleBasedStateMachine):
         e = self.some(data)
         key = self.key(data, e)
         value, dual, _ = self.value_for(data, e.dual.c[0, ...][key].shape)
-        with at.no_grad():
-            e.tensor[key] = value
+        dual = Dual.constant(dual.c[0])
+
+        def act():
+            with at.no_grad():
+                e.tensor[key] = value
+
         if e.leaf:
+            act()
             e.dual.c[0, ...][key] = dual.c[0]
         else:
-            e.dual.write(key, Dual.constant(dual.c[0]))
+            self.attempt(e, act, key, dual)
 
     @rule(data=st.data())
     def fill(self, data):
         e = self.some(data, lambda e: not e.leaf)
         if e is not None:
-            e.tensor.fill(0.25)
-            e.dual.write(..., Dual.constant(np.array(0.25)))
+            self.attempt(e, lambda: e.tensor.fill(0.25), ..., Dual.constant(np.array(0.25)))
 
     @rule(data=st.data())
     def sort_in_place(self, data):
         e = self.some(data, lambda e: not e.leaf and e.tensor.ndim == 1)
         if e is not None:
             order = np.argsort(e.dual.c[0], kind="stable")
-            uses = e.used()
-            e.tensor.sort()
-            e.dual = e.dual.map(lambda part: part[order])
-            e.uses.update(uses)
+            self.attempt(e, e.tensor.sort, ..., e.dual.map(lambda part: part[order]), e.used())
 
     @rule(data=st.data(), number=st.floats(-1, 1))
     def put(self, data, number):
         e = self.some(data, lambda e: not e.leaf and e.tensor.ndim == 1 and e.tensor.size > 1)
         if e is not None:
-            e.tensor.put([1, 0], [number, 0.5])
-            e.dual.write(np.array([1, 0]), Dual.constant(np.array([number, 0.5])))
+            dual = Dual.constant(np.array([number, 0.5]))
+            self.attempt(e, lambda: e.tensor.put([1, 0], [number, 0.5]), np.array([1, 0]), dual)
 
     @rule(data=st.data())
     def augmented(self, data):
@@ -268,10 +270,11 @@ class InPlace(RuleBasedStateMachine):
         value, dual, uses = self.value_for(data, e.dual.c[0, ...][key].shape)
         product = e.dual.map(lambda part: part[key]) * dual.sin()
         value = at.sin(value)
-        before = {**e.used(), **uses}
-        e.tensor[key] *= value
-        e.dual.write(key, product)
-        e.uses.update(before)
+
+        def act():
+            e.tensor[key] *= value
+
+        self.attempt(e, act, key, product, uses)
 
     def store(self, e, key, value, dual, uses):
         if e.leaf:
@@ -280,14 +283,23 @@ class InPlace(RuleBasedStateMachine):
                 e.tensor[key] = value
             np.testing.assert_array_equal(e.tensor.numpy(), before)
             return
-        before = e.used()
-        try:
+
+        def act():
             e.tensor[key] = value
+
+        self.attempt(e, act, key, dual, uses)
+
+    def attempt(self, e, act, key, dual, uses=()):
+        """A write; it may be refused where something that was used has been written since."""
+        before = {**e.used(), **dict(uses)}
+        try:
+            act()
         except GradError as error:
-            assert "overwritten" in str(error)
-            return
-        e.dual.write(key, dual)
-        e.uses.update({**before, **uses})
+            assert "overwritten in place" in str(error)
+            assert any(t.version != version for (_, version), t in before.items())
+        else:
+            e.dual.write(key, dual)
+            e.uses.update(before)
 
     # -- looking
 

@@ -14,6 +14,7 @@ from autotensor.core.tensor import Tensor
 from autotensor.errors import AutotensorError, GradError, TraceError
 from autotensor.ops.numpy_protocol import CONSTANT_UFUNCS, UFUNCS
 from autotensor.ops.numpy_values import CONSTANT, FUNCTIONS
+from tests.autotensor.numpy_calls import APART, DERIVED, DIFFERENTIATED, FFT, LINALG, PLAIN, REFUSED
 from tests.autotensor.samples.base import array, positive
 
 M = array(3, 3) @ array(3, 3).T + np.eye(3)
@@ -39,122 +40,6 @@ def call(text: str, use: dict) -> object:
 
 def tracked() -> dict:
     return {k: at.Tensor(x, requires_grad=x.dtype.kind in "fc") for k, x in OPERANDS.items()}
-
-
-# Functions of NumPy that are to keep gradients: name -> call on the operands.
-DERIVED = {
-    "all": None, "any": None,
-    "amax": "np.amax(t, axis=1)", "amin": "np.amin(t)", "max": "np.max(t, axis=0, keepdims=True)",
-    "min": "np.min(t, axis=1, initial=-1.0, where=u > 0)",
-    "angle": "np.angle(c)", "append": "np.append(t, u, axis=0)",
-    "apply_along_axis": "np.apply_along_axis(lambda r: r * r[0], 1, t)",
-    "apply_over_axes": "np.apply_over_axes(np.sum, q, [0, 2])",
-    "around": "np.around(t, 1)", "round": "np.round(t)", "array_split": "np.array_split(v, 4)",
-    "astype": "np.astype(t, np.float32)", "atleast_1d": "np.atleast_1d(s)", "atleast_2d": "np.atleast_2d(v)",
-    "atleast_3d": "np.atleast_3d(t)", "average": "np.average(t, axis=1, weights=p)",
-    "block": "np.block([[t, u], [u, t]])", "broadcast_arrays": "np.broadcast_arrays(t, s)",
-    "broadcast_to": "np.broadcast_to(v, (2, 6))", "choose": "np.choose([0, 1, 0], [m, m * 2])",
-    "clip": "np.clip(t, -1, 1)", "column_stack": "np.column_stack([v, w])", "compress": "np.compress([1, 0, 1], t, axis=0)",
-    "concat": "np.concat([t, u])", "concatenate": "np.concatenate([t, np.ones((2, 4))])", "convolve": "np.convolve(v, b, 'same')",
-    "copy": "np.copy(t)", "corrcoef": "np.corrcoef(t)", "correlate": "np.correlate(v, b, 'full')", "cov": "np.cov(t, u)",
-    "cross": "np.cross(m, b)", "cumprod": "np.cumprod(t, axis=1)", "cumsum": "np.cumsum(t)",
-    "cumulative_prod": "np.cumulative_prod(v)", "cumulative_sum": "np.cumulative_sum(t, axis=1, include_initial=True)",
-    "delete": "np.delete(t, [0, 2], axis=1)", "diag": "np.diag(m, 1)", "diagflat": "np.diagflat(b)",
-    "diagonal": "np.diagonal(q, 0, 1, 2)", "diff": "np.diff(t, n=2, axis=1, prepend=0.0)", "dot": "np.dot(m, b)",
-    "dsplit": "np.dsplit(q, 2)", "dstack": "np.dstack([t, u])", "ediff1d": "np.ediff1d(v, to_end=s)",
-    "einsum": "np.einsum('ij,kj->ik', t, u)", "empty_like": None, "expand_dims": "np.expand_dims(t, 1)",
-    "extract": "np.extract([True, False, True, True, False, True], v)", "fix": "np.fix(t)", "flip": "np.flip(t, 0)",
-    "fliplr": "np.fliplr(t)", "flipud": "np.flipud(t)", "full_like": "np.full_like(t, s)",
-    "geomspace": "np.geomspace(s, 4.0, 5)", "gradient": "np.gradient(t)", "hsplit": "np.hsplit(t, 2)",
-    "hstack": "np.hstack([t, u])", "i0": "np.i0(t)", "imag": "np.imag(c)", "inner": "np.inner(t, u)",
-    "insert": "np.insert(t, 1, b, axis=1)", "interp": "np.interp(v, [-1.5, 0.05, 1.5], b)", "kron": "np.kron(m, t)",
-    "linspace": "np.linspace(s, 3.0, 5)", "logspace": "np.logspace(s, 2.0, 4)", "matrix_transpose": "np.matrix_transpose(q)",
-    "mean": "np.mean(t, axis=1, where=u > 0)", "median": "np.median(t, axis=0)", "meshgrid": "np.meshgrid(v, b)",
-    "moveaxis": "np.moveaxis(q, 0, -1)", "nan_to_num": "np.nan_to_num(n)", "nancumprod": "np.nancumprod(n, axis=0)",
-    "nancumsum": "np.nancumsum(n)", "nanmax": "np.nanmax(n, axis=0)", "nanmean": "np.nanmean(n, axis=1)",
-    "nanmedian": "np.nanmedian(n, axis=1)", "nanmin": "np.nanmin(n)", "nanpercentile": "np.nanpercentile(n, [20, 60], axis=1)",
-    "nanprod": "np.nanprod(n, axis=0)", "nanquantile": "np.nanquantile(n, 0.3)", "nanstd": "np.nanstd(n, axis=1)",
-    "nansum": "np.nansum(n, axis=1)", "nanvar": "np.nanvar(n, ddof=1)", "outer": "np.outer(v, b)",
-    "pad": "np.pad(t, ((1, 0), (0, 2)), 'edge')", "partition": "np.partition(t, 2, axis=1)",
-    "percentile": "np.percentile(t, [10, 50, 90], axis=0)", "permute_dims": "np.permute_dims(q, (2, 0, 1))",
-    "piecewise": "np.piecewise(v, [v < 0, v > 1], [lambda x: -x, lambda x: x * x, 3.0])", "poly": "np.poly(b)",
-    "polyadd": "np.polyadd(v, b)", "polyder": "np.polyder(v, 2)", "polyint": "np.polyint(v, 2)", "polymul": "np.polymul(v, b)",
-    "polysub": "np.polysub(b, v)", "polyval": "np.polyval(b, t)", "prod": "np.prod(t, axis=1)", "ptp": "np.ptp(t, axis=0)",
-    "quantile": "np.quantile(t, 0.35, axis=1, method='hazen', keepdims=True)", "ravel": "np.ravel(t)", "real": "np.real(c)",
-    "real_if_close": "np.real_if_close(t)", "repeat": "np.repeat(t, [1, 0, 2], axis=0)", "reshape": "np.reshape(t, (4, 3), order='F')",
-    "resize": "np.resize(v, (2, 5))", "roll": "np.roll(t, (1, 2), axis=(0, 1))", "rollaxis": "np.rollaxis(q, 2)",
-    "rot90": "np.rot90(t, 3)", "select": "np.select([u > 0.5, u > -0.5], [t, u], 9.0)", "sinc": "np.sinc(t)",
-    "sort": "np.sort(t, axis=0)", "sort_complex": "np.sort_complex(v)", "split": "np.split(t, [1, 3], axis=1)",
-    "squeeze": "np.squeeze(t[None])", "stack": "np.stack([t, u], axis=1)", "std": "np.std(t, axis=0, ddof=1)",
-    "sum": "np.sum(t, axis=1, initial=2.0, where=u > 0)", "swapaxes": "np.swapaxes(q, 0, 2)", "take": "np.take(t, [0, 2, 2], axis=1)",
-    "take_along_axis": "np.take_along_axis(t, np.array([[0], [3], [1]]), axis=1)", "tensordot": "np.tensordot(q, t, 2)",
-    "tile": "np.tile(t, (2, 1))", "trace": "np.trace(m)", "transpose": "np.transpose(q, (1, 0, 2))",
-    "trapezoid": "np.trapezoid(t, np.array([0.0, 0.5, 2.0, 2.5]), axis=1)", "tril": "np.tril(m)", "trim_zeros": "np.trim_zeros(v * [0, 1, 1, 0, 1, 0])",
-    "triu": "np.triu(m, 1)", "unique": "np.unique(v)", "unique_values": "np.unique_values(v)", "unstack": "np.unstack(t, axis=1)", "unwrap": "np.unwrap(v * 4)",
-    "vander": "np.vander(v, 4)", "var": "np.var(t, axis=1)", "vdot": "np.vdot(v, w)", "vsplit": "np.vsplit(t, 3)",
-    "vstack": "np.vstack([v, w])", "where": "np.where(u > 0, t, u)", "ones_like": None, "zeros_like": None,
-    "unique_all": "np.unique_all(v)", "unique_counts": "np.unique_counts(v)", "unique_inverse": "np.unique_inverse(v)",
-    "argmax": None, "argmin": None, "count_nonzero": None, "nanargmax": None, "nanargmin": None, "argsort": None,
-    "searchsorted": None, "shape": None, "ndim": None, "size": None, "iscomplexobj": None, "isrealobj": None,
-    "result_type": None, "can_cast": None, "min_scalar_type": None, "common_type": None,
-}  # fmt: skip
-
-# Without a derivative: whole numbers, truths, text. Run on the values.
-PLAIN = {
-    "all": "np.all(t, axis=0)", "any": "np.any(t > 0)", "empty_like": "np.empty_like(t) * 0", "ones_like": "np.ones_like(t)",
-    "zeros_like": "np.zeros_like(t, dtype=int)", "argmax": "np.argmax(t, axis=1)", "argmin": "np.argmin(t)",
-    "count_nonzero": "np.count_nonzero(t > 0, axis=0)", "nanargmax": "np.nanargmax(n, axis=1)", "nanargmin": "np.nanargmin(n)",
-    "argsort": "np.argsort(t, axis=0)", "searchsorted": "np.searchsorted(np.array([-1.0, 0.0, 1.0]), v)",
-    "shape": "np.shape(t)", "ndim": "np.ndim(t)", "size": "np.size(t)", "iscomplexobj": "np.iscomplexobj(c)",
-    "isrealobj": "np.isrealobj(c)", "result_type": "np.result_type(t, np.float32)", "can_cast": "np.can_cast(t.dtype, int)",
-    "min_scalar_type": "np.min_scalar_type(i)", "common_type": "np.common_type(t, i)",
-    "allclose": "np.allclose(t, u)", "argpartition": "np.argpartition(t, 2)", "argwhere": "np.argwhere(t > 0)",
-    "array2string": "np.array2string(t)", "array_equal": "np.array_equal(t, t)", "array_equiv": "np.array_equiv(t, u)",
-    "array_repr": "np.array_repr(t)", "array_str": "np.array_str(t)", "bincount": "np.bincount(i[0])",
-    "diag_indices_from": "np.diag_indices_from(m)", "digitize": "np.digitize(v, [-1.0, 1.0])",
-    "einsum_path": "np.einsum_path('ij,jk', m, t)[1]", "flatnonzero": "np.flatnonzero(t > 0)", "isclose": "np.isclose(t, u)",
-    "isin": "np.isin(i, [1, 5])", "isneginf": "np.isneginf(t)", "isposinf": "np.isposinf(t)", "iscomplex": "np.iscomplex(c)",
-    "isreal": "np.isreal(c)", "ix_": "np.ix_(i[0], i[1])", "lexsort": "np.lexsort((v, w))",
-    "may_share_memory": "np.may_share_memory(t, u)", "shares_memory": "np.shares_memory(t, u)", "nonzero": "np.nonzero(t > 0)",
-    "packbits": "np.packbits(t > 0)", "ravel_multi_index": "np.ravel_multi_index((i[0] % 3, i[1] % 3), (3, 3))",
-    "tril_indices_from": "np.tril_indices_from(m)", "triu_indices_from": "np.triu_indices_from(m)",
-    "unpackbits": "np.unpackbits((i % 2).astype(np.uint8))", "unravel_index": "np.unravel_index(i, (4, 4))",
-}  # fmt: skip
-
-# Refused where a gradient would be lost; on tensors without gradients NumPy's own values.
-REFUSED = {
-    "histogram": "np.histogram(v)", "histogram2d": "np.histogram2d(v, w)[0]", "histogramdd": "np.histogramdd(t)[0]",
-    "histogram_bin_edges": "np.histogram_bin_edges(v)", "intersect1d": "np.intersect1d(v, w)", "polydiv": "np.polydiv(v, b)",
-    "polyfit": "np.polyfit(v, w, 2)", "roots": "np.roots(b)", "setdiff1d": "np.setdiff1d(v, w)", "setxor1d": "np.setxor1d(v, w)",
-    "union1d": "np.union1d(v, w)",
-}  # fmt: skip
-
-# Write in place, to a file, or know no numbers: tests of their own, or nothing to test.
-APART = set(
-    "copyto fill_diagonal place put put_along_axis putmask save savetxt savez savez_compressed busday_count "
-    "busday_offset datetime_as_string is_busday".split()
-)
-
-LINALG = {
-    "cholesky": "np.linalg.cholesky(m)", "cond": "np.linalg.cond(m)", "cross": "np.linalg.cross(m, m[::-1])",
-    "det": "np.linalg.det(m)", "diagonal": "np.linalg.diagonal(m)", "eigh": "np.linalg.eigh(m)[0]",
-    "eig": "np.linalg.eig(m)[0]", "eigvals": "np.linalg.eigvals(m)",
-    "eigvalsh": "np.linalg.eigvalsh(m, 'U')", "inv": "np.linalg.inv(m)", "lstsq": "np.linalg.lstsq(t.T, w[:4], rcond=None)[0]",
-    "matmul": "np.linalg.matmul(m, t)", "matrix_norm": "np.linalg.matrix_norm(m)", "matrix_power": "np.linalg.matrix_power(m, 3)",
-    "matrix_rank": "np.linalg.matrix_rank(m)", "matrix_transpose": "np.linalg.matrix_transpose(q)",
-    "multi_dot": "np.linalg.multi_dot([m, t, u.T])", "norm": "np.linalg.norm(t, axis=1)", "outer": "np.linalg.outer(v, b)",
-    "pinv": "np.linalg.pinv(t)", "qr": "np.linalg.qr(m)[1]", "slogdet": "np.linalg.slogdet(m)[1]", "solve": "np.linalg.solve(m, t)",
-    "svd": "np.linalg.svd(t, full_matrices=False)[1]", "svdvals": "np.linalg.svdvals(t)",
-    "tensordot": "np.linalg.tensordot(q, t)", "tensorinv": "np.linalg.tensorinv(m, ind=1)",
-    "tensorsolve": "np.linalg.tensorsolve(m, b)", "trace": "np.linalg.trace(m)", "vecdot": "np.linalg.vecdot(t, u)",
-    "vector_norm": "np.linalg.vector_norm(t, axis=1, ord=3)",
-}  # fmt: skip
-FFT = {
-    "fft": "np.fft.fft(t)", "fft2": "np.fft.fft2(q)", "fftn": "np.fft.fftn(t, axes=(0,))", "fftshift": "np.fft.fftshift(t)",
-    "hfft": "np.fft.hfft(c)", "ifft": "np.fft.ifft(c, 6)", "ifft2": "np.fft.ifft2(c)", "ifftn": "np.fft.ifftn(t)",
-    "ifftshift": "np.fft.ifftshift(v)", "ihfft": "np.fft.ihfft(t)", "irfft": "np.fft.irfft(c)", "irfft2": "np.fft.irfft2(c)",
-    "irfftn": "np.fft.irfftn(c, norm='ortho')", "rfft": "np.fft.rfft(t, axis=0)", "rfft2": "np.fft.rfft2(q)", "rfftn": "np.fft.rfftn(t)",
-}  # fmt: skip
 
 
 def dispatching(module) -> set[str]:
@@ -233,19 +118,12 @@ def test_function_is_refused_where_a_gradient_would_be_lost(name):
 
 def test_gradients_are_right():
     """Of one function of each family: the gradient of a weighted sum equals that by differences."""
-    for text in (
-        "np.gradient(t, axis=1, edge_order=2)", "np.convolve(v, b, 'valid')", "np.correlate(b, v, 'same')", "np.cov(t)",
-        "np.corrcoef(t)", "np.interp(v, [-1.5, 0.05, 1.5], b)", "np.percentile(t, 35, axis=1)", "np.nanstd(n, axis=1)",
-        "np.average(t, axis=1, weights=p)", "np.unwrap(v * 4)", "np.insert(t, 1, b, axis=1)", "np.polyval(b, t)",
-        "np.linspace(s, b, 4)", "np.trapezoid(t, p, axis=1)", "np.kron(m, b)", "np.block([[t], [u]])", "np.i0(t)",
-        "np.geomspace(s, 4.0, 5)", "np.apply_along_axis(lambda r: r * r[0], 1, t)", "np.choose([0, 1, 0], [m, m * m])",
-        "np.fmod(t, p)", "np.copysign(t, u)", "np.heaviside(t, u)", "np.float_power(p, t)", "np.logaddexp2(t, u)",
-        "np.modf(t)[0]", "np.fmax(t, u)", "np.ldexp(t, 3)", "np.frexp(t)[0]", "np.vecdot(t, u)", "np.matvec(m, b)",
-        "np.vecmat(b, m)", "np.vander(b)", "np.poly(b)", "np.nanquantile(n, 0.3)", "np.piecewise(v, [v < 0], [lambda x: -x, lambda x: x * x])",
-    ):  # fmt: skip
+    for text in DIFFERENTIATED:
         names = [k for k in "tupvwsmbn" if k in {c for c in text if c.isalpha()} and any(
             f"{a}{k}{z}" in text for a in " ([" for z in " ,)]")]  # fmt: skip
-        weights = np.cos(np.arange(np.asarray(call(text, OPERANDS)).size, dtype=float)).reshape(np.shape(call(text, OPERANDS)))
+        weights = np.cos(np.arange(np.asarray(call(text, OPERANDS)).size, dtype=float)).reshape(
+            np.shape(call(text, OPERANDS))
+        )
         use = tracked()
         found = at.grad((call(text, use) * weights).sum(), [use[k] for k in names], allow_unused=True)
         for k, g in zip(names, found, strict=True):
@@ -267,7 +145,12 @@ UNARY_DOMAIN = {"arccosh": "1 + p", "arctanh": "p", "arcsin": "p", "arccos": "p"
 def ufunc_call(name: str) -> str:
     f = getattr(np, name)
     if name in ("matmul", "vecmat", "matvec", "vecdot"):
-        return {"matmul": "np.matmul(m, t)", "vecmat": "np.vecmat(b, m)", "matvec": "np.matvec(m, b)", "vecdot": "np.vecdot(t, u)"}[name]
+        return {
+            "matmul": "np.matmul(m, t)",
+            "vecmat": "np.vecmat(b, m)",
+            "matvec": "np.matvec(m, b)",
+            "vecdot": "np.vecdot(t, u)",
+        }[name]
     if name == "ldexp":
         return "np.ldexp(t, i)"
     if f.types and not any(c in "efd" for kind in f.types for c in kind.split("->")[0]):

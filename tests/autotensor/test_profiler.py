@@ -179,7 +179,9 @@ def test_threads_have_their_own_tracks(tmp_path):
     assert by_thread == {0: 4, 1: 4, 2: 4}
     assert p.threads[2] == threading.current_thread().name and sorted(p.threads[:2]) == ["worker 0", "worker 1"]
     p.chrome_trace(tmp_path / "trace.json")
-    names = [e["args"]["name"] for e in json.loads((tmp_path / "trace.json").read_text())["traceEvents"] if e["ph"] == "M"]
+    names = [
+        e["args"]["name"] for e in json.loads((tmp_path / "trace.json").read_text())["traceEvents"] if e["ph"] == "M"
+    ]
     assert "worker 0" in names
 
 

@@ -100,7 +100,7 @@ def test_a_wrong_layer_is_found_and_nothing_is_changed() -> None:
 
 
 def test_check_grad_takes_a_model() -> None:
-    report = check_grad(classifier(), X, Y, order=2, training=True, wrt={"k": None} and None)
+    report = check_grad(classifier(), X, Y, order=2, training=True)
     assert {row.order for row in report.inputs} == {1, 2}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import autotensor as at
 from keras_compat import backend as K
-from keras_compat.layers import Dense, Input, Lambda, LSTM
+from keras_compat.layers import LSTM, Dense, Input, Lambda
 from keras_compat.models import Model, Sequential
 
 RNG = np.random.RandomState(0)

@@ -9,9 +9,8 @@ from autotensor.core.tensor import Tensor
 from autotensor.ops import elementwise as ew
 from autotensor.ops import special
 from autotensor.ops.creation import operand
-from autotensor.scipy._plain import arrays_for_arrays
-
 from autotensor.ops.special_scipy import gammainc
+from autotensor.scipy._plain import arrays_for_arrays
 
 __all__ = ["cdf", "logpdf", "pdf"]
 

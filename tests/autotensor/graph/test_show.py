@@ -185,7 +185,9 @@ def test_a_function_shows_its_graph_then_its_plan(capsys, graph, numba):
     assert re.search(r" 0  matmul\(x, w\) -> m0: float32\[4, 2\]  # .*test_show\.py:\d+", text)
     assert "view permute_dims(x) -> x: float32[3, 4]" in text
     if numba:
-        assert re.search(r"kernel tanh\+multiply\+sum", text) and re.search(r"kernel .*\(.*w\) -> w: float32\[3, 2\]", text)
+        assert re.search(r"kernel tanh\+multiply\+sum", text) and re.search(
+            r"kernel .*\(.*w\) -> w: float32\[3, 2\]", text
+        )
         assert "memory used again: " in text
     more = text.count("memory used again") + text.count("update w")
     assert len(text.splitlines()) == 3 + len(f.plans[0].steps) + more
@@ -198,7 +200,10 @@ def test_a_loop_shows_the_steps_of_its_body(capsys):
     with config.use(numba=False):
         f(np.ones((5, 3)))
     lines = at.show(f).splitlines()
-    assert lines[2].strip().startswith("0  scan(") and [line.split("(")[0].split()[-1] for line in lines[3:5]] == ["add", "tanh"]
+    assert lines[2].strip().startswith("0  scan(") and [line.split("(")[0].split()[-1] for line in lines[3:5]] == [
+        "add",
+        "tanh",
+    ]
 
 
 def test_what_has_no_plan_says_so(capsys):

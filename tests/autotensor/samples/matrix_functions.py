@@ -26,13 +26,24 @@ _RULE = {"empty": _EMPTY["empty"], "scalar": _EMPTY["scalar"]}
 
 SAMPLES = {
     "solve_sylvester": [
-        Sample(_positive, array(2, 2, seed=1) + 4 * np.eye(2), array(3, 2, seed=2),
-               oracle=_in_double(scipy.linalg.solve_sylvester), tol=1e-10, skip=_RULE),
-    ],  # fmt: skip
+        Sample(
+            _positive,
+            array(2, 2, seed=1) + 4 * np.eye(2),
+            array(3, 2, seed=2),
+            oracle=_in_double(scipy.linalg.solve_sylvester),
+            tol=1e-10,
+            skip=_RULE,
+        ),
+    ],
     "sqrtm": [Sample(_positive, oracle=_in_double(scipy.linalg.sqrtm), tol=1e-10, skip=_EMPTY)],
     "expm": [Sample(array(3, 3), oracle=_in_double(scipy.linalg.expm), tol=1e-11, skip=_RULE)],
     "expm_slope": [
-        Sample(array(3, 3), array(3, 3, seed=1), tol=1e-11, skip=_RULE,
-               oracle=_in_double(lambda a, e: scipy.linalg.expm_frechet(a, e, compute_expm=False))),
-    ],  # fmt: skip
+        Sample(
+            array(3, 3),
+            array(3, 3, seed=1),
+            tol=1e-11,
+            skip=_RULE,
+            oracle=_in_double(lambda a, e: scipy.linalg.expm_frechet(a, e, compute_expm=False)),
+        ),
+    ],
 }

@@ -97,6 +97,7 @@ def _constant(x):
     return wrap(x) if isinstance(x, np.ndarray) else x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "sample"), [c for c in CASES if c.values[1].order])
 def test_gradient_through_vmap_is_the_loops(name, sample):
     arrays = [i for i, x in enumerate(sample.inputs) if isinstance(x, np.ndarray)]

@@ -173,6 +173,16 @@ def test_errors_of_custom_gradients():
         Model().method(1.0)
 
 
+def test_arguments_that_were_written_in_place():
+    w = at.Tensor(X, requires_grad=True)
+    y = at.zeros(3)
+    y[:] = w * 2
+    y[0] = w[1]
+    slope = np.array([0.0, 1.0, 0.0]) * np.cos(X[1]) * 2 + np.array([0, 1, 1]) * 4 * np.cos(2 * X)
+    close(at.grad(doubled(y).sum(), w), slope)
+    close(at.grad(at.checkpoint(lambda t: doubled(t) * y)(y).sum(), w), at.grad((doubled(y) * y).sum(), w))
+
+
 # -- checkpoint
 
 
@@ -301,10 +311,44 @@ def test_checkpoint_saves_memory_in_compiled_graphs():
     assert short < 0.75 * plain
 
 
+def test_checkpoint_in_a_compiled_training_step():
+    def train(wrap):
+        w, b = at.Variable(np.eye(3) * 0.5), at.Variable(np.zeros(3))
+
+        @at.compile
+        def step(x):
+            y = x
+            for _ in range(3):
+                y = wrap(lambda y: at.tanh(y @ w + b))(y)
+            loss = (y**2).sum()
+            for v, g in zip((w, b), at.gradients(loss, [w, b]), strict=True):
+                v.assign(v - 0.1 * g)
+            return loss
+
+        return [step(np.stack([X, 2 * X])).item() for _ in range(4)], w.numpy()
+
+    (losses, w), (want, v) = train(at.checkpoint), train(lambda f: f)
+    close(losses, want)
+    close(w, v)
+    assert want[-1] < want[0]
+
+
 def test_checkpoint_takes_no_assignments():
     v = at.Variable(np.array(3.0))
     with pytest.raises(GraphError, match=r"\[checkpoint\] expected no assignment in the function, which runs again"):
         at.checkpoint(lambda x: v.assign(x) * x)(at.Tensor(1.0, requires_grad=True))
+
+
+def test_checkpoint_of_functions_with_branches_and_compiled_steps():
+    @at.compile
+    def step(x):
+        return at.sin(x) * x
+
+    def f(x):
+        return step(x) if x.sum() > 0 else at.checkpoint(lambda x: -x if x[0] > 0 else x * x)(x)
+
+    for x in (X + 2, X - 2, -X):
+        close(at.jacobian(at.checkpoint(f))(x), at.jacobian(lambda x: f(x) if x.sum() <= 0 else step.fn(x))(x))
 
 
 def test_checkpoint_without_tensors_or_gradients_just_runs():

@@ -277,6 +277,27 @@ def test_argmax_blocks_forward_and_backward():
             derivative()
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: at.relu(x).sum(),
+        lambda x: at.max(x),
+        lambda x: at.maximum(x, 0.5).sum(),
+        lambda x: at.clip(x, -1.0, 0.5).sum(),
+        lambda x: at.sort(x)[0],
+        lambda x: at.where(x > 0, 2 * x, -x).sum(),
+    ],
+    ids="relu max maximum clip sort where".split(),
+)
+def test_second_derivatives_of_piecewise_linear_functions_are_zero(f):
+    close(at.hessian(f)(X), np.zeros((3, 3)))
+    close(at.hvp(f, X, X), np.zeros(3))
+    close(at.elementwise_grad(at.elementwise_grad(f))(X), np.zeros(3))
+    close(at.jacobian(at.grad(f), mode="forward")(X), np.zeros((3, 3)))
+    close(at.jvp(at.grad(f), (X,), (X,))[1], np.zeros(3))
+    close(at.vmap(at.hessian(f))(np.stack([X, -X])), np.zeros((2, 3, 3)))
+
+
 # -- matrices of derivatives
 
 
@@ -304,6 +325,23 @@ def test_jacobian_shapes_and_trees():
     with pytest.raises(GradError, match="'reverse', 'forward' or None"):
         at.jacobian(mixed, mode="both")
     assert at.jacobian(lambda x: x * at.ones((0,)))(np.array(1.0)).shape == (0,)
+
+
+def test_rules_that_ask_for_values_go_row_by_row():
+    @at.custom_vjp
+    def f(x):
+        return at.sin(x)
+
+    f.defvjp(lambda x: (at.sin(x), x), lambda x, g: (g * at.cos(x) if float(g.sum()) else g * 0,))
+    x = np.linspace(0.1, 2, 20)
+    close(at.jacobian(f)(x), np.diag(np.cos(x)))
+
+
+def test_results_of_compiled_functions_are_values():
+    p = at.placeholder((3,), np.float64)
+    f = at.function([p], p * 2)
+    with pytest.raises(GradError, match="expected tensors as outputs"):
+        at.grad(lambda x: f(x).sum())(X)
 
 
 def test_hessian():

@@ -112,7 +112,12 @@ def test_per_example_gradients():
     w, targets = np.array([0.3, -0.2, 0.5]), np.array([1.0, 0.0, 2.0, -1.0])
     out = np.tanh(ROWS @ w)
     want = (2 * (out - targets) * (1 - out**2))[:, None] * ROWS
-    close(at.vmap(at.grad(loss), (None, 0, 0))(w, ROWS, targets), want)
+    got = at.vmap(at.grad(loss), (None, 0, 0))(w, ROWS, targets)
+    close(got, want)
+    assert got.node is None and not got.requires_grad  # the leaves of the inner derivative are gone
+    tracked = at.Tensor(w, requires_grad=True)
+    total = at.vmap(at.grad(loss), (None, 0, 0))(tracked, ROWS, targets).sum()
+    close(at.grad(total, tracked), at.hessian(lambda w: sum(loss(w, x, y) for x, y in zip(ROWS, targets)))(w).sum(0))
 
 
 def test_vmap_of_vmap():

@@ -1,4 +1,4 @@
-"""Samples of ``autotensor.ops.numeric``: the two forms of the convolution of vectors."""
+"""Samples of ``autotensor.ops.convolution``: the two forms of the convolution of vectors."""
 
 from __future__ import annotations
 
