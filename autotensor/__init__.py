@@ -13,8 +13,21 @@ from math import e, inf, nan, pi
 from typing import TYPE_CHECKING
 
 from numpy import bool_ as bool  # noqa: F401 (not in __all__: it would hide Python's)
-from numpy import complex64, complex128, float16, float32, float64
-from numpy import int8, int16, int32, int64, uint8, uint16, uint32, uint64
+from numpy import (
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
 
 from autotensor import config, errors, special
 from autotensor.config import get_num_threads, set_num_threads
@@ -87,16 +100,22 @@ from autotensor.ops.standard import *  # noqa: F403
 from autotensor.ops.standard import API_VERSION as __array_api_version__
 from autotensor.ops.standard import namespace_info as __array_namespace_info__  # noqa: F401
 from autotensor.ops.window import *  # noqa: F403
+from autotensor.profiler import Profile, profile
+from autotensor.transforms import checkpoint as _checkpoint
 from autotensor.transforms import custom as _custom
 from autotensor.transforms import derivatives as _derivatives
 from autotensor.transforms import hips as _hips
+from autotensor.transforms import implicit as _implicit
+from autotensor.transforms import jacobians as _jacobians
 from autotensor.transforms import tree
 from autotensor.transforms import vmap as _vmap
+from autotensor.transforms.checkpoint import *  # noqa: F403
 from autotensor.transforms.custom import *  # noqa: F403
 from autotensor.transforms.derivatives import *  # noqa: F403
 from autotensor.transforms.hips import *  # noqa: F403
+from autotensor.transforms.implicit import *  # noqa: F403
+from autotensor.transforms.jacobians import *  # noqa: F403
 from autotensor.transforms.vmap import *  # noqa: F403
-from autotensor.profiler import Profile, profile
 
 __version__ = "0.1.0"
 
@@ -119,7 +138,8 @@ __all__ = [
 for _module in (
     activation, autodiff, control, _conv, creation, _ctc, elementwise, index, linalg, losses, _normalization, _pool,
     _convolution, _joining, _matrix_functions, _nan_numeric, _numeric,
-    _recurrent, _reduce, _running, _sets, _sorting, _dtypes, _standard, _custom, _derivatives, _hips, _vmap, _resize, _scan, _shape, _window,
+    _recurrent, _reduce, _running, _sets, _sorting, _dtypes, _standard,
+    _checkpoint, _custom, _derivatives, _hips, _implicit, _jacobians, _vmap, _resize, _scan, _shape, _window,
 ):  # fmt: skip
     __all__ += [_name for _name in _module.__all__ if _name not in _BUILTINS]
 

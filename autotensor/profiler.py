@@ -96,13 +96,13 @@ class Profile:
     """The events of a ``with at.profile() as p:`` block, of all threads.
 
     ``events`` are kept up to ``max_events`` (``dropped`` counts those beyond); tables count all. ``threads`` are the
-    names of the threads, in the order in which they came. ``peak_bytes`` is the
-    most memory that was held at once by results of operations made in the block, and by the buffers of plans.
+    names of the threads, in the order in which they came. ``peak_bytes`` is the most memory that was held at once by
+    results of operations made in the block, and by the buffers of plans. ``seconds`` is the time of the whole block.
 
     What profiling costs: about 10 microseconds for an eager operation and 3 for a step of a plan. These are not in the
-    event itself, but in that around it. Kernels of a plan that else share one call, or run beside each other on threads, run one
-    after the other, and a compiled function makes a new plan at its first call in the block (kernels are not compiled
-    again). Outside of the block nothing is left of it.
+    event itself, but in that around it. Kernels of a plan that else share one call, or run beside each other on
+    threads, run one after the other, and a compiled function makes a new plan at its first call in the block (kernels
+    are not compiled again). Outside of the block nothing is left of it.
     """
 
     def __init__(self, max_events: int = 200_000):

@@ -17,7 +17,10 @@ _known = Registry("activation function")
 
 @_known.add
 def softmax(x: Any, axis: int = -1) -> Any:
-    """e**x / sum(e**x) along ``axis``: positive numbers with sum 1. Needs rank 2 or more."""
+    """e**x / sum(e**x) along ``axis``: positive numbers with sum 1. Needs rank 2 or more.
+
+    Raises ValueError for fewer than two axes.
+    """
     if x.ndim < 2:
         raise ValueError(
             f"[softmax] Cannot apply softmax to a tensor that is 1D: expected rank 2 or more; got shape {x.shape}. "

@@ -177,6 +177,8 @@ class VarianceScaling(_Random):
         seed: see the module.
         legacy_fans: count inputs and outputs as Keras 1 does: of a shape that is not 2D, 4D or 5D both are the
             square root of the number of weights.
+
+    Raises ValueError for a scale of 0 or less.
     """
 
     def __init__(

@@ -167,7 +167,10 @@ def recall(y_true: Any, y_pred: Any) -> Any:
 
 @_known.add
 def fbeta_score(y_true: Any, y_pred: Any, beta: float = 1) -> Any:
-    """Weighted harmonic mean of precision and recall of a batch; recall weighs ``beta`` times (Keras 1)."""
+    """Weighted harmonic mean of precision and recall of a batch; recall weighs ``beta`` times (Keras 1).
+
+    Raises ValueError for a negative beta.
+    """
     if beta < 0:
         raise ValueError(f"[fbeta_score] The lowest choosable beta is zero (only precision); got {beta}. Use 1?")
     p, r = precision(y_true, y_pred), recall(y_true, y_pred)
@@ -851,6 +854,8 @@ class AUC(_AllCounts):
         curve: 'ROC' or 'PR'.
         summation_method: 'interpolation' (trapezoids; for PR that of Davis and Goadrich, 2006), 'minoring', 'majoring'.
         thresholds: those between 0 and 1 to use instead of evenly spread ones.
+
+    Raises ValueError for fewer than two thresholds.
     """
 
     def __init__(

@@ -48,6 +48,8 @@ def model_from_config(
     Raises:
         UnsafeModelError: there is byte code and ``allow_code`` is not True, or the config is larger than any model.
         ValueError: unknown classes; all are named.
+
+    Raises TypeError for what is no dictionary.
     """
     if not isinstance(config, Mapping):
         raise TypeError(

@@ -102,7 +102,10 @@ class Optimizer:
         return {**self.__dict__, "updates": []}
 
     def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
-        """Updates of one step: of the counters, of the state, and of the weights ``params``."""
+        """Updates of one step: of the counters, of the state, and of the weights ``params``.
+
+        Raises NotImplementedError in this base class.
+        """
         raise NotImplementedError(f"[{type(self).__name__}] an optimizer needs get_updates(loss, params). Add one.")
 
     def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Any]:
@@ -135,7 +138,10 @@ class Optimizer:
         return K.batch_get_value(self.weights)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set the state from what :meth:`get_weights` returned, also in an older release."""
+        """Set the state from what :meth:`get_weights` returned, also in an older release.
+
+        Raises ValueError for another number of arrays or other shapes.
+        """
         values = [np.asarray(w) for w in self._upgraded(list(weights))]
         if len(values) != len(self.weights):
             raise ValueError(
@@ -554,7 +560,10 @@ optimizer_from_config = deserialize
 
 
 def get(identifier: Any, kwargs: Mapping[str, Any] | None = None) -> Any:
-    """Optimizer from a name (made with ``kwargs``), a config, or an instance, which comes back."""
+    """Optimizer from a name (made with ``kwargs``), a config, or an instance, which comes back.
+
+    Raises ValueError for what names no optimizer.
+    """
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
     if isinstance(identifier, str):

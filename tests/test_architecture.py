@@ -54,7 +54,7 @@ ALLOWED = {
 }
 
 # What keras_compat must not name of autotensor. All else in it is public.
-PRIVATE_PARTS = {"core", "ops", "kernels", "graph"}
+PRIVATE_PARTS = {"core", "ops", "kernels", "graph", "transforms"}
 
 # The modules of keras_compat.backend: each may know those before it, and of the rest of keras_compat the API level.
 BACKEND = (
@@ -173,9 +173,8 @@ def problem_of(item: Import, modules: dict[str, Path], public: set[str] | None) 
     if top not in ("autotensor", "keras_compat"):
         if item.target == "<computed>":
             return "imports a computed name" if (item.module, item.target) not in LATE_IMPORTS else None
-        if top in sys.stdlib_module_names or (item.late and top in OPTIONAL_DEPENDENCIES):
-            pass
-        elif top in WANTED.get(item.module, ()):
+        optional = item.late and top in OPTIONAL_DEPENDENCIES
+        if top in sys.stdlib_module_names or optional or top in WANTED.get(item.module, ()):
             pass
         elif within(item.module, "autotensor.kernels") and top not in ("numpy", "numba", "llvmlite"):
             return f"kernels know arrays only, not {top}"

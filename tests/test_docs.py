@@ -240,7 +240,8 @@ def without_text(module: ModuleType) -> list[str]:
         if not inspect.getdoc(value):
             found.append(name)
         if inspect.isclass(value) and value.__module__.partition(".")[0] in ("autotensor", "keras_compat"):
-            methods = [key for key in vars(value) if not key.startswith("_")]
+            slots = inspect.ismemberdescriptor  # the text of the class describes them
+            methods = [key for key, member in vars(value).items() if not (key.startswith("_") or slots(member))]
             functions = (inspect.isroutine, inspect.isdatadescriptor)
             found += [
                 f"{name}.{key}"

@@ -192,6 +192,7 @@ def test_newton_without_a_hessian_goes_as_that_of_scipy(run_small: Any) -> None:
     np.testing.assert_allclose(variables["x"], 1.0, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_draws_have_the_moments_of_the_posterior(run_small: Any) -> None:
     pytest.importorskip("sklearn")
     printed, variables = run_small("hmc_logistic.py")

@@ -114,10 +114,7 @@ def wholes(op: str, what: str, value: Any, unknown: int | None = None) -> tuple[
     if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) == 0:
         return (whole(op, what, value),)
     return tuple(
-        [
-            d if type(d) is int else unknown if d is None and unknown is not None else whole(op, what, d)
-            for d in value
-        ]
+        [d if type(d) is int else unknown if d is None and unknown is not None else whole(op, what, d) for d in value]
     )
 
 

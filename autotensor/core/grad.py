@@ -194,16 +194,22 @@ def _by_tensors(
             symbolic = out[0].data is None
         if not symbolic:
             check_versions(node)
+        if not (symbolic or watched):
+            _pull_and_add(grads, node, needs, g, out)
+            continue
         before = state.pulling
-        if symbolic or watched:
-            state.pulling = before or node  # of walks within each other the outermost
+        state.pulling = before or node  # of walks within each other the outermost
         try:
-            for x, need, gx in zip(node.inputs, needs, pull_back(node, needs, g, out), strict=True):
-                if need and gx is not None:
-                    _accumulate(grads, _key(x), gx)
+            _pull_and_add(grads, node, needs, g, out)
         finally:
             state.pulling = before
     return grads
+
+
+def _pull_and_add(grads: dict[Any, Tensor], node: Node, needs: tuple[bool, ...], g: Any, out: Any) -> None:
+    for x, need, gx in zip(node.inputs, needs, pull_back(node, needs, g, out), strict=True):
+        if need and gx is not None:
+            _accumulate(grads, _key(x), gx)
 
 
 def _by_arrays(
@@ -261,7 +267,7 @@ def _by_arrays(
         else:
             out: Any = outs[node]
             if op.n_out == 1:
-                g = wrap(g)
+                g = wrap(g)  # type: ignore[arg-type]
             else:
                 g = tuple([None if part is None else wrap(part) for part in g])
                 out = _all_outputs(node, {out.index: out})

@@ -58,8 +58,8 @@ class Op:
     """
 
     __slots__ = (
-        "bind", "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name", "pure",
-        "reduces", "repeats", "reshapes", "saves", "view", "vjp", "__dict__",
+        "__dict__", "bind", "doc", "expr", "fallback", "impl", "infer", "into", "kernel", "lower", "n_out", "name",
+        "pure", "reduces", "repeats", "reshapes", "saves", "view", "vjp", "vjp_into", "vjp_takes_arrays",
     )  # fmt: skip
 
     def __init__(

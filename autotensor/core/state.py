@@ -100,7 +100,7 @@ class _Tracking:
                     except BaseException as error:
                         resume, given = inner.throw, error
 
-            return generator  # type: ignore[return-value]
+            return generator
 
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:

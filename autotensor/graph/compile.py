@@ -384,11 +384,11 @@ def _as_updates(updates: Any) -> list[tuple[Variable, Tensor]]:
 def evaluate(tensor: Tensor | Sequence[Tensor]) -> Any:
     """Value of a tensor (or list) now: Variables are read, random operations are drawn anew.
 
-        >>> import numpy as np
-        >>> import autotensor as at
-        >>> x = at.Variable(np.ones(2))
-        >>> at.evaluate(at.grad(at.sum(x**3), x))
-        array([3., 3.])
+    >>> import numpy as np
+    >>> import autotensor as at
+    >>> x = at.Variable(np.ones(2))
+    >>> at.evaluate(at.grad(at.sum(x**3), x))
+    array([3., 3.])
     """
     if isinstance(tensor, Tensor):
         return np.array(interpret([tensor], {})[0])

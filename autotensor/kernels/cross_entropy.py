@@ -44,16 +44,18 @@ def dense_grad(g: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
 def sparse(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """-log_softmax(x)[label] of each row."""
     z, log_total = _normalised(x)
-    picked = np.take_along_axis(z, labels[..., None].astype(np.intp, copy=False), axis=-1)
-    return (log_total - picked)[..., 0]
+    if not x.size:
+        return np.zeros(labels.shape, log_total.dtype)
+    picked = z.reshape(labels.size, -1)[np.arange(labels.size), labels.reshape(-1)]
+    return log_total[..., 0] - picked.reshape(labels.shape)
 
 
 def sparse_grad(g: np.ndarray, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """g * (softmax(x) - one_hot(label)) for g (n,)."""
-    z, log_total = _normalised(x)
-    p = np.exp(z - log_total)
-    index = labels[..., None].astype(np.intp, copy=False)
-    np.put_along_axis(p, index, np.take_along_axis(p, index, axis=-1) - 1, axis=-1)
+    p = np.exp(x - x.max(axis=-1, keepdims=True) if x.size else x, order="C")
+    p /= p.sum(axis=-1, keepdims=True)
+    if x.size:
+        p.reshape(labels.size, -1)[np.arange(labels.size), labels.reshape(-1)] -= 1
     p *= g[..., None]
     return p
 

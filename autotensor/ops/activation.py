@@ -140,9 +140,9 @@ def _softplus_impl(x: Any) -> Any:
 def softplus(needs, g, out, x):
     """log(1 + e**x), without overflow.
 
-        >>> import autotensor as at
-        >>> at.grad(at.softplus)(0.0)
-        Tensor(0.5, dtype=float64)
+    >>> import autotensor as at
+    >>> at.grad(at.softplus)(0.0)
+    Tensor(0.5, dtype=float64)
     """
     return (g * sigmoid(x),)
 
@@ -271,12 +271,12 @@ def softmax_op(needs, g, out, x, axis):
 def softmax(x: Any, axis: int = -1) -> Tensor:
     """e**x / sum(e**x) along ``axis``: positive numbers with sum 1. No overflow for large x.
 
-        >>> import numpy as np
-        >>> import autotensor as at
-        >>> at.softmax(np.array([1.0, 1.0, 3.0]))
-        Tensor([0.10650698, 0.10650698, 0.78698604], dtype=float64)
-        >>> at.grad(lambda x: at.softmax(x)[0])(np.array([1.0, 1.0]))
-        Tensor([ 0.25, -0.25], dtype=float64)
+    >>> import numpy as np
+    >>> import autotensor as at
+    >>> at.softmax(np.array([1.0, 1.0, 3.0]))
+    Tensor([0.10650698, 0.10650698, 0.78698604], dtype=float64)
+    >>> at.grad(lambda x: at.softmax(x)[0])(np.array([1.0, 1.0]))
+    Tensor([ 0.25, -0.25], dtype=float64)
     """
     x = operand(x)
     return softmax_op(x, axis=normalize_axis("softmax", axis, x.ndim))

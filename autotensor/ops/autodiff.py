@@ -110,31 +110,9 @@ def _backpropagate(
                 f"[{op}] expected tensors to differentiate by; got {type(x).__name__}. Use at.asarray, and compute the "
                 "output from it."
             )
-    taken.count += create_graph
+    if create_graph:
+        taken.count += 1
     return backpropagate(ys, seeds, xs, create_graph)
-
-
-def _tensor_grad(
-    ys: Any, xs: Any, seeds: Any, allow_unused: bool, create_graph: bool, op: str
-) -> Tensor | list[Tensor | None] | None:
-    many = isinstance(ys, (list, tuple))
-    outputs = list(ys) if many else [ys]
-    given = ([None] * len(outputs) if seeds is None else list(seeds)) if many else [seeds]
-    if len(given) != len(outputs):
-        raise GradError(f"[{op}] expected a seed for each of {len(outputs)} outputs; got {len(given)}.")
-    weights = []
-    for y, given_seed in zip(outputs, given, strict=True):
-        check_output(y, op)
-        if given_seed is None:
-            check_single(y, op)
-        weights.append(seed_of(y, given_seed, op))
-    wanted = list(xs) if isinstance(xs, (list, tuple)) else [xs]
-    found = _backpropagate(outputs, weights, wanted, create_graph, op)
-    if not allow_unused:
-        for x, g in zip(wanted, found, strict=True):
-            if g is None:
-                raise no_path(op, outputs, x)
-    return found if isinstance(xs, (list, tuple)) else found[0]
 
 
 def gradients(ys: Any, xs: Any, seeds: Any = None) -> list[Tensor | None]:
@@ -157,7 +135,26 @@ def gradients(ys: Any, xs: Any, seeds: Any = None) -> list[Tensor | None]:
 
 def grad(y: Any, xs: Any, *, seeds: Any = None, allow_unused: bool = False, create_graph: bool = True) -> Any:
     """Gradients of the one-element tensor ``y`` by the tensor ``xs``, or by each of a list (see ``at.grad``)."""
-    return _tensor_grad(y, xs, seeds, allow_unused, create_graph, "grad")
+    outputs, given = [y], [seeds]
+    if isinstance(y, (list, tuple)):
+        outputs = list(y)
+        given = [None] * len(outputs) if seeds is None else list(seeds)
+        if len(given) != len(outputs):
+            raise GradError(f"[grad] expected a seed for each of {len(outputs)} outputs; got {len(given)}.")
+    weights = []
+    for out, seed in zip(outputs, given, strict=True):
+        check_output(out, "grad")
+        if seed is None:
+            check_single(out, "grad")
+        weights.append(seed_of(out, seed, "grad"))
+    many = isinstance(xs, (list, tuple))
+    wanted = list(xs) if many else [xs]
+    found = _backpropagate(outputs, weights, wanted, create_graph, "grad")
+    if not allow_unused:
+        for x, g in zip(wanted, found, strict=True):
+            if g is None:
+                raise no_path("grad", outputs, x)
+    return found if many else found[0]
 
 
 # -- backward
@@ -205,9 +202,9 @@ def stop_gradient_op(needs, g, out, x):
 def stop_gradient(x: Any) -> Tensor:
     """x as a constant for gradients.
 
-        >>> import autotensor as at
-        >>> at.grad(lambda x: x * at.stop_gradient(x))(3.0)
-        Tensor(3., dtype=float64)
+    >>> import autotensor as at
+    >>> at.grad(lambda x: x * at.stop_gradient(x))(3.0)
+    Tensor(3., dtype=float64)
     """
     if type(x) is Tensor and x.data is not None and state.trace is None:
         return wrap(x.data)

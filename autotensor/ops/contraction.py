@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -257,11 +258,21 @@ def _contract(x: np.ndarray, a: str, y: np.ndarray, b: str, keep: set[str]) -> t
     return z.reshape([size[k] for k in labels]), "".join(labels)
 
 
+# Up to so many products NumPy's own loop is quicker than arranging them for a matrix product.
+_SMALL = 4096
+
+
 def _einsum_impl(*arrays: Any, subscripts: str) -> np.ndarray:
     left, _, out = subscripts.partition("->")
     terms = left.split(",")
     if any(np.ndim(x) != len(t) for x, t in zip(arrays, terms)):
         raise ValueError("operands do not have one axis per letter")
+    sizes: dict[str, int] = {}
+    for term, x in zip(terms, arrays):
+        for k, n in zip(term, x.shape):
+            sizes[k] = max(n, sizes.get(k, 1))
+    if math.prod(sizes.values()) <= _SMALL and arrays[0].dtype != np.float16:
+        return np.einsum(subscripts, *arrays)
     _infer_einsum(*[Aval(np.shape(x), x.dtype) for x in arrays], subscripts=subscripts)
     z, labels = arrays[0], terms[0]
     for i in range(1, len(arrays)):
@@ -273,7 +284,7 @@ def _einsum_impl(*arrays: Any, subscripts: str) -> np.ndarray:
     return np.ascontiguousarray(z).reshape(z.shape).astype(np.result_type(*arrays), copy=False)
 
 
-@defop("einsum", impl=_einsum_impl, infer=_infer_einsum)
+@defop("einsum", impl=_einsum_impl, infer=_infer_einsum, vjp_takes_arrays=True)
 def einsum_op(needs, g, out, *operands, subscripts):
     """Sum of products by labelled axes; no label twice in an operand, none that only one operand has."""
     left, _, result = subscripts.partition("->")
@@ -284,6 +295,11 @@ def einsum_op(needs, g, out, *operands, subscripts):
             grads.append(None)
             continue
         others = [operands[m] for m in range(len(operands)) if m != i]
+        if type(g) is np.ndarray:
+            rest = [t for m, t in enumerate(terms) if m != i]
+            gx: Any = _einsum_impl(g, *others, subscripts=",".join([result, *rest]) + "->" + own)
+            grads.append(unbroadcast(gx if gx.shape == x.shape else gx * np.ones_like(x), x))
+            continue
         labels = [[ord(k) for k in t] for t in [result] + [t for m, t in enumerate(terms) if m != i]]
         gx = _einsum([g, *others], labels, [ord(k) for k in own])
         known = None not in x.shape and None not in gx.shape

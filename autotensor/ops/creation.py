@@ -11,9 +11,9 @@ from autotensor.core.aval import shown, whole, wholes
 from autotensor.core.op import lookup
 from autotensor.core.tensor import NUMBER_TYPES, TENSOR_TYPES, Tensor, to_array, wrap
 from autotensor.errors import DTypeError, ShapeError
+from autotensor.ops.conversion import astype, astype_op, dtype_of
+from autotensor.ops.conversion import copy as copy_op
 from autotensor.ops.device import check_device
-from autotensor.ops.elementwise import astype, astype_op, dtype_of
-from autotensor.ops.elementwise import copy as copy_op
 from autotensor.ops.like import broadcast_like, fill_like
 
 __all__ = [

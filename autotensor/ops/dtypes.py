@@ -9,7 +9,7 @@ import numpy as np
 
 from autotensor.core.tensor import NUMBER_TYPES
 from autotensor.errors import DTypeError
-from autotensor.ops.elementwise import dtype_of
+from autotensor.ops.conversion import dtype_of
 
 __all__ = ["isdtype", "can_cast", "result_type", "finfo", "iinfo"]
 

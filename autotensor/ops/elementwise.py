@@ -1,4 +1,7 @@
-"""Elementwise operations: arithmetic, comparison, logic, exponentials, trigonometry, rounding, selection.
+"""Elementwise operations: arithmetic, exponentials, trigonometry, rounding, selection.
+
+Comparison and logic are in ``comparison``, signs and complex parts in ``parts``, dtypes in ``conversion``; their names
+are here too.
 
 Each carries a scalar expression for the code generator where that has NumPy's meaning. Its language: ``{0}`` is the
 first operand, ``c(0.5)`` a constant in the dtype of the operation, and functions have the plain names of
@@ -19,10 +22,30 @@ from typing import Any
 import numpy as np
 
 from autotensor.core.aval import Aval, Operand, broadcast_shapes, result_dtype, shape_of
-from autotensor.core.op import defop, defop_no_grad, either
-from autotensor.core.tensor import NUMBER_TYPES, Tensor, as_tensor, refuse_complex
-from autotensor.errors import DTypeError
-from autotensor.ops.device import check_device
+from autotensor.core.op import defop, either
+from autotensor.core.tensor import NUMBER_TYPES, Tensor, as_tensor
+from autotensor.ops.comparison import (
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    equal,
+    greater,
+    greater_equal,
+    isfinite,
+    isinf,
+    isnan,
+    left_shift,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    not_equal,
+    right_shift,
+)
+from autotensor.ops.conversion import astype, copy
 from autotensor.ops.like import unbroadcast, zeros_like
 from autotensor.ops.parts import abs, conj, copysign, imag, nextafter, real, sign, signbit
 from autotensor.ops.rules import floating, following, numeric, promoting, ufunc
@@ -197,121 +220,6 @@ def hypot(needs, g, out, x, y):
     """sqrt(x*x + y*y) without overflow on the way; gradient 0 at the origin."""
     scaled = g / where(equal(out, 0), 1, out)
     return unbroadcast(scaled * x, x) if needs[0] else None, unbroadcast(scaled * y, y) if needs[1] else None
-
-
-# -- comparison, logic, bits
-
-equal = defop_no_grad(
-    "equal",
-    **ufunc("equal", np.equal),
-    expr="({0} == {1})",
-    doc="True where x and y are equal, element by element; NaN equals nothing. Result: bools in the broadcast shape.",
-)
-not_equal = defop_no_grad(
-    "not_equal",
-    **ufunc("not_equal", np.not_equal),
-    expr="({0} != {1})",
-    doc="True where x and y differ, element by element; NaN differs from everything, itself included.",
-)
-less = defop_no_grad(
-    "less",
-    **ufunc("less", np.less),
-    expr="({0} < {1})",
-    doc="True where x < y, element by element; False where either is NaN.",
-)
-less_equal = defop_no_grad(
-    "less_equal",
-    **ufunc("less_equal", np.less_equal),
-    expr="({0} <= {1})",
-    doc="True where x <= y, element by element; False where either is NaN.",
-)
-greater = defop_no_grad(
-    "greater",
-    **ufunc("greater", np.greater),
-    expr="({0} > {1})",
-    doc="True where x > y, element by element; False where either is NaN.",
-)
-greater_equal = defop_no_grad(
-    "greater_equal",
-    **ufunc("greater_equal", np.greater_equal),
-    expr="({0} >= {1})",
-    doc="True where x >= y, element by element; False where either is NaN.",
-)
-
-logical_and = defop_no_grad(
-    "logical_and",
-    **ufunc("logical_and", np.logical_and),
-    expr={"b": "logical_and({0}, {1})"},
-    doc="True where x and y both are; numbers other than 0 count as true.",
-)
-logical_or = defop_no_grad(
-    "logical_or",
-    **ufunc("logical_or", np.logical_or),
-    expr={"b": "logical_or({0}, {1})"},
-    doc="True where x or y is, or both; numbers other than 0 count as true.",
-)
-logical_xor = defop_no_grad(
-    "logical_xor",
-    **ufunc("logical_xor", np.logical_xor),
-    expr={"b": "({0} != {1})"},
-    doc="True where one of x and y is and the other is not; numbers other than 0 count as true.",
-)
-logical_not = defop_no_grad(
-    "logical_not",
-    **ufunc("logical_not", np.logical_not),
-    expr={"b": "logical_not({0})"},
-    doc="True where x is False or 0.",
-)
-
-bitwise_and = defop_no_grad(
-    "bitwise_and",
-    **ufunc("bitwise_and", np.bitwise_and),
-    doc="x & y: and of the bits of integers, or of bools.",
-)
-bitwise_or = defop_no_grad(
-    "bitwise_or",
-    **ufunc("bitwise_or", np.bitwise_or),
-    doc="x | y: or of the bits of integers, or of bools.",
-)
-bitwise_xor = defop_no_grad(
-    "bitwise_xor",
-    **ufunc("bitwise_xor", np.bitwise_xor),
-    doc="x ^ y: exclusive or of the bits of integers, or of bools.",
-)
-bitwise_not = defop_no_grad(
-    "bitwise_not",
-    **ufunc("bitwise_not", np.invert),
-    doc="~x: the bits of integers turned round; of bools logical not.",
-)
-left_shift = defop_no_grad(
-    "left_shift",
-    **ufunc("left_shift", np.left_shift),
-    doc="x << y: the bits of x moved up by y places, zeros coming in; integers. y must not be negative.",
-)
-right_shift = defop_no_grad(
-    "right_shift",
-    **ufunc("right_shift", np.right_shift),
-    doc="x >> y: the bits of x moved down by y places, the sign kept; integers. y must not be negative.",
-)
-
-isnan = defop_no_grad(
-    "isnan",
-    **ufunc("isnan", np.isnan),
-    expr={"f": "isnan({0})"},
-    doc="True where x is NaN; of complex numbers, where either part is.",
-)
-isinf = defop_no_grad(
-    "isinf",
-    **ufunc("isinf", np.isinf),
-    expr={"f": "isinf({0})"},
-    doc="True where x is infinite, of either sign; of complex numbers, where either part is.",
-)
-isfinite = defop_no_grad(
-    "isfinite",
-    **ufunc("isfinite", np.isfinite),
-    expr={"f": "isfinite({0})"},
-    doc="True where x is neither infinite nor NaN; of complex numbers, where both parts are.",
-)
 
 
 # -- exponentials and logarithms
@@ -684,10 +592,10 @@ def _infer_where(condition: Operand, x: Operand, y: Operand) -> Aval:
 def where(needs, g, out, condition, x, y):
     """Elements of x where the condition holds, else of y; all three broadcast.
 
-        >>> import numpy as np
-        >>> import autotensor as at
-        >>> at.grad(lambda x: at.sum(at.where(x > 0, x**2, 0.0)))(np.array([-1.0, 2.0]))
-        Tensor([-0.,  4.], dtype=float64)
+    >>> import numpy as np
+    >>> import autotensor as at
+    >>> at.grad(lambda x: at.sum(at.where(x > 0, x**2, 0.0)))(np.array([-1.0, 2.0]))
+    Tensor([-0.,  4.], dtype=float64)
     """
     return (
         None,
@@ -700,10 +608,10 @@ def where(needs, g, out, condition, x, y):
 def maximum(needs, g, out, x, y):
     """The larger of x and y; NaN if either is. Of equal operands the first gets the gradient.
 
-        >>> import numpy as np
-        >>> import autotensor as at
-        >>> at.grad(lambda x: at.sum(at.maximum(x, 1.0)))(np.array([0.0, 1.0, 2.0]))
-        Tensor([0., 1., 1.], dtype=float64)
+    >>> import numpy as np
+    >>> import autotensor as at
+    >>> at.grad(lambda x: at.sum(at.maximum(x, 1.0)))(np.array([0.0, 1.0, 2.0]))
+    Tensor([0., 1., 1.], dtype=float64)
     """
     first = either(greater_equal, x, y)
     return (
@@ -756,82 +664,6 @@ def clip(x: Any, min: Any = None, max: Any = None) -> Tensor:
     if isinstance(x, Tensor) and x.dtype.kind == "f":
         return clip_op(x, -math.inf if min is None else min, math.inf if max is None else max)
     return maximum(x, min) if max is None else minimum(x, max)
-
-
-# -- dtype and identity
-
-
-def _infer_astype(x: Operand, dtype: Any) -> Aval:
-    return Aval(shape_of(x), dtype)
-
-
-def _lower_astype(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    x = inputs[0]
-    return x if isinstance(x, Tensor) and x.dtype == out.dtype else None
-
-
-@defop(
-    "astype",
-    impl=lambda x, dtype: np.asarray(x).astype(dtype, copy=False),
-    infer=_infer_astype,
-    into=lambda out, x, dtype: np.copyto(out, x, casting="unsafe"),
-    expr="cast({0})",
-    lower=_lower_astype,
-    view=True,
-)
-def astype_op(needs, g, out, x, dtype):
-    return (unbroadcast(g, x),)
-
-
-_DTYPES: dict[Any, np.dtype] = {}
-
-
-def dtype_of(op: str, dtype: Any) -> np.dtype:
-    """A dtype from a name, a type or a dtype; strings, dates and objects are refused."""
-    try:
-        return _DTYPES[dtype]
-    except (KeyError, TypeError):
-        pass
-    try:
-        found = np.dtype(dtype)
-    except TypeError:
-        found = None
-    if found is None or found.kind not in "biufc":
-        raise DTypeError(f"[{op}] expected a dtype of numbers or bools; got {dtype!r}. Use 'float32', for example.")
-    _DTYPES[dtype] = found
-    return found
-
-
-def astype(x: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Tensor:
-    """x converted to ``dtype`` as NumPy does it; gradients are converted back.
-
-    With ``copy=False`` a tensor that has the dtype already is given back itself. Complex numbers do not become real
-    ones: take ``real``, ``imag`` or ``abs``.
-    """
-    wanted = dtype_of("astype", dtype)
-    check_device("astype", device)
-    if isinstance(x, Tensor):
-        if x.dtype == wanted and not copy:
-            return x
-        refuse_complex("astype", x.dtype, wanted)
-    return astype_op(x, dtype=wanted)
-
-
-def _lower_copy(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    return inputs[0] if isinstance(inputs[0], Tensor) else None
-
-
-@defop(
-    "copy",
-    impl=lambda x: np.array(x, order="C"),
-    infer=promoting("copy"),
-    into=lambda out, x: np.copyto(out, x),
-    lower=_lower_copy,
-    vjp_takes_arrays=True,
-)
-def copy(needs, g, out, x):
-    """The same values in memory of their own; gradients pass."""
-    return (g,)
 
 
 # Other spellings: NumPy's and the array API standard's.

@@ -291,11 +291,11 @@ def eigh(x: Any) -> EighResult:
 def eigvalsh(x: Any) -> Tensor:
     """Eigenvalues of symmetric or Hermitian matrices in ascending order: (..., n, n) -> (..., n).
 
-        >>> import autotensor as at
-        >>> x = at.Tensor([[2.0, 0.0], [0.0, 3.0]], requires_grad=True)
-        >>> at.grad(at.linalg.eigvalsh(x)[1], x)
-        Tensor([[0., 0.],
-                [0., 1.]], dtype=float64, requires_grad=True)
+    >>> import autotensor as at
+    >>> x = at.Tensor([[2.0, 0.0], [0.0, 3.0]], requires_grad=True)
+    >>> at.grad(at.linalg.eigvalsh(x)[1], x)
+    Tensor([[0., 0.],
+            [0., 1.]], dtype=float64, requires_grad=True)
     """
     return eigh(x).eigenvalues
 

@@ -20,8 +20,8 @@ from autotensor.core.aval import Aval, Dim, Operand, normalize_axes, normalize_a
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor, wrap
 from autotensor.errors import DTypeError, ShapeError
+from autotensor.ops.conversion import astype, dtype_of
 from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import astype, dtype_of
 from autotensor.ops.like import unbroadcast
 from autotensor.ops.reduce import conjugate
 from autotensor.ops.shape import like_first, text

@@ -18,8 +18,8 @@ from autotensor.core.op import apply, defop, defop_no_grad, either, run_bound
 from autotensor.core.tensor import Tensor, to_array, wrap
 from autotensor.errors import DTypeError, RangeError, ShapeError
 from autotensor.kernels import scatter
+from autotensor.ops.conversion import dtype_of
 from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import dtype_of
 from autotensor.ops.like import unbroadcast
 from autotensor.ops.shape import flatten, like_second, text
 
@@ -308,6 +308,8 @@ def _place_impl(g: np.ndarray, x: np.ndarray, *arrays: Any, pattern: Pattern) ->
     out = np.zeros(x.shape, g.dtype)
     if not arrays:
         out[_decoded(pattern)] = g
+    elif pattern == (ARRAY,) and arrays[0].dtype.kind != "b":
+        _add_rows(out, arrays[0], np.asarray(g, out.dtype))
     elif _repeats(pattern, arrays):
         _add_at(out, key_of(pattern, arrays), pattern, arrays, g)
     else:
@@ -442,10 +444,10 @@ def index_add_op(needs, g, out, x, v, *arrays, pattern):
 def index_add(x: Any, value: Any, *key: Any) -> Tensor:
     """A copy of x with ``value`` added to ``x[key]``; repeated indices add up (scatter-add).
 
-        >>> import numpy as np
-        >>> import autotensor as at
-        >>> at.index_add(np.zeros(3), np.array([1.0, 1.0]), np.array([0, 0]))
-        Tensor([2., 0., 0.], dtype=float64)
+    >>> import numpy as np
+    >>> import autotensor as at
+    >>> at.index_add(np.zeros(3), np.array([1.0, 1.0]), np.array([0, 0]))
+    Tensor([2., 0., 0.], dtype=float64)
     """
     x = operand(x)
     pattern, arrays = parse("index_add", key, x.shape)
@@ -537,10 +539,10 @@ def take_adjoint(needs, g, out, v, index, *like, axis, shape):
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     """Slices of x along an axis (by default elements in flat order) at integer indices of any shape.
 
-        >>> import numpy as np
-        >>> import autotensor as at
-        >>> at.grad(lambda x: at.sum(at.take(x, np.array([0, 0, 2]))))(np.array([1.0, 2.0, 3.0]))
-        Tensor([2., 0., 1.], dtype=float64)
+    >>> import numpy as np
+    >>> import autotensor as at
+    >>> at.grad(lambda x: at.sum(at.take(x, np.array([0, 0, 2]))))(np.array([1.0, 2.0, 3.0]))
+    Tensor([2., 0., 1.], dtype=float64)
     """
     x = operand(x)
     if axis is None:

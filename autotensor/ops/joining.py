@@ -11,7 +11,7 @@ from autotensor.core.aval import normalize_axis, shown, wholes
 from autotensor.core.tensor import Tensor
 from autotensor.errors import DTypeError, ShapeError
 from autotensor.ops import index, shape
-from autotensor.ops.creation import operand, operands
+from autotensor.ops.creation import operand, operands, zeros_like
 from autotensor.ops.numeric import known_size
 
 __all__ = [
@@ -219,7 +219,10 @@ def insert(x: Any, obj: Any, values: Any, axis: int | None = None) -> Tensor:
     x = shape.moveaxis(x, axis, 0)
     rest = x.shape[1:]
     v = shape.moveaxis(v, axis, 0)
-    v = shape.broadcast_to(v, (len(places), *rest))
+    if None in rest:
+        v = v + zeros_like(index.take(x, np.zeros(len(places), int), axis=0))
+    else:
+        v = shape.broadcast_to(v, (len(places), *rest))
     order = np.argsort(places, kind="stable")
     at = np.empty(len(places), int)
     at[order] = places[order] + np.arange(len(places))

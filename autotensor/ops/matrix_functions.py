@@ -13,7 +13,7 @@ from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
 from autotensor.ops import elementwise as ew
 from autotensor.ops import index, linalg, shape
-from autotensor.ops.creation import operand, zeros_like
+from autotensor.ops.creation import operand
 
 __all__ = ["block_diag", "expm", "solve_banded", "solve_sylvester", "solve_triangular", "sqrtm"]
 
@@ -136,32 +136,35 @@ def expm(needs, g, out, x):
     return (expm_slope(_t(x), g),)
 
 
-def _slope_impl(x: np.ndarray, e: np.ndarray) -> np.ndarray:
+def _slope_impl(x: np.ndarray, *directions: np.ndarray) -> np.ndarray:
     n = len(x)
-    wide = np.block([[_wide(x), _wide(e)], [np.zeros((n, n)), _wide(x)]])
-    return _narrow(_expm_impl(wide)[:n, n:], x, e)
+    whole = _wide(x)
+    for k, e in enumerate(directions):
+        above = np.kron(np.eye(2**k), _wide(e))
+        whole = np.block([[whole, above], [np.zeros_like(whole), whole]])
+    return _narrow(_expm_impl(whole)[:n, -n:] if n else _wide(x), x, *directions)
 
 
-def _infer_slope(x: Operand, e: Operand) -> Aval:
-    a, b = _square("expm", x), _square("expm", e)
-    return Aval([m if m is not None else n for m, n in zip(a.shape, b.shape)], np.promote_types(a.dtype, b.dtype))
+def _infer_slope(x: Operand, *directions: Operand) -> Aval:
+    avals = [_square("expm", y) for y in (x, *directions)]
+    known = [n for y in avals for n in y.shape if n is not None]
+    n = known[0] if known else None
+    return Aval((n, n), np.result_type(*[y.dtype for y in avals]))
 
 
 @defop("expm_slope", impl=_slope_impl, infer=_infer_slope)
-def expm_slope(needs, g, out, x, e):
-    """Derivative of expm at x in the direction e: a block of expm([[x, e], [0, x]]) (Higham 2008, 10.6)."""
-    # Linear in e, with the slope at the transposed matrix as transposed map; by x through the blocks.
-    ge = expm_slope(_t(x), g) if needs[1] else None
-    if not needs[0]:
-        return None, ge
-    n = x.shape[0]
-    if n is None:
-        raise ShapeError("[expm] second derivatives need a matrix of known size. Give the placeholder that size.")
-    zeros = zeros_like(x)
-    whole = shape.concat([shape.concat([x, e], axis=1), shape.concat([zeros, x], axis=1)], axis=0)
-    weights = shape.concat([shape.concat([zeros, g], axis=1), shape.concat([zeros, zeros], axis=1)], axis=0)
-    gw = expm_slope(_t(whole), weights)
-    return gw[:n, :n] + gw[n:, n:], ge
+def expm_slope(needs, g, out, x, *directions):
+    """Derivative of expm at x in one or several directions: the last block of the exponential of a block matrix.
+
+    For one direction e the matrix is [[x, e], [0, x]]; for each further one it is doubled in the same way
+    (Higham 2008, section 10.6). Linear in each direction and symmetric in them.
+    """
+    turned = [_t(e) for e in directions]
+    grads = [expm_slope(_t(x), *turned, g) if needs[0] else None]
+    for i in range(len(directions)):
+        rest = turned[:i] + turned[i + 1 :]
+        grads.append(expm_slope(_t(x), *rest, g) if needs[i + 1] else None)
+    return tuple(grads)
 
 
 # -- linear systems of known form

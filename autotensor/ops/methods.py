@@ -189,8 +189,11 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
             # write, recordings keep the value so far by themselves (see core.op).
             value = value if value is not self else before
             relink([value], {id(self): before})
-        with enable_grad():
-            after = apply(index.index_update_op, before, value, *arrays, pattern=pattern)
+        try:
+            with enable_grad():
+                after = apply(index.index_update_op, before, value, *arrays, pattern=pattern)
+        except (IndexError, ValueError, TypeError) as error:
+            raise _renamed(error) from error
         self.data, self.node, self.index, self.tracked = after.data, after.node, 0, True
         self.version += 1
         return
@@ -201,7 +204,11 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
         index.write_at(target, index.key_of(pattern, positions), pattern, positions, new)
     except (IndexError, ValueError, TypeError) as error:
         better = explained(index.index_update_op, (self, operand(value), *arrays), {"pattern": pattern}, error)
-        raise type(better)(str(better).replace("[index_update]", "[setitem]", 1)) from error
+        raise _renamed(better) from error
+
+
+def _renamed(error: Exception) -> Exception:
+    return type(error)(str(error).replace("[index_update]", "[setitem]", 1))
 
 
 _attach("__getitem__", _getitem)

@@ -5,6 +5,7 @@ What computes is attached in ``methods``. Methods that write in place do so by v
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -136,6 +137,11 @@ def _rdivmod(self: Tensor, other: Any) -> Any:
     return other // self, other % self
 
 
+def _round(self: Tensor, digits: int | None = None) -> Any:
+    """round(x, digits) of a tensor; round(x) of one element is an int."""
+    return builtins.round(self.item()) if digits is None else ew.round(self, digits)
+
+
 # -- complex parts
 
 
@@ -226,7 +232,8 @@ for _name, _method in {
     "sort": _sort, "partition": _partition, "put": _put, "argpartition": _argpartition, "choose": _choose,
     "compress": _compress, "searchsorted": _searchsorted, "conj": _conj, "conjugate": _conj, "tobytes": _tobytes,
     "tofile": _tofile, "dumps": _dumps, "dump": _dump, "view": _view, "__contains__": _contains,
-    "__rdivmod__": _rdivmod, **{name: _refusal(name) for name in _REFUSED if name != "ctypes"},
+    "__rdivmod__": _rdivmod,
+    "__round__": _round, **{name: _refusal(name) for name in _REFUSED if name != "ctypes"},
 }.items():  # fmt: skip
     _method.__name__ = _name
     _method.__qualname__ = f"Tensor.{_name}"

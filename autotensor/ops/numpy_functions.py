@@ -335,7 +335,7 @@ _TABLE: list[tuple[Any, Any]] = [
     (np.inner, lambda a, b, /: linalg.inner(a, b)),
     (np.vdot, lambda a, b, /: numeric.vdot(a, b)),
     (np.tensordot, lambda a, b, axes=2: linalg.tensordot(a, b, axes=axes)),
-    (np.trapezoid if hasattr(np, "trapezoid") else None, numeric.trapezoid),
+    (getattr(np, "trapezoid" if hasattr(np, "trapezoid") else "trapz"), numeric.trapezoid),
     (np.gradient, numeric.gradient),
     (np.ediff1d, lambda ary, to_end=None, to_begin=None: numeric.ediff1d(ary, to_end, to_begin)),
     (np.interp, numeric.interp),

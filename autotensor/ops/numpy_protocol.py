@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.core.tensor import Tensor, wrap
+from autotensor.core.tensor import Tensor, Variable, wrap
 from autotensor.errors import GradError, ShapeError, TraceError
 from autotensor.ops import elementwise as ew
 from autotensor.ops import (
@@ -181,11 +181,15 @@ def ours_of(ufunc: np.ufunc) -> Callable[..., Any] | None:
     return UFUNCS.get(ufunc) or _special_of(ufunc)
 
 
+# Operands that leave the call to us; others may have a protocol of their own.
+_USUAL = {Tensor, Variable, np.ndarray, bool, int, float, complex, *np.sctypeDict.values()}
+
+
 def array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """A ufunc with a tensor among its operands, or as ``out``."""
-    out = kwargs.pop("out", None)
+    out = kwargs.pop("out", None) if kwargs else None
     for x in inputs if out is None else (*inputs, *out):
-        if hasattr(type(x), "__array_ufunc__") and not isinstance(x, (Tensor, np.ndarray, np.generic)):
+        if type(x) not in _USUAL and hasattr(type(x), "__array_ufunc__") and not isinstance(x, (Tensor, np.ndarray)):
             return NotImplemented  # its turn
     if method == "__call__":
         ours = UFUNCS.get(ufunc)
@@ -359,7 +363,7 @@ def array_function(self: Tensor, func: Callable[..., Any], types: Any, args: Any
     if not all(issubclass(t, (Tensor, np.ndarray)) for t in types):
         return NotImplemented
     if func in CONSTANT:
-        if any(x.waits for x in tensors_in((args, kwargs))):
+        if any(x.data is None for x in tensors_in((args, kwargs))):
             raise TraceError(f"[np.{name}] needs values, and a tensor has none yet. Compile the graph with function().")
     else:
         check_plain(name, (args, kwargs))

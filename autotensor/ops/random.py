@@ -32,8 +32,9 @@ from autotensor.core.tensor import Tensor
 from autotensor.errors import DTypeError, ShapeError
 from autotensor.kernels import counter_rng
 from autotensor.kernels import random as kernels
+from autotensor.ops.conversion import astype, dtype_of
 from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import add, astype, dtype_of, greater_equal, less, log, multiply, negative, subtract
+from autotensor.ops.elementwise import add, greater_equal, less, log, multiply, negative, subtract
 from autotensor.ops.index import take
 from autotensor.ops.reduce import argmax
 
@@ -344,12 +345,12 @@ def normal(
 ) -> Tensor:
     """Normal numbers. Box and Muller's transform; float32 ones stay within 5.77 standard deviations.
 
-        >>> import autotensor as at
-        >>> def loss(mean):  # the gradient by a parameter goes through the draw
-        ...     at.random.seed(0)
-        ...     return at.mean(at.random.normal((1000,), mean, 2.0, dtype="float64"))
-        >>> at.grad(loss)(0.5)
-        Tensor(1., dtype=float64)
+    >>> import autotensor as at
+    >>> def loss(mean):  # the gradient by a parameter goes through the draw
+    ...     at.random.seed(0)
+    ...     return at.mean(at.random.normal((1000,), mean, 2.0, dtype="float64"))
+    >>> at.grad(loss)(0.5)
+    Tensor(1., dtype=float64)
     """
     z = random_normal(next_key(generator), shape=_shape("normal", shape), dtype=_float("normal", dtype))
     return _scaled(z, mean, stddev)

@@ -17,8 +17,9 @@ from autotensor.core.op import defop, defop_no_grad, either
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
 from autotensor.ops import elementwise as ew
+from autotensor.ops.conversion import astype, astype_op
 from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import astype, astype_op, equal, exp, log, sqrt, square, where
+from autotensor.ops.elementwise import equal, exp, log, sqrt, square, where
 from autotensor.ops.like import broadcast_like
 from autotensor.ops.running import (
     converted,
@@ -350,10 +351,10 @@ def min_op(needs, g, out, x, axis, keepdims):
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Largest element over axes, by default over all; NaN if there is one. Ties share the gradient.
 
-        >>> import numpy as np
-        >>> import autotensor as at
-        >>> at.grad(at.max)(np.array([1.0, 3.0, 3.0]))  # equal ones share
-        Tensor([0. , 0.5, 0.5], dtype=float64)
+    >>> import numpy as np
+    >>> import autotensor as at
+    >>> at.grad(at.max)(np.array([1.0, 3.0, 3.0]))  # equal ones share
+    Tensor([0. , 0.5, 0.5], dtype=float64)
     """
     x = operand(x)
     return max_op(x, axis=_axes("max", axis, x.ndim), keepdims=keepdims)
@@ -520,10 +521,10 @@ def logsumexp_op(needs, g, out, x, axis, keepdims):
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))) over axes without overflow; -inf stands for a probability of 0.
 
-        >>> import numpy as np
-        >>> import autotensor as at
-        >>> at.grad(at.logsumexp)(np.array([1000.0, 1000.0]))
-        Tensor([0.5, 0.5], dtype=float64)
+    >>> import numpy as np
+    >>> import autotensor as at
+    >>> at.grad(at.logsumexp)(np.array([1000.0, 1000.0]))
+    Tensor([0.5, 0.5], dtype=float64)
     """
     x = operand(x)
     return logsumexp_op(x, axis=_axes("logsumexp", axis, x.ndim), keepdims=keepdims)

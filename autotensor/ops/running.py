@@ -13,8 +13,9 @@ from autotensor.core.aval import Aval, Operand, normalize_axis
 from autotensor.core.op import defop
 from autotensor.core.tensor import Tensor
 from autotensor.errors import DTypeError, ShapeError
+from autotensor.ops.conversion import astype, astype_op, dtype_of
 from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import astype, astype_op, dtype_of, not_equal, subtract
+from autotensor.ops.elementwise import not_equal, subtract
 from autotensor.ops.like import broadcast_like
 from autotensor.ops.shape import broadcast_to, concat, flatten, like_first, pad_op
 

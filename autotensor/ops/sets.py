@@ -1,7 +1,7 @@
 """Distinct elements, as the array API's set functions say, and membership.
 
 How many there are depends on the values, so these functions need some: no placeholders. Their results are constants
-for gradients, but for ``unique_values``: ``at.take(x.reshape(-1), unique_all(x).indices)`` carries gradients. NaNs are
+for gradients; ``at.take(x.reshape(-1), at.unique_all(x).indices)`` are the same values with gradients. NaNs are
 distinct from each other, and 0.0 and -0.0 are equal.
 """
 

@@ -25,9 +25,10 @@ from autotensor.core.aval import (
 from autotensor.core.op import defop, defop_no_grad, either
 from autotensor.core.tensor import NUMBER_TYPES, Tensor
 from autotensor.errors import ShapeError
+from autotensor.ops.conversion import astype_op
+from autotensor.ops.conversion import copy as copy_op
 from autotensor.ops.creation import operand, operands
-from autotensor.ops.elementwise import astype_op, equal, logical_or
-from autotensor.ops.elementwise import copy as copy_op
+from autotensor.ops.elementwise import equal, logical_or
 from autotensor.ops.like import broadcast_like, reshape_like, unbroadcast, zeros_like
 
 __all__ = [
@@ -160,7 +161,8 @@ def permute_dims(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     x = operand(x)
     if axes is None:
         return permute_dims_op(x, axes=tuple(range(x.ndim - 1, -1, -1)))
-    return permute_dims_op(x, axes=tuple([normalize_axis("permute_dims", a, x.ndim) for a in wholes("permute_dims", "axes", axes)]))
+    order = [normalize_axis("permute_dims", a, x.ndim) for a in wholes("permute_dims", "axes", axes)]
+    return permute_dims_op(x, axes=tuple(order))
 
 
 transpose = permute_dims
@@ -335,10 +337,10 @@ def stack_op(needs, g, out, *xs, axis):
 def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis. Raises ShapeError for none, or for different shapes.
 
-        >>> import numpy as np
-        >>> import autotensor as at
-        >>> at.grad(lambda x: at.sum(at.stack([x, x**2])))(np.array([1.0, 2.0]))
-        Tensor([3., 5.], dtype=float64)
+    >>> import numpy as np
+    >>> import autotensor as at
+    >>> at.grad(lambda x: at.sum(at.stack([x, x**2])))(np.array([1.0, 2.0]))
+    Tensor([3., 5.], dtype=float64)
     """
     tensors = operands("stack", xs)
     if not tensors:

@@ -151,7 +151,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     check_device("from_dlpack", device)
     if not hasattr(x, "__dlpack__"):
         raise DTypeError(
-            f"[from_dlpack] expected an array with __dlpack__; got a {type(x).__name__}. Use asarray() for lists and numbers."
+            f"[from_dlpack] expected an array with __dlpack__; got a {type(x).__name__}. Use asarray() for lists?"
         )
     return wrap(np.from_dlpack(x, device=device, copy=copy))
 

@@ -76,8 +76,7 @@ def check_grad(
     Raises:
         GradientCheckError: a gradient is wrong; it carries the report.
         GradError: ``f`` gives two different results at the same point, or writes to its inputs.
-
-    Raises TypeError for an unknown argument.
+        TypeError, ValueError: an option does not exist, or has a value that it can not have.
 
     >>> import numpy as np
     >>> import autotensor as at

@@ -86,32 +86,35 @@ class OneInput:
     # -- projections -------------------------------------------------------------------------------------------------
 
     def _check_projection(self) -> None:
-        row = self.row
-        free = np.setdiff1d(np.arange(row.size), self._kinked(np.arange(row.size)))
-        for _ in range(3):
-            if not len(free):
+        row, elements = self.row, np.arange(self.row.size)
+        if self.whole.options.mode == "elements":
+            self._find_worst(elements, every=True)
+            return
+        for _ in range(4):
+            left_out = len(row.kinks) + len(row.unsettled)
+            if self._compare(elements):
+                if row.ok:
+                    return
+                self._find_worst(elements)
+            elif not len(self._kinked(elements)):
+                self._find_worst(elements, every=True)  # what no group of them shows, its own elements do
+            if len(row.kinks) + len(row.unsettled) == left_out or (row.worst is not None and row.badness > 1):
                 return
-            late = False
-            for _ in range(self.whole.options.directions):
-                if self.whole.options.mode == "elements" or not row.ok or late:
-                    break
-                late = not self._compare(free)
-            if not (late or self.whole.options.mode == "elements" or not row.ok):
+            # Go on without the elements on a kink.
+            places = {np.ravel_multi_index(i, row.shape) if i else 0 for i in row.kinks + row.unsettled}
+            elements = np.array([i for i in range(row.size) if i not in places], dtype=int)
+            if not len(elements):
                 return
-            before = row.checked
-            self._find_worst(free)
-            if row.checked == before or not row.ok:
-                return
-            # A direction went through a kink that only its own elements show: go on without these.
-            left_out = {np.ravel_multi_index(i, row.shape) if i else 0 for i in row.kinks + row.unsettled}
-            free = np.array([i for i in free if i not in left_out], dtype=int)
-            row.analytic, row.numeric, row.allowed, row.worst = 0.0, 0.0, 0.0, None
+            row.ok, row.analytic, row.numeric, row.allowed, row.worst = True, 0.0, 0.0, 0.0, None
 
     def _compare(self, elements: np.ndarray) -> bool:
-        """Compare along a random direction through ``elements``; False where that meets a kink."""
-        v = self._direction(elements)
-        ratio = self._along(v, elements)
-        return ratio is not None
+        """Compare along random directions through ``elements``; False where one meets a kink."""
+        for _ in range(self.whole.options.directions):
+            if self._along(self._direction(elements), elements) is None:
+                return False
+            if not self.row.ok:
+                break
+        return True
 
     def _along(self, v: np.ndarray, elements: np.ndarray, keep: bool = True) -> float | None:
         """How bad the gradient is along ``v``; None at a kink."""
@@ -131,10 +134,10 @@ class OneInput:
             self._keep(analytic[0], found.derivative[0], allowed[0], None, None)
         return badness(float(np.abs(analytic - found.derivative)[0]), float(allowed[0]))
 
-    def _find_worst(self, elements: np.ndarray) -> None:
-        """Put the worst element into the row: by halves towards the larger error, then one by one."""
+    def _find_worst(self, elements: np.ndarray, every: bool = False) -> None:
+        """Put the worst element into the row: by halves towards the larger error, then one by one; or ``every`` one."""
         row = self.row
-        while len(elements) > _ELEMENTWISE and self.whole.options.mode != "elements":
+        while len(elements) > _ELEMENTWISE and not every:
             halves = np.array_split(elements, 2)
             ratios = [self._along(self._direction(half), half, keep=False) for half in halves]
             if None in ratios:

@@ -80,7 +80,8 @@ batching_rule(
     "log_softmax_grad twice_inside".split()
 )(moved_axes("axis"))
 batching_rule("diagonal", "diagonal_adjoint")(moved_axes("axis1", "axis2"))
-batching_rule("fft", "fit_axes")(moved_axes("axes"))
+batching_rule("fft", "fit_axes", "fftshift")(moved_axes("axes"))
+batching_rule("rfft", "irfft")(moved_axes("axis"))
 
 
 @batching_rule("put_along_axis")
@@ -268,6 +269,17 @@ def solved(batch: Batch, op: Op, inputs: Inputs, params: Params) -> Any:
     rank = max(example_rank(a), example_rank(b))
     out = op(batch.rank(a, rank), batch.rank(b, rank))
     return Batched(squeeze(out, -1) if vector else out)
+
+
+@batching_rule("searchsorted", "isin")
+def looked_up(batch: Batch, op: Op, inputs: Inputs, params: Params) -> Any:
+    """Each element of one input is looked up in the other, which all examples share."""
+    where_from, place = (inputs[0], 1) if op.name == "searchsorted" else (inputs[1], 0)
+    if isinstance(where_from, Batched):
+        return one_by_one(batch, op, inputs, params)
+    given = list(inputs)
+    given[place] = inputs[place].value
+    return Batched(op(*given, **params))
 
 
 # -- operations with examples of their own along axis 0

@@ -8,29 +8,25 @@ derivative is by its own argument only.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from autotensor import config
 from autotensor.core.grad import Walk, backpropagate, blocking_op, walk
 from autotensor.core.state import enable_grad, state
 from autotensor.core.tensor import TENSOR_TYPES, Tensor, wrap
-from autotensor.errors import DTypeError, GradError, GraphError, ShapeError, TraceError, TreeError
+from autotensor.errors import DTypeError, GradError, ShapeError, TreeError
 from autotensor.ops import autodiff
 from autotensor.ops.autodiff import check_output, check_single, no_path, seed_of, taken
 from autotensor.ops.creation import operand
-from autotensor.ops.elementwise import astype, copy, multiply, subtract
+from autotensor.ops.elementwise import astype, copy
 from autotensor.ops.like import zeros_like
-from autotensor.ops.shape import moveaxis, reshape, stack
 from autotensor.transforms import tree
 from autotensor.transforms.recipe import note_leaf
-from autotensor.transforms.vmap import vmap
 
 __all__ = [
-    "elementwise_grad", "grad", "hessian", "hvp", "jacobian", "jvp", "linearize", "value_and_grad", "vjp",
+    "elementwise_grad", "grad", "hvp", "jvp", "linearize", "value_and_grad", "vjp",
 ]  # fmt: skip
 
 log = logging.getLogger("autotensor")
@@ -86,7 +82,7 @@ def _place(position: int, form: tree.Structure | None, number: int) -> str:
     return f"argument {position}" if form is None else "argument " + tree.structure_paths(form, str(position))[number]
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
     """A function that was run: its results, and the leaves to differentiate them by."""
 
     outs: list[Tensor]
@@ -98,7 +94,7 @@ class _Run(NamedTuple):
     derived: bool  # does the function take derivatives itself?
 
 
-_SINGLE = tree.LEAF
+SINGLE = tree.LEAF
 
 
 def _split_aux(result: Any, op: str) -> tuple[Any, Any]:
@@ -107,9 +103,9 @@ def _split_aux(result: Any, op: str) -> tuple[Any, Any]:
     return result
 
 
-def _run(
+def run_on_leaves(
     f: Callable[..., Any], call: Sequence[Any], kwargs: dict[str, Any], leaves: list[Tensor], has_aux: bool, op: str
-) -> _Run:
+) -> Run:
     before = taken.count
     if state.tracking:
         result = f(*call, **kwargs)
@@ -120,7 +116,7 @@ def _run(
     if has_aux:
         result, aux = _split_aux(result, op)
     if type(result) is Tensor:
-        outs, form = [result], _SINGLE
+        outs, form = [result], SINGLE
     else:
         outs, form = tree.flatten(result)
     for y in outs:
@@ -131,24 +127,24 @@ def _run(
     linked = False
     if state.tracking:
         linked = any([x.node is not None for x in leaves]) or any([i not in own for i in order.leaves])
-    return _Run(outs, form, aux, leaves, order, linked, taken.count != before)
+    return Run(outs, form, aux, leaves, order, linked, taken.count != before)
 
 
-def _released(x: Any) -> Any:
+def released(x: Any) -> Any:
     """The tensor without its recording; other things as they are."""
     return x if not isinstance(x, Tensor) or x.data is None or not x.tracked else wrap(x.data)
 
 
-def _value(run: _Run) -> Any:
-    outs = run.outs if run.linked else [_released(y) for y in run.outs]
-    return outs[0] if run.form is _SINGLE else tree.unflatten(run.form, outs)
+def _value(run: Run) -> Any:
+    outs = run.outs if run.linked else [released(y) for y in run.outs]
+    return outs[0] if run.form is SINGLE else tree.unflatten(run.form, outs)
 
 
-def _aux(run: _Run) -> Any:
-    return run.aux if run.linked else tree.map(_released, run.aux)
+def aux_of(run: Run) -> Any:
+    return run.aux if run.linked else tree.map(released, run.aux)
 
 
-def _check_blocked(run: _Run, x: Tensor, op: str) -> None:
+def _check_blocked(run: Run, x: Tensor, op: str) -> None:
     """Raise GradError if the only ways to x lead through operations without a gradient.
 
     In a function that is a derivative these are the slopes of a piecewise linear one, as of relu: they are constants,
@@ -158,7 +154,7 @@ def _check_blocked(run: _Run, x: Tensor, op: str) -> None:
         raise no_path(op, run.outs, x)
 
 
-def _pull(run: _Run, seeds: Sequence[Tensor], linked: bool, op: str) -> list[Tensor]:
+def pull_back(run: Run, seeds: Sequence[Tensor], linked: bool, op: str) -> list[Tensor]:
     """Gradients by each leaf, zeros where the function does not depend on it."""
     ys: Sequence[Tensor] = run.outs
     order = run.order
@@ -183,13 +179,13 @@ def _pull(run: _Run, seeds: Sequence[Tensor], linked: bool, op: str) -> list[Ten
 # -- arguments
 
 
-def _position(i: int, args: tuple[Any, ...], op: str) -> int:
+def position_of(i: int, args: tuple[Any, ...], op: str) -> int:
     if not -len(args) <= i < len(args):
         raise GradError(f"[{op}] argument {i} does not exist; the function was called with {len(args)}.")
     return i % len(args)
 
 
-def _enter(
+def enter(
     args: Sequence[Any], positions: Sequence[int], op: str
 ) -> tuple[list[Any], list[Tensor], list[tree.Structure]]:
     """The arguments with leaves at these positions, the leaves, and the form of each of these arguments."""
@@ -202,7 +198,7 @@ def _enter(
         if kind in TENSOR_TYPES or kind is np.ndarray or kind is float:
             call[i] = leaf = _entered(x, op, i)
             leaves.append(leaf)
-            forms.append(_SINGLE)
+            forms.append(SINGLE)
             continue
         parts, form = tree.flatten(x)
         made = [_entered(part, op, i, form, k) for k, part in enumerate(parts)]
@@ -212,17 +208,17 @@ def _enter(
     return call, leaves, forms
 
 
-def _regrouped(found: Sequence[Any], forms: Sequence[tree.Structure]) -> list[Any]:
+def regroup(found: Sequence[Any], forms: Sequence[tree.Structure]) -> list[Any]:
     """One tree for each form, from a flat list."""
     out = []
     start = 0
     for form in forms:
-        out.append(found[start] if form is _SINGLE else tree.unflatten(form, found[start : start + form.size]))
+        out.append(found[start] if form is SINGLE else tree.unflatten(form, found[start : start + form.size]))
         start += form.size
     return out
 
 
-def _argnums(argnum: Any, argnums: Any, op: str) -> int | tuple[int, ...]:
+def which_arguments(argnum: Any, argnums: Any, op: str) -> int | tuple[int, ...]:
     """The arguments to differentiate by, from either spelling."""
     if argnum is not None and argnums is not None:
         raise GradError(f"[{op}] expected argnum or argnums, two spellings of one thing; got both.")
@@ -236,7 +232,7 @@ def _argnums(argnum: Any, argnums: Any, op: str) -> int | tuple[int, ...]:
     raise GradError(f"[{op}] argnum is a position or a tuple of positions; got {given!r}. Write {op}(f, (0, 1))?")
 
 
-def _check_function(f: Any, op: str) -> None:
+def check_function(f: Any, op: str) -> None:
     if not callable(f):
         raise GradError(f"[{op}] expected a function, or an output with inputs; got {type(f).__name__} alone.")
 
@@ -264,11 +260,11 @@ def _real_output(y: Any, op: str) -> None:
 
 
 _PLAIN = {Tensor, np.ndarray, float}
-_PLAIN_FORMS = [_SINGLE]
+_PLAIN_FORMS = [SINGLE]
 
 
 def _gradient_function(f: Callable[..., Any], argnums: Any, with_value: bool, has_aux: bool, op: str) -> Any:
-    _check_function(f, op)
+    check_function(f, op)
     single = isinstance(argnums, int)
     wanted = (argnums,) if single else argnums
 
@@ -278,21 +274,21 @@ def _gradient_function(f: Callable[..., Any], argnums: Any, with_value: bool, ha
             call: Sequence[Any] = (leaves[0], *args[1:])
             forms = _PLAIN_FORMS
         else:
-            call, leaves, forms = _enter(args, [_position(i, args, op) for i in wanted], op)
-        run = _run(f, call, kwargs, leaves, has_aux, op)
-        if run.form is not _SINGLE:
+            call, leaves, forms = enter(args, [position_of(i, args, op) for i in wanted], op)
+        run = run_on_leaves(f, call, kwargs, leaves, has_aux, op)
+        if run.form is not SINGLE:
             raise GradError(f"[{op}] expected one tensor as the output; got {run.form}. Use jacobian, or has_aux=True?")
         y = run.outs[0]
         _real_output(y, op)
-        found = _pull(run, [seed_of(y, None, op)], run.linked, op)
+        found = pull_back(run, [seed_of(y, None, op)], run.linked, op)
         if forms is _PLAIN_FORMS:
             result: Any = found[0]
         else:
-            regrouped = _regrouped(found, forms)
+            regrouped = regroup(found, forms)
             result = regrouped[0] if single else tuple(regrouped)
         if with_value:
-            return ((_value(run), _aux(run)) if has_aux else _value(run)), result
-        return (result, _aux(run)) if has_aux else result
+            return ((_value(run), aux_of(run)) if has_aux else _value(run)), result
+        return (result, aux_of(run)) if has_aux else result
 
     return named(differentiated, f, op)
 
@@ -304,7 +300,7 @@ def value_and_grad(
 
     See ``grad``. With ``has_aux`` the result is ``((value, aux), gradient)``.
     """
-    return _gradient_function(f, _argnums(argnum, argnums, "value_and_grad"), True, has_aux, "value_and_grad")
+    return _gradient_function(f, which_arguments(argnum, argnums, "value_and_grad"), True, has_aux, "value_and_grad")
 
 
 @overload
@@ -349,10 +345,10 @@ def grad(
     differentiated again; ``create_graph=False`` saves the memory for that.
     """
     if callable(y) and not isinstance(y, Tensor):
-        chosen = _argnums(xs if argnum is None else argnum, argnums, "grad")
+        chosen = which_arguments(xs if argnum is None else argnum, argnums, "grad")
         return _gradient_function(y, chosen, False, has_aux, "grad")
     if xs is None:
-        _check_function(y, "grad")
+        check_function(y, "grad")
     return autodiff.grad(y, xs, seeds=seeds, allow_unused=allow_unused, create_graph=create_graph)
 
 
@@ -365,20 +361,20 @@ def elementwise_grad(
 
     Raises DTypeError for a complex output.
     """
-    chosen = _argnums(argnum, argnums, "elementwise_grad")
-    _check_function(f, "elementwise_grad")
+    chosen = which_arguments(argnum, argnums, "elementwise_grad")
+    check_function(f, "elementwise_grad")
 
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         positions = (chosen,) if isinstance(chosen, int) else chosen
         op = "elementwise_grad"
-        call, leaves, forms = _enter(args, [_position(i, args, op) for i in positions], op)
-        run = _run(f, call, kwargs, leaves, False, op)
+        call, leaves, forms = enter(args, [position_of(i, args, op) for i in positions], op)
+        run = run_on_leaves(f, call, kwargs, leaves, False, op)
         for y in run.outs:
             check_output(y, op)
             if y.dtype.kind == "c":
                 raise DTypeError(f"[{op}] expected a real output; got {y.dtype}. Take at.real or at.imag of it.")
-        found = _pull(run, [seed_of(y, None, op) for y in run.outs], run.linked, op)
-        regrouped = _regrouped(found, forms)
+        found = pull_back(run, [seed_of(y, None, op) for y in run.outs], run.linked, op)
+        regrouped = regroup(found, forms)
         return regrouped[0] if isinstance(chosen, int) else tuple(regrouped)
 
     return named(differentiated, f, "elementwise_grad")
@@ -390,7 +386,7 @@ def elementwise_grad(
 def _given(form: tree.Structure, value: Any, likes: Sequence[Tensor], op: str, what: str) -> list[Tensor]:
     """Seeds or tangents for tensors of a form, in their shapes and dtypes."""
     try:
-        parts = [value] if form is _SINGLE else tree.matching(form, value, what)
+        parts = [value] if form is SINGLE else tree.matching(form, value, what)
     except TreeError as error:
         raise TreeError(f"[{op}] {error}") from None
     out = []
@@ -419,21 +415,21 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[An
         >>> value, pull(1.0)
         (Tensor(12., dtype=float64), (Tensor(4., dtype=float64), Tensor(3., dtype=float64)))
     """
-    call, leaves, forms = _enter(primals, range(len(primals)), "vjp")
-    run = _run(f, call, {}, leaves, has_aux, "vjp")
+    call, leaves, forms = enter(primals, range(len(primals)), "vjp")
+    run = run_on_leaves(f, call, {}, leaves, has_aux, "vjp")
 
     def pull(weights: Any) -> tuple[Any, ...]:
         seeds = _given(run.form, weights, run.outs, "vjp", "weights")
         linked = run.linked or (state.tracking and any([s.tracked for s in seeds]))
-        return tuple(_regrouped(_pull(run, seeds, linked, "vjp"), forms))
+        return tuple(regroup(pull_back(run, seeds, linked, "vjp"), forms))
 
-    return (_value(run), pull, _aux(run)) if has_aux else (_value(run), pull)
+    return (_value(run), pull, aux_of(run)) if has_aux else (_value(run), pull)
 
 
-class _Linear(NamedTuple):
+class Linear(NamedTuple):
     """A function at a point, ready to be pushed forward."""
 
-    run: _Run
+    run: Run
     forms: list[tree.Structure]
     weights: list[Tensor]  # a seed for each output, by which ``back`` is linear
     back: list[Tensor | None]  # gradients of the leaves
@@ -453,10 +449,10 @@ class _Linear(NamedTuple):
         pairs = [(g, t) for g, t in zip(self.back, given, strict=True) if g is not None and g.tracked]
         found = backpropagate([g for g, _ in pairs], [t for _, t in pairs], self.weights, linked, self.order)
         outs = [zeros_like(y) if t is None else t for y, t in zip(self.run.outs, found, strict=True)]
-        return outs if linked else [_released(t) for t in outs]
+        return outs if linked else [released(t) for t in outs]
 
 
-def _transposed(run: _Run, forms: list[tree.Structure], op: str) -> _Linear:
+def transposed(run: Run, forms: list[tree.Structure], op: str) -> Linear:
     """Walk backward with seeds that can be differentiated by: that walk, transposed, is the forward derivative."""
     weights = []
     for y in run.outs:
@@ -474,12 +470,12 @@ def _transposed(run: _Run, forms: list[tree.Structure], op: str) -> _Linear:
         if g is None:
             _check_blocked(run, x, op)
     stop = {id(w) for w in weights} | {id(x) for x in run.leaves}
-    return _Linear(run, forms, weights, back, walk([g for g in back if g is not None and g.tracked], stop))
+    return Linear(run, forms, weights, back, walk([g for g in back if g is not None and g.tracked], stop))
 
 
-def _linear(f: Callable[..., Any], primals: Sequence[Any], has_aux: bool, op: str) -> _Linear:
-    call, leaves, forms = _enter(primals, range(len(primals)), op)
-    return _transposed(_run(f, call, {}, leaves, has_aux, op), forms, op)
+def _linear(f: Callable[..., Any], primals: Sequence[Any], has_aux: bool, op: str) -> Linear:
+    call, leaves, forms = enter(primals, range(len(primals)), op)
+    return transposed(run_on_leaves(f, call, {}, leaves, has_aux, op), forms, op)
 
 
 def _as_primals(op: str, primals: Any, tangents: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -505,8 +501,8 @@ def jvp(f: Callable[..., Any], primals: Any, tangents: Any, *, has_aux: bool = F
     """
     xs, vs = _as_primals("jvp", primals, tangents)
     linear = _linear(f, xs, has_aux, "jvp")
-    out = _regrouped(linear.push(vs, "jvp"), [linear.run.form])[0]
-    return (_value(linear.run), out, _aux(linear.run)) if has_aux else (_value(linear.run), out)
+    out = regroup(linear.push(vs, "jvp"), [linear.run.form])[0]
+    return (_value(linear.run), out, aux_of(linear.run)) if has_aux else (_value(linear.run), out)
 
 
 def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
@@ -514,142 +510,9 @@ def linearize(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., 
     linear = _linear(f, primals, False, "linearize")
 
     def push(*tangents: Any) -> Any:
-        return _regrouped(linear.push(tangents, "linearize"), [linear.run.form])[0]
+        return regroup(linear.push(tangents, "linearize"), [linear.run.form])[0]
 
     return _value(linear.run), push
-
-
-# -- whole matrices of derivatives
-
-# So few rows are quicker one by one than by a trace and a batch.
-_FEW_ROWS = 6
-
-
-def _size(x: Tensor, op: str) -> int:
-    if None in x.shape:
-        raise ShapeError(f"[{op}] expected known shapes; got {x.shape}. Use jvp or vjp, which need none?")
-    return math.prod([d for d in x.shape if d is not None])
-
-
-def _rows(pull: Callable[[Tensor], list[Tensor]], shape: tuple[Any, ...], n: int, dtype: Any) -> list[Tensor]:
-    """``pull`` of each vector of the standard basis, stacked along a new axis 0.
-
-    A rule that asks for the values of a gradient can not be batched: then it is one row after the other.
-    """
-    basis = np.eye(n, dtype=dtype).reshape(n, *shape)
-    if n > _FEW_ROWS or not n:
-        try:
-            return vmap(pull)(wrap(basis))
-        except (GraphError, TraceError) as error:
-            if config.debug:
-                log.info("[jacobian] goes row by row: %s", error)
-    return [stack(parts) for parts in zip(*[pull(wrap(row)) for row in basis], strict=True)]
-
-
-def _reshaped(table: Tensor, y: Tensor, x: Tensor) -> Tensor:
-    """Derivatives of all elements of y by all elements of x, with the axes of both."""
-    shape: Any = (*y.shape, *x.shape)
-    return reshape(table, shape)
-
-
-def _by_rows(linear: _Run, op: str) -> list[list[Tensor]]:
-    """For each output, for each leaf: derivatives of shape (*output, *leaf)."""
-    table = []
-    for k, y in enumerate(linear.outs):
-
-        def pull(seed: Tensor, k: int = k) -> list[Tensor]:
-            seeds = [seed if i == k else zeros_like(o) for i, o in enumerate(linear.outs)]
-            return _pull(linear, seeds, linear.linked or (state.tracking and seed.tracked), op)
-
-        rows = _rows(pull, y.shape, _size(y, op), y.dtype)
-        if y.dtype.kind == "c" and any([x.dtype.kind != "c" for x in linear.leaves]):
-            # Back at a real leaf only the real part arrives: the imaginary one comes by way of -i.
-            turned = _rows(lambda seed: pull(multiply(seed, -1j)), y.shape, _size(y, op), y.dtype)
-            pairs = zip(rows, turned, linear.leaves, strict=True)
-            rows = [r if x.dtype.kind == "c" else _complex(r, i) for r, i, x in pairs]
-        table.append([_reshaped(row, y, x) for row, x in zip(rows, linear.leaves, strict=True)])
-    return table
-
-
-def _complex(real: Tensor, imag: Tensor) -> Tensor:
-    return subtract(real, multiply(imag, -1j))
-
-
-def _by_columns(linear: _Linear, op: str) -> list[list[Tensor]]:
-    outs, leaves = linear.run.outs, linear.run.leaves
-    table: list[list[Any]] = [[None] * len(leaves) for _ in outs]
-    for j, x in enumerate(leaves):
-
-        def push(tangent: Tensor, j: int = j) -> list[Tensor]:
-            flat = [tangent if i == j else zeros_like(leaf) for i, leaf in enumerate(leaves)]
-            return linear.push(_regrouped(flat, linear.forms), op)
-
-        n = _size(x, op)
-        for k, column in enumerate(_rows(push, x.shape, n, x.dtype)):
-            y = outs[k]
-            table[k][j] = _reshaped(moveaxis(column, 0, -1), y, x)
-    return table
-
-
-def _jacobian_function(f: Callable[..., Any], chosen: Any, mode: str | None, has_aux: bool, op: str) -> Any:
-    _check_function(f, op)
-    if mode not in (None, "reverse", "forward"):
-        raise GradError(f"[{op}] mode is 'reverse', 'forward' or None for the cheaper; got {mode!r}.")
-    positions = (chosen,) if isinstance(chosen, int) else chosen
-
-    def differentiated(*args: Any, **kwargs: Any) -> Any:
-        call, leaves, forms = _enter(args, [_position(i, args, op) for i in positions], op)
-        run = _run(f, call, kwargs, leaves, has_aux, op)
-        for y in run.outs:
-            check_output(y, op)
-        sizes_in, sizes_out = sum([_size(x, op) for x in leaves]), sum([_size(y, op) for y in run.outs])
-        # A forward derivative costs about two backward ones.
-        forward = mode == "forward" or (mode is None and 3 * sizes_in < sizes_out)
-        if mode is None and forward and any([x.dtype.kind == "c" for x in leaves]):
-            forward = any([y.dtype.kind == "c" for y in run.outs])  # of real outputs only rows say it all
-        if forward:
-            table = _by_columns(_transposed(run, forms, op), op)
-        else:
-            table = _by_rows(run, op)
-        rows = []
-        for row in table:
-            parts = _regrouped([part if run.linked else _released(part) for part in row], forms)
-            rows.append(parts[0] if isinstance(chosen, int) else tuple(parts))
-        result = rows[0] if run.form is _SINGLE else tree.unflatten(run.form, rows)
-        return (result, _aux(run)) if has_aux else result
-
-    return named(differentiated, f, op)
-
-
-def jacobian(
-    f: Callable[..., Any],
-    argnum: Argnums | None = None,
-    *,
-    argnums: Argnums | None = None,
-    mode: str | None = None,
-    has_aux: bool = False,
-) -> Callable[..., Any]:
-    """A function giving all derivatives of the outputs of ``f`` by its arguments ``argnum``: shape (*output, *input).
-
-    The function is run once, and all rows are made in one batched walk. A tree of outputs gives a tree of Jacobians in
-    its form, each a tree in the form of the argument.
-
-    mode: "reverse" works by rows, "forward" by columns; by default columns where there are many more outputs than
-        inputs.
-    """
-    return _jacobian_function(f, _argnums(argnum, argnums, "jacobian"), mode, has_aux, "jacobian")
-
-
-def hessian(
-    f: Callable[..., Any], argnum: Argnums | None = None, *, argnums: Argnums | None = None
-) -> Callable[..., Any]:
-    """A function giving the second derivatives of ``f``: shape (*output, *input, *input).
-
-    Of a tree: the Jacobian of the Jacobian. For its product with a vector use ``hvp``, which is as cheap as a gradient.
-    """
-    chosen = _argnums(argnum, argnums, "hessian")
-    inner = _jacobian_function(f, chosen, "reverse", False, "hessian")
-    return named(_jacobian_function(inner, chosen, "reverse", False, "hessian"), f, "hessian")
 
 
 def hvp(f: Callable[..., Any], primals: Any, vector: Any) -> Any:

@@ -21,7 +21,8 @@ from autotensor.ops.like import ones_like
 from autotensor.ops.linalg import tensordot
 from autotensor.ops.reduce import sum as sum_
 from autotensor.transforms import tree
-from autotensor.transforms.derivatives import Argnums, grad, jacobian, jvp, linearize, named, vjp
+from autotensor.transforms.derivatives import Argnums, grad, jvp, linearize, named, vjp
+from autotensor.transforms.jacobians import jacobian
 
 __all__ = [
     "deriv", "grad_and_aux", "grad_named", "hessian_tensor_product", "hessian_vector_product", "holomorphic_grad",

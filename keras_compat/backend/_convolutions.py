@@ -279,6 +279,8 @@ def local_conv2d(
 
     ``output_shape`` is (rows', cols'). The items of a patch are in the order of the images: (rows, cols, in), or (in,
     rows, cols) for channels first.
+
+    Raises ValueError where kernel and ``output_shape`` have different numbers of places.
     """
     places = int(np.prod(output_shape))
     if int_shape(kernel)[0] != places:

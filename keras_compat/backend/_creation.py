@@ -69,7 +69,10 @@ def placeholder(
     sparse: bool = False,
     name: str | None = None,
 ) -> Any:
-    """Make a tensor whose value is fed; None in ``shape`` is an unknown dimension, ``ndim`` alone leaves all open."""
+    """Make a tensor whose value is fed; None in ``shape`` is an unknown dimension, ``ndim`` alone leaves all open.
+
+    Raises ValueError without a shape and a number of axes.
+    """
     if shape is None:
         if ndim is None:
             raise ValueError("[placeholder] expected shape or ndim; got neither. Try K.placeholder(shape=(None, 10)).")

@@ -112,6 +112,8 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
 
     A scalar condition selects a whole tensor; the expressions may then be functions without arguments. Another
     condition selects elementwise; one of lower rank is read along the leading axes.
+
+    Raises ValueError where the condition has more axes than the expressions.
     """
     condition = as_tensor(condition)
     if condition.dtype.kind != "b":

@@ -76,6 +76,8 @@ def function(inputs: Any, outputs: Any, updates: Any = None, **kwargs: Any) -> F
             computed from the values before the call.
         kwargs: ``name`` and ``givens`` (as in ``autotensor.function``). Others, meant for Theano or TensorFlow, are
             ignored at API level 1.2 and refused later.
+
+    Raises ValueError for an unknown argument.
     """
     unknown = sorted(set(kwargs) - set(_FUNCTION_ARGUMENTS))
     if unknown and get_api_level() != "1.2":
@@ -117,7 +119,10 @@ def batch_get_value(ops: Iterable[Any]) -> list[Any]:
 
 
 def set_value(x: Any, value: Any) -> None:
-    """Set a variable to an array or number of its shape; it is cast to its dtype."""
+    """Set a variable to an array or number of its shape; it is cast to its dtype.
+
+    Raises TypeError for what is no variable.
+    """
     if not isinstance(x, at.Variable):
         raise TypeError(f"[set_value] expected a variable; got {type(x).__name__}. Make it with K.variable().")
     if hasattr(value, "tocoo"):

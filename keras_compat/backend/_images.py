@@ -67,6 +67,8 @@ def resize_images(
     """Images larger by whole factors: each element repeated ('nearest') or by interpolation ('bilinear').
 
     Bilinear as TensorFlow 1's: output row r stands at input row ``r / height_factor``; past the last row is the last.
+
+    Raises ValueError for another interpolation.
     """
     layout = normalize_data_format(data_format)
     if interpolation not in ("nearest", "bilinear"):

@@ -107,7 +107,10 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
 
 
 def in_top_k(predictions: Any, targets: Any, k: int) -> Any:
-    """True where the target class is among the ``k`` highest of its row; ties count as among them."""
+    """True where the target class is among the ``k`` highest of its row; ties count as among them.
+
+    Raises ValueError for other ranks.
+    """
     predictions, targets = as_tensor(predictions), as_tensor(targets)
     if predictions.ndim != 2 or targets.ndim != 1:
         raise ValueError(

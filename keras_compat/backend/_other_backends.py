@@ -41,6 +41,8 @@ def pad(x: Any, pad_info: Sequence[tuple[int, int]], data_format: str, num_dynam
         pad_info: pairs (before, after), one for each spatial axis.
         data_format: where the channels are.
         num_dynamic_axis: how many axes come before those of a sample: 1, the batch.
+
+    Raises ValueError for another number of pairs.
     """
     x = as_tensor(x)
     lead = [(0, 0)] * max(num_dynamic_axis, 1)

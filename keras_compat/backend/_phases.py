@@ -29,7 +29,7 @@ def learning_phase() -> Any:
 
 
 def set_learning_phase(value: int) -> None:
-    """Fix the learning phase: 0 for testing, 1 for training."""
+    """Fix the learning phase: 0 for testing, 1 for training. Raises ValueError for other values."""
     global _phase_value
     if value not in (0, 1):
         raise ValueError(f"[set_learning_phase] expected 0 (testing) or 1 (training); got {value!r}. Use one of them.")

@@ -31,6 +31,8 @@ def batch_dot(x: Any, y: Any, axes: Any = None) -> Any:
 
     Up to level 2.2, as there on TensorFlow, the leading axes of tensors of rank 4 and more are samples too, where they
     agree: (n, m, i, k) and (n, m, k, j) make (n, m, i, j), and x may lack the axis i. Capsule networks rely on it.
+
+    Raises ValueError for tensors without a batch axis, and axes that do not exist or differ in length.
     """
     x, y = map(as_tensor, operands(x, y))
     if x.ndim < 2 or y.ndim < 2:
@@ -105,6 +107,8 @@ def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
 
     For channels first, Keras of every version reads the elements of such a tensor in their order into the shape
     (channels, *spatial), and so does this: the bias of a locally connected layer in its weights means that.
+
+    Raises ValueError for a bias of another rank.
     """
     layout = normalize_data_format(data_format)
     x, bias = as_tensor(x), as_tensor(bias)

@@ -79,6 +79,8 @@ def dropout(x: Any, level: float, noise_shape: Any = None, seed: int | None = No
 
     ``noise_shape`` has 1 for each axis along which one decision is shared: ``(batch, 1, channels)`` drops channels.
     A shorter one is of the last axes.
+
+    Raises ValueError for a level outside of [0, 1).
     """
     x = as_float(x)
     if not 0 <= level < 1:

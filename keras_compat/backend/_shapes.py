@@ -21,6 +21,8 @@ def reshape(x: Any, shape: Any) -> Any:
 
     A dimension that is computed from such items counts as -1: it follows from the number of elements. So does None,
     as in ``(x.shape[0], 8)`` of a program for Theano; beside another -1 it is the dimension of x in that place.
+
+    Raises ValueError for more than one unknown dimension.
     """
     x = as_tensor(x)
     asked = tuple([-1 if isinstance(d, at.Tensor) else d for d in dims_of(shape)])
@@ -103,7 +105,10 @@ def repeat_elements(x: Any, rep: int, axis: int) -> Any:
 
 
 def repeat(x: Any, n: int) -> Any:
-    """A 2D tensor (samples, features) as (samples, n, features); ``n`` may be an item of :func:`shape`."""
+    """A 2D tensor (samples, features) as (samples, n, features); ``n`` may be an item of :func:`shape`.
+
+    Raises ValueError for another rank.
+    """
     x = as_tensor(x)
     if x.ndim != 2:
         raise ValueError(f"[repeat] expected a tensor of rank 2; got shape {x.shape}. Use repeat_elements or tile?")
@@ -135,6 +140,8 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = "int32") ->
 
     The end may be an item of :func:`shape` that is unknown: ``K.arange(K.shape(x)[1])``; start and step then count
     from 0 upwards.
+
+    Raises ValueError for an unknown end and a negative start or step.
     """
     end = start if stop is None else stop
     length = unknown_length(end)
@@ -158,6 +165,8 @@ def slice(x: Any, start: Any, size: Any) -> Any:
     """A part: from ``start`` on, ``size`` long, each a number per axis; size -1 goes to the end.
 
     A start may be computed (the step in a loop), the size then must be a number.
+
+    Raises ValueError where there is not a number for each axis.
     """
     x = as_tensor(x)
     first, length = dims_of(start), dims_of(size)

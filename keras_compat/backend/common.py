@@ -43,7 +43,7 @@ def floatx() -> str:
 
 
 def set_floatx(floatx: str) -> None:
-    """Set the default float type: 'float16', 'float32' or 'float64'."""
+    """Set the default float type: 'float16', 'float32' or 'float64'. Raises ValueError for another."""
     global _FLOATX
     if floatx not in FLOATS:
         raise ValueError(f"[set_floatx] expected one of {', '.join(FLOATS)}; got {floatx!r}. Check the spelling.")
@@ -67,7 +67,7 @@ def image_data_format() -> str:
 
 
 def set_image_data_format(data_format: str) -> None:
-    """Set the default layout of images: 'channels_last' or 'channels_first'."""
+    """Set the default layout of images: 'channels_last' or 'channels_first'. Raises ValueError for another."""
     global _IMAGE_DATA_FORMAT, _image_order_chosen, _image_order_in_old_word
     if data_format is None:
         raise ValueError(f"[set_image_data_format] expected one of {', '.join(LAYOUTS)}; got None. Give one of them.")
@@ -87,7 +87,10 @@ def image_dim_ordering() -> str:
 
 
 def set_image_dim_ordering(dim_ordering: str) -> None:
-    """Set the default layout of images in Keras 1's words: 'th' (channels first) or 'tf' (channels last)."""
+    """Set the default layout of images in Keras 1's words: 'th' (channels first) or 'tf' (channels last).
+
+    Raises ValueError for another.
+    """
     global _image_order_in_old_word
     if dim_ordering not in DIM_ORDERINGS:
         raise ValueError(f"[set_image_dim_ordering] expected 'th' or 'tf'; got {dim_ordering!r}. Check the spelling.")
@@ -136,7 +139,10 @@ def legacy_weight_ordering() -> bool:
 
 
 def set_legacy_weight_ordering(value: bool) -> None:
-    """Remember a choice of Keras 1.0: whether weights are ordered as in its first releases."""
+    """Remember a choice of Keras 1.0: whether weights are ordered as in its first releases.
+
+    Raises ValueError for other values.
+    """
     global _legacy_weight_ordering
     if value not in (True, False):
         raise ValueError(f"[set_legacy_weight_ordering] expected True or False; got {value!r}. Use one of them.")

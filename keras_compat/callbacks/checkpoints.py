@@ -27,6 +27,8 @@ class ModelCheckpoint(Watch):
             earlier run reached. A run that goes on from a saved state knows its best by itself.
         save_state: write the full state of training beside the model, to an HDF5 file, with what all callbacks know
             after the epoch; ``models.restore_state`` goes on from it.
+
+    Raises ValueError where ``save_state`` meets ``save_weights_only`` or another format than HDF5.
     """
 
     def __init__(

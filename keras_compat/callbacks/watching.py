@@ -140,6 +140,8 @@ class ReduceLROnPlateau(Watch):
         cooldown: epochs after a reduction that do not count.
         min_lr: lower bound of the rate.
         epsilon: Keras 1's name of ``min_delta``.
+
+    Raises ValueError for a factor of 1 or more.
     """
 
     def __init__(

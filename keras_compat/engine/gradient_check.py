@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 import autotensor as at
-from autotensor import testing
 from keras_compat import backend as K
 from keras_compat.engine import objective as O
 
@@ -28,7 +27,7 @@ def check_gradients(
     inputs: bool,
     wrt: Sequence[at.Variable] | Mapping[str, at.Variable] | None,
     options: Mapping[str, Any],
-) -> testing.Report:
+) -> at.testing.Report:
     """See ``Model.check_gradients``."""
     notes: list[str] = []
     with _with_loss(model, x, loss):
@@ -48,9 +47,9 @@ def check_gradients(
             notes.append(
                 f"input {_name(placeholder)} holds whole numbers that nothing is differentiated by: not checked"
             )
-    function = testing.graph_function(outputs, [placeholder for placeholder, _ in checked], fixed)
+    function = at.testing.graph_function(outputs, [placeholder for placeholder, _ in checked], fixed)
     given = [at.Tensor(np.asarray(a, np.float64), name=_name(p)) for p, a in checked]
-    report = testing.check_grad(function, *given, wrt=_weights(model) if wrt is None else wrt, **options)
+    report = at.testing.check_grad(function, *given, wrt=_weights(model) if wrt is None else wrt, **options)
     report.notes += notes
     return report
 

@@ -100,6 +100,8 @@ def Input(
         name: of the input layer, also the key of the data.
         dtype: K.floatx() by default.
         tensor: an existing tensor to wrap.
+
+    Raises ValueError without a shape.
     """
     if batch_shape is None and shape is None and tensor is None:
         raise ValueError(

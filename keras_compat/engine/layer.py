@@ -353,6 +353,8 @@ class Layer:
             regularizer: function of the weight whose result is added to the loss.
             trainable: False for state that the optimizer leaves alone.
             constraint: function applied to the weight after each update.
+
+        Raises ValueError for an unknown dimension.
         """
         shape = tuple(shape) if shape is not None else ()
         if any(d is None for d in shape):
@@ -459,7 +461,10 @@ class Layer:
         return K.batch_get_value(self.weights)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set all weights from arrays in the order of ``get_weights``; all shapes are checked before any is set."""
+        """Set all weights from arrays in the order of ``get_weights``; all shapes are checked before any is set.
+
+        Raises ValueError for another number of arrays or other shapes.
+        """
         params = self.weights
         values = as_arrays("set_weights", weights)
         if len(params) != len(values):
@@ -473,7 +478,7 @@ class Layer:
         K.batch_set_value(list(zip(params, values)))
 
     def count_params(self) -> int:
-        """Number of scalars in all weights."""
+        """Number of scalars in all weights. Raises RuntimeError before it is built."""
         if not self.built:
             raise RuntimeError(
                 f"[count_params] You tried to call `count_params` on {self.name}, but the layer isn't built. "
@@ -546,6 +551,8 @@ class Layer:
         Args:
             value: a tensor that depends on the inputs, or what a call of a Metric object gave.
             name: in the logs; that of the Metric object if None.
+
+        Raises ValueError without a name.
         """
         if _calls.eager:
             return

@@ -540,7 +540,10 @@ class Network(Layer):
     # -- description --------------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        """Layers, their calls, inputs and outputs; JSON can hold it."""
+        """Layers, their calls, inputs and outputs; JSON can hold it.
+
+        Raises NotImplementedError for a model with a ``call`` of its own.
+        """
         if not self._is_graph_network:
             raise NotImplementedError(
                 f"[{self.name}] a model with its own call() has no config that could rebuild it; get_config was "

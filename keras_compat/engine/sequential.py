@@ -190,7 +190,10 @@ class Sequential(Model):
             self.build()
 
     def build(self, input_shape: Any = None) -> None:
-        """Make the weights, for a shape with batch dimension where none was given with the first layer."""
+        """Make the weights, for a shape with batch dimension where none was given with the first layer.
+
+        Raises ValueError for a model without layers.
+        """
         if input_shape is not None and not self.inputs:
             shape = tuple(input_shape)
             first = self._layers[0]

@@ -277,6 +277,16 @@ class Feed:
             prepared.run()
             return self.read(prepared.outputs, start, stop)
 
+    def named(self, number: int, start: int, stop: int, order: np.ndarray | None = None) -> Any:
+        """The same, as a part of the program that profiles and errors know by its number."""
+        with at.span("batch", number):
+            return self(start, stop, order)
+
+
+def is_watched() -> bool:
+    """Whether anybody wants to know which batch it is: a profile, or a search for the first NaN."""
+    return at.config.nan_guard or at.config.profiling
+
 
 class _Batch:
     """Where the rows of batches of one length go."""
@@ -455,22 +465,17 @@ class TrainLoop:
             self.order = self._order()
         model, feed, order = self.model, self.feed, self.order
         feed.begin()
-        unwatched = not (at.config.nan_guard or at.config.profiling)
+        watched = is_watched()
         for i, (start, stop) in enumerate(self.ranges[first:], first):
             size = stop - start
             report.begin(i, size)
             if self.steps is not None:
                 start, stop = 0, self.whole or 0
-            values = feed(start, stop, order) if unwatched else self._named(feed, i, start, stop)
+            values = feed.named(i, start, stop, order) if watched else feed(start, stop, order)
             report.end(i, size, values)
             if model.stop_training:
                 break
         self.order = None
-
-    def _named(self, feed: Feed, number: int, start: int, stop: int) -> Any:
-        """A batch that profiles and errors know by its number."""
-        with at.span("batch", number):
-            return feed(start, stop, self.order)
 
     def end_epoch(self) -> None:
         """All is done for an epoch: arrays need not know."""
@@ -528,10 +533,12 @@ def test_on_arrays(
     bar = Progbar(steps if steps is not None else n) if verbose == 1 else None
     draw = None if bar is None else lambda report: bar.update(report.done)
     report = Report(hooks, "test", model.metrics_names, model.stateful_metric_names, draw)
+    watched = is_watched()
     hooks.on_test_begin()
     for i, (start, stop) in enumerate(_ranges(n, batch_size, steps)):
         report.begin(i, stop - start)
-        values = feed(start, stop) if steps is None else feed(0, n or 0)
+        rows = (start, stop) if steps is None else (0, n or 0)
+        values = feed.named(i, *rows) if watched else feed(*rows)
         report.end(i, stop - start, values)
     hooks.on_test_end()
     return report.averages()
@@ -564,11 +571,13 @@ def predict_on_arrays(
     begin, end = hooks.listeners("on_predict_batch_begin"), hooks.listeners("on_predict_batch_end")
     bar = Progbar(steps if steps is not None else n) if verbose == 1 else None
     parts: list[list[np.ndarray]] = []
+    watched = is_watched()
     hooks.on_predict_begin()
     for i, (start, stop) in enumerate(ranges):
         for hook in begin:
             hook(i, {"batch": i, "size": stop - start})
-        values = feed(start, stop) if steps is None else feed(0, n or 0)
+        rows = (start, stop) if steps is None else (0, n or 0)
+        values = feed.named(i, *rows) if watched else feed(*rows)
         if feed.read is copied:
             parts.append(values)
         for hook in end:

@@ -711,6 +711,9 @@ class Model(Network):
             steps_per_epoch, validation_steps: batches an epoch for models fed by tensors or generators.
             validation_freq: validate every so many epochs, or after the epochs of a list (from 1).
             max_queue_size, workers, use_multiprocessing: see ``fit_generator``.
+
+        Raises ValueError for data without samples, a ``validation_split`` that is no share or leaves nothing, and
+        without ``steps_per_epoch`` where the model is fed by tensors.
         """
         self._show_accuracy(kwargs.pop("show_accuracy", False))
         self._refuse_unknown("fit", kwargs)
@@ -821,6 +824,8 @@ class Model(Network):
                 with random generators of its own, so any number gives the same. A generator stays in the thread.
             shuffle: take the batches of a sequence in another order each epoch.
             samples_per_epoch, nb_val_samples: counts of samples instead of batches (Keras 1).
+
+        Raises ValueError while the shape of the input is not known.
         """
         _check_whole("epochs", epochs)
         _check_whole("initial_epoch", initial_epoch)
@@ -1058,7 +1063,11 @@ class Model(Network):
         use_multiprocessing: bool = False,
         **kwargs: Any,
     ) -> Any:
-        """Outputs for all samples, computed in batches: an array, or a list of arrays. x may be a generator."""
+        """Outputs for all samples, computed in batches: an array, or a list of arrays. x may be a generator.
+
+        Raises ValueError for no samples, a number that a stateful network can not cut into its batches, and without
+        ``steps`` where the model is fed by tensors.
+        """
         self._refuse_unknown("predict", kwargs)
         if self._quick_predict is not None and type(x) is np.ndarray and x.ndim and callbacks is None and not verbose:
             most = 32 if batch_size is None else batch_size if type(batch_size) is int else 0
@@ -1125,6 +1134,8 @@ class Model(Network):
             include_optimizer: leave compile settings and optimizer state out if False.
             to: which Keras is to read it: 'keras1' (1.2.2), 'keras2' (2.3.1), 'tfkeras' (2.x) or 'keras3'. If None the
                 name's ending says it: ``.keras`` is Keras 3's archive, all else 2.3.1's HDF5 file.
+
+        Raises NotImplementedError for a model with a ``call`` of its own.
         """
         if not self._is_graph_network:
             raise NotImplementedError(

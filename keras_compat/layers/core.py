@@ -128,6 +128,8 @@ class Dropout(Layer):
         rate: from 0 to 1.
         noise_shape: shape of the mask; axes of length 1 drop together. None entries stand for the input's.
         seed: of the random mask.
+
+    Raises ValueError for a rate outside of 0 to 1.
     """
 
     def __init__(self, rate: float, noise_shape: Shape | None = None, seed: int | None = None, **kwargs: Any):
@@ -290,7 +292,10 @@ class Reshape(Layer):
 
 @register
 class Permute(Layer):
-    """Reorders the axes of each sample; ``dims`` counts them from 1: ``Permute((2, 1))`` swaps two."""
+    """Reorders the axes of each sample; ``dims`` counts them from 1: ``Permute((2, 1))`` swaps two.
+
+    Raises ValueError where an axis is missing or named twice.
+    """
 
     def __init__(self, dims: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
@@ -344,6 +349,8 @@ class Lambda(Layer):
     A config holds the function's name only. It is found again among ``custom_objects`` and what this process has
     written. Files of Keras hold Python byte code, which is run only where ``allow_code=True`` says so; a function of
     the layer's name among the ``custom_objects`` takes its place.
+
+    Raises TypeError for what is no function, and another kind of ``output_shape``.
     """
 
     def __init__(

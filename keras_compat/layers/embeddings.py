@@ -29,6 +29,8 @@ class Embedding(Layer):
         input_length: number of steps (or a list, one for each axis), where a Flatten and Dense follow.
         dropout: share of the rows that are 0 in training, drawn anew for each batch; the others are divided by
             ``1 - dropout``. Of Keras 1 (Gal, arXiv:1512.05287).
+
+    Raises ValueError for sizes below 1.
     """
 
     def __init__(

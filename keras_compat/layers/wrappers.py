@@ -31,7 +31,10 @@ MERGE_MODES = ("sum", "mul", "concat", "ave", None)
 
 @register
 class Wrapper(Layer):
-    """Base of layers that hold another one, ``layer``; its weights, losses and updates count as the wrapper's."""
+    """Base of layers that hold another one, ``layer``; its weights, losses and updates count as the wrapper's.
+
+    Raises ValueError for what is no layer.
+    """
 
     layer: Any
 
@@ -246,6 +249,8 @@ class Bidirectional(Wrapper):
 
     With ``return_sequences`` the backward outputs are put in the order of time. With ``return_state`` the result is
     ``[output, *forward states, *backward states]``; ``initial_state`` takes the states in that order.
+
+    Raises ValueError for a layer that is not recurrent, and another ``merge_mode``.
     """
 
     _pair: tuple[Any, Any]

@@ -160,7 +160,10 @@ def warn(message: str) -> None:
 
 
 def serialize_keras_object(instance: Any) -> Any:
-    """Return what stands for an object in a config: ``{'class_name', 'config'}``, a function's name, or None."""
+    """Return what stands for an object in a config: ``{'class_name', 'config'}``, a function's name, or None.
+
+    Raises ValueError for an object without ``get_config``.
+    """
     if instance is None:
         return None
     if hasattr(instance, "get_config"):

@@ -31,6 +31,8 @@ class HDF5Matrix:
         start: first row.
         end: row to stop before, by default the number of rows.
         normalizer: function applied to each part that is read.
+
+    Raises ValueError for rows that the data set does not have.
     """
 
     refs: dict[str, Any] = {}
@@ -162,6 +164,8 @@ class H5Dict:
     Args:
         path: name of a file, an open file or group, or a dictionary.
         mode: of the file: 'r', 'w' or 'a'.
+
+    Raises TypeError for what is no file.
     """
 
     def __init__(self, path: Any, mode: str = "a"):

@@ -126,7 +126,10 @@ def convert_kernel(kernel: npt.ArrayLike, dim_ordering: str | None = None) -> np
 def conv_output_length(
     input_length: int | None, filter_size: int, border_mode: str, stride: int, dilation: int = 1
 ) -> int | None:
-    """Length that a convolution gives for ``input_length``; None stays None. Modes 'valid', 'same' and 'full'."""
+    """Length that a convolution gives for ``input_length``; None stays None. Modes 'valid', 'same' and 'full'.
+
+    Raises ValueError for another border mode.
+    """
     if input_length is None:
         return None
     width = filter_size + (filter_size - 1) * (dilation - 1)
@@ -137,7 +140,7 @@ def conv_output_length(
 
 
 def conv_input_length(output_length: int | None, filter_size: int, border_mode: str, stride: int) -> int | None:
-    """Smallest length that gives ``output_length``; None stays None."""
+    """Smallest length that gives ``output_length``; None stays None. Raises ValueError for another border mode."""
     if output_length is None:
         return None
     pad = {"same": filter_size // 2, "valid": 0, "full": filter_size - 1}

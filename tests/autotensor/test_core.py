@@ -532,6 +532,7 @@ def test_every_error_is_also_the_builtin_one_expects():
         "DTypeError": TypeError,
         "TraceError": TypeError,
         "GradError": ValueError,
+        "GradientCheckError": AssertionError,
         "GraphError": ValueError,
         "TreeError": ValueError,
         "NanError": FloatingPointError,

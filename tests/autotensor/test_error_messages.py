@@ -164,7 +164,8 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
                     yield f"{name}(x, {parameter}={bad!r})", lambda f=function, args=args: f(*args)
         if needed and needed[0] in ("x", "x1", "shape", "a", "arrays", "tensors"):
             for bad in (None, "text", [[1, 2], [3]], object()):
-                yield f"{name}({bad!r})", lambda f=function, args=(bad, *[x] * (len(needed) - 1)): f(*args)
+                args = [bad, *[x] * (len(needed) - 1)]
+                yield f"{name}({bad!r})", lambda f=function, args=args: f(*args)
     for symbol in ("+", "-", "*", "/", "**", "@", "<"):
         for bad in (np.ones((4, 5)), "text", None, [[1, 2], [3]]):
             yield f"x {symbol} {bad!r}", lambda s=symbol, bad=bad: eval(f"x {s} y", {"x": x, "y": bad})

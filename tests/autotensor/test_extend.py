@@ -13,6 +13,12 @@ from autotensor.extend import defvjp, defvjp_argnum, defvjp_argnums, primitive
 X = np.array([0.3, -1.2, 0.7])
 
 
+@pytest.fixture(autouse=True)
+def plain():
+    with at.config.use(numba=False):
+        yield
+
+
 def close(got, want):
     np.testing.assert_allclose(np.asarray(got), want, rtol=1e-12, atol=1e-12)
 
@@ -153,3 +159,45 @@ def test_defop_has_the_whole_contract():
     with pytest.raises(GradError, match="has no gradient"):
         at.grad(lambda x: steps(x))(1.0)
     assert set(extend.__all__) <= set(dir(extend))
+
+
+def test_parts_for_an_operation_along_an_axis():
+    def infer(x, axis):
+        assert isinstance(x, extend.Aval)
+        return extend.Aval([d for k, d in enumerate(x.shape) if k != axis], extend.float_dtype(x))
+
+    def vjp(needs, g, out, x, axis):
+        return (extend.broadcast_like(at.expand_dims(g, axis), x) * extend.ones_like(x) * 2 * x,)
+
+    def bind(outs, arrays, scratch, axis):
+        return (lambda out, x: np.add.reduce(x * x, axis, out=out)), (outs[0], arrays[0])
+
+    def impl(x, axis):
+        out = np.empty([d for k, d in enumerate(x.shape) if k != axis], x.dtype)
+        extend.run_bound(bind, (out,), (x,), axis=axis)
+        return out
+
+    op = extend.Op("test_extend_energy", impl=impl, infer=infer, vjp=vjp, bind=bind)
+    x = np.arange(6.0).reshape(2, 3)
+    energy = lambda x, axis: extend.apply(op, x, axis=extend.normalize_axis("energy", axis, x.ndim))
+    close(energy(at.asarray(x), -1), (x * x).sum(-1))
+    close(at.jacobian(lambda x: energy(x, 0))(x).sum(0), 2 * x)
+    p = at.placeholder((None, 3), np.float64)
+    close(at.function([p], energy(p, 1))(x), (x * x).sum(1))
+    assert extend.normalize_axes("energy", None, 2) == (0, 1)
+    assert extend.broadcast_shapes("energy", (2, 1), (None, 3)) == (2, 3)
+    assert extend.result_dtype(extend.Aval((), "f4"), 2) == np.float32
+    close(extend.reshape_like(at.asarray(x), at.zeros((3, 2))), x.reshape(3, 2))
+    close(extend.unbroadcast(at.ones((4, 3)), at.zeros(3)), [4, 4, 4])
+    close(extend.fill_like(at.zeros(2), value=7.0) + extend.zeros_like(at.zeros(2)), [7, 7])
+    assert isinstance(at.vmap(lambda r: energy(r, 0))(x), at.Tensor)
+
+
+def test_registered_names_are_unique():
+    with pytest.raises(ValueError, match="an operation named 'add' exists already"):
+        extend.register(extend.Op("add", impl=np.add, infer=extend.promoting("add")))
+    with pytest.raises(ValueError, match="'sin' exists already"):
+        extend.defop_no_grad("sin", impl=np.sin, infer=extend.promoting("sin"))
+    assert extend.custom_vjp is at.custom_vjp
+    batch = extend.Batch(2, at.zeros((2, 3)))
+    assert batch.full(at.ones(3)).shape == (2, 3) and extend.Batched(at.ones((2, 3))).shape == (3,)

@@ -381,8 +381,8 @@ class TestInPlace(InPlace.TestCase):
     settings = settings(max_examples=25, stateful_step_count=25, **COMMON)
 
 
-@pytest.mark.slow  # 60 s
+@pytest.mark.slow  # 14 s
 def test_many_programs():
     from hypothesis.stateful import run_state_machine_as_test
 
-    run_state_machine_as_test(InPlace, settings=settings(max_examples=600, stateful_step_count=40, **COMMON))
+    run_state_machine_as_test(InPlace, settings=settings(max_examples=300, stateful_step_count=40, **COMMON))

@@ -197,6 +197,7 @@ def test_membership_flags_and_files(tmp_path):
     assert np.fromfile(tmp_path / "x.bin").tolist() == [5.0, 2.0]
     x.dump(str(tmp_path / "x.pkl"))
     assert pickle.loads((tmp_path / "x.pkl").read_bytes()).tolist() == [5.0, 2.0]
+    assert round(x, 1).tolist() == [5.0, 2.0] and round(x[1]) == 2
     assert divmod(7.0, x)[1].tolist() == [2.0, 1.0]
 
 

@@ -269,6 +269,14 @@ def test_symbolic_tensors_build_graphs():
     assert np.shape(x) == (None, 3) and np.ndim(x) == 2
 
 
+def test_variables_are_read_where_values_are_asked_for():
+    v = at.Variable([1.0, 2.0], deferred=True)
+    assert np.allclose(v, [1.0, 2.0]) and np.array_equal(v, np.array([1.0, 2.0]))
+    assert np.sum(v).is_symbolic and np.sin(v).is_symbolic
+    with pytest.raises(TraceError, match="np.isclose"):
+        np.isclose(at.placeholder((2,)), v)
+
+
 def test_saving_writes_values(tmp_path):
     t = at.Tensor([1.0, 2.0], requires_grad=True)
     np.save(tmp_path / "x.npy", t)

@@ -148,6 +148,15 @@ def test_fields_of_unique_functions():
         at.unique_values(placeholder((None,)))
 
 
+def test_distinct_values_with_gradients():
+    t = Tensor([3.0, 1.0, 3.0], requires_grad=True)
+    distinct = at.take(t.reshape(-1), at.unique_all(t).indices)
+    same(distinct.detach(), [1.0, 3.0])
+    assert not at.unique_values(t).requires_grad
+    (g,) = at.gradients((distinct**2).sum(), [t])
+    same(g, [6.0, 2.0, 0.0])
+
+
 def test_isin():
     x = np.array([[1, 2], [3, np.nan]])
     same(at.isin(x, [2.0, np.nan]), [[False, True], [False, False]])

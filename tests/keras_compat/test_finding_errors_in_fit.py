@@ -76,6 +76,19 @@ def test_an_error_from_a_generator_names_the_batch():
     assert "which came in as data" in str(found.value)
 
 
+def test_batches_of_evaluate_and_predict_are_named():
+    model = net()
+    bad = X.copy()
+    bad[9] = np.inf
+    for call in (lambda: model.evaluate(bad, Y, batch_size=4, verbose=0), lambda: model.predict(bad, batch_size=4)):
+        with at.detect_anomaly(), pytest.raises(at.NanError) as found:
+            call()
+        assert found.value.spans == ["batch 2"]
+    with at.profile() as p:
+        model.predict(X, batch_size=4)
+    assert [row.calls for row in p.rows("span", "name") if row.name.startswith("batch")] == [1, 1, 1]
+
+
 def test_nested_models_and_loops_have_their_names():
     inside = Sequential([Dense(3, input_shape=(3,), name="inner_dense")], name="inner")
     x = Input((3,))

@@ -34,11 +34,18 @@ def leaf(*values):
 
 def test_without_tensors_it_is_numpy():
     for made, want in [
-        (anp.zeros(3), np.ndarray), (anp.sin(1.0), np.float64), (anp.array([1, 2]), np.ndarray), (anp.mean([1, 2]), np.float64),
-        (anp.linalg.inv(np.eye(2)), np.ndarray), (anp.fft.fft(np.ones(2)), np.ndarray), (anp.r_[1, 2], np.ndarray),
-        (anp.full(2, 1.0), np.ndarray), (anp.vectorize(lambda v: v + 1)(np.ones(2)), np.ndarray),
-        (anp.random.RandomState(0).randn(2), np.ndarray), (anp.asarray_chkfinite([1.0]), np.ndarray),
-    ]:  # fmt: skip
+        (anp.zeros(3), np.ndarray),
+        (anp.sin(1.0), np.float64),
+        (anp.array([1, 2]), np.ndarray),
+        (anp.mean([1, 2]), np.float64),
+        (anp.linalg.inv(np.eye(2)), np.ndarray),
+        (anp.fft.fft(np.ones(2)), np.ndarray),
+        (anp.r_[1, 2], np.ndarray),
+        (anp.full(2, 1.0), np.ndarray),
+        (anp.vectorize(lambda v: v + 1)(np.ones(2)), np.ndarray),
+        (anp.random.RandomState(0).randn(2), np.ndarray),
+        (anp.asarray_chkfinite([1.0]), np.ndarray),
+    ]:
         assert type(made) is want
     assert anp.pi == np.pi and anp.newaxis is None and anp.float64 is np.float64 and anp.ndarray is np.ndarray
     assert "einsum" in dir(anp) and anp.isscalar(3) and not anp.isscalar([3])
@@ -47,12 +54,26 @@ def test_without_tensors_it_is_numpy():
 def test_lists_of_tensors_keep_gradients():
     x = leaf(1.0, 2.0)
     for y in (
-        anp.array([x[0], 2 * x[1]]), anp.asarray([[x[0]], [x[1]]]), anp.exp([x[0], x[1]]), anp.mean([x[0], x[1]]),
-        anp.r_[x, 3.0], anp.c_[x, x], anp.concatenate([[x[0]], [1.0]]), anp.linalg.norm([x[0], x[1]]), anp.full(3, x[0]),
-        anp.sum((x[0], x[1])), anp.vectorize(lambda v: v * v)(x), anp.array(x, ndmin=2), anp.maximum([x[0], 1.0], 0.5),
-        anp.make_diagonal(x, axis1=-1, axis2=-2), anp.block([[x], [x]]), anp.std([x[0], x[1]]), anp.r_[x, 0:2],
-        anp.stack([[x[0], x[1]], [1.0, 2.0]]), anp.asarray_chkfinite(x),
-    ):  # fmt: skip
+        anp.array([x[0], 2 * x[1]]),
+        anp.asarray([[x[0]], [x[1]]]),
+        anp.exp([x[0], x[1]]),
+        anp.mean([x[0], x[1]]),
+        anp.r_[x, 3.0],
+        anp.c_[x, x],
+        anp.concatenate([[x[0]], [1.0]]),
+        anp.linalg.norm([x[0], x[1]]),
+        anp.full(3, x[0]),
+        anp.sum((x[0], x[1])),
+        anp.vectorize(lambda v: v * v)(x),
+        anp.array(x, ndmin=2),
+        anp.maximum([x[0], 1.0], 0.5),
+        anp.make_diagonal(x, axis1=-1, axis2=-2),
+        anp.block([[x], [x]]),
+        anp.std([x[0], x[1]]),
+        anp.r_[x, 0:2],
+        anp.stack([[x[0], x[1]], [1.0, 2.0]]),
+        anp.asarray_chkfinite(x),
+    ):
         assert isinstance(y, at.Tensor) and y.requires_grad
     assert anp.r_[x, 0:2].tolist() == [1.0, 2.0, 0.0, 1.0]
     assert anp.isscalar(x[0]) and not anp.isscalar(x)
@@ -68,11 +89,25 @@ def test_lists_of_tensors_keep_gradients():
 # -- autotensor.scipy
 
 ARGUMENTS = {
-    "beta": (0.7, 1.4), "betaln": (0.7, 1.4), "betainc": (1.5, 2.0, 0.3), "gammainc": (1.5, 0.6), "gammaincc": (1.5, 0.6),
-    "jn": (2, 1.3), "yn": (2, 1.3), "jv": (0.4, 1.3), "yv": (0.4, 1.3), "iv": (0.4, 1.3), "ive": (1.4, 1.3),
-    "polygamma": (2, 1.3), "multigammaln": (2.3, 3), "xlogy": (0.4, 0.7), "xlog1py": (0.4, 0.7), "rel_entr": (0.4, 0.7),
-    "kl_div": (0.4, 0.7), "stdtr": (3.0, 0.4),
-}  # fmt: skip
+    "beta": (0.7, 1.4),
+    "betaln": (0.7, 1.4),
+    "betainc": (1.5, 2.0, 0.3),
+    "gammainc": (1.5, 0.6),
+    "gammaincc": (1.5, 0.6),
+    "jn": (2, 1.3),
+    "yn": (2, 1.3),
+    "jv": (0.4, 1.3),
+    "yv": (0.4, 1.3),
+    "iv": (0.4, 1.3),
+    "ive": (1.4, 1.3),
+    "polygamma": (2, 1.3),
+    "multigammaln": (2.3, 3),
+    "xlogy": (0.4, 0.7),
+    "xlog1py": (0.4, 0.7),
+    "rel_entr": (0.4, 0.7),
+    "kl_div": (0.4, 0.7),
+    "stdtr": (3.0, 0.4),
+}
 WHOLE = {"jn", "yn", "polygamma"}  # the first argument is an order
 
 
@@ -96,13 +131,24 @@ def test_derivatives_of_special_functions_agree_with_mpmath():
     mpmath = pytest.importorskip("mpmath")
     mpmath.mp.dps = 30
     closed = {
-        "gammaln": mpmath.loggamma, "gamma": mpmath.gamma, "digamma": mpmath.digamma, "rgamma": mpmath.rgamma,
-        "ndtr": mpmath.ncdf, "log_ndtr": lambda x: mpmath.log(mpmath.ncdf(x)), "i0": lambda x: mpmath.besseli(0, x),
-        "i1": lambda x: mpmath.besseli(1, x), "j0": lambda x: mpmath.besselj(0, x), "j1": lambda x: mpmath.besselj(1, x),
-        "i0e": lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(0, x), "erfcinv": lambda x: mpmath.erfinv(1 - x),
-        "sinc": lambda x: mpmath.sincpi(x), "logit": lambda x: mpmath.log(x / (1 - x)), "entr": lambda x: -x * mpmath.log(x),
-        "log_expit": lambda x: -mpmath.log(1 + mpmath.exp(-x)), "ndtri": lambda p: mpmath.sqrt(2) * mpmath.erfinv(2 * p - 1),
-    }  # fmt: skip
+        "gammaln": mpmath.loggamma,
+        "gamma": mpmath.gamma,
+        "digamma": mpmath.digamma,
+        "rgamma": mpmath.rgamma,
+        "ndtr": mpmath.ncdf,
+        "log_ndtr": lambda x: mpmath.log(mpmath.ncdf(x)),
+        "i0": lambda x: mpmath.besseli(0, x),
+        "i1": lambda x: mpmath.besseli(1, x),
+        "j0": lambda x: mpmath.besselj(0, x),
+        "j1": lambda x: mpmath.besselj(1, x),
+        "i0e": lambda x: mpmath.exp(-abs(x)) * mpmath.besseli(0, x),
+        "erfcinv": lambda x: mpmath.erfinv(1 - x),
+        "sinc": lambda x: mpmath.sincpi(x),
+        "logit": lambda x: mpmath.log(x / (1 - x)),
+        "entr": lambda x: -x * mpmath.log(x),
+        "log_expit": lambda x: -mpmath.log(1 + mpmath.exp(-x)),
+        "ndtri": lambda p: mpmath.sqrt(2) * mpmath.erfinv(2 * p - 1),
+    }
     for name, f in closed.items():
         ours = getattr(at.special, name)
         for x in (0.3, 0.85):
@@ -157,10 +203,20 @@ def test_sums_of_exponentials():
 
 
 STATS = {
-    "norm": ((0.4, 0.3, 1.2), (0, 1, 2)), "t": ((0.4, 3.0, 0.3, 1.2), (0, 1, 2, 3)), "beta": ((0.4, 2.0, 3.0), (0, 1, 2)),
-    "gamma": ((0.4, 2.5), (0, 1)), "chi2": ((0.4, 3.0), (0, 1)), "poisson": ((3.0, 2.2), (1,)),
-}  # fmt: skip
-BY_X_ONLY = {("t", "cdf"): (0, 2, 3), ("t", "logcdf"): (0, 2, 3), ("beta", "cdf"): (0,), ("gamma", "cdf"): (0,), ("chi2", "cdf"): (0,)}  # fmt: skip
+    "norm": ((0.4, 0.3, 1.2), (0, 1, 2)),
+    "t": ((0.4, 3.0, 0.3, 1.2), (0, 1, 2, 3)),
+    "beta": ((0.4, 2.0, 3.0), (0, 1, 2)),
+    "gamma": ((0.4, 2.5), (0, 1)),
+    "chi2": ((0.4, 3.0), (0, 1)),
+    "poisson": ((3.0, 2.2), (1,)),
+}
+BY_X_ONLY = {
+    ("t", "cdf"): (0, 2, 3),
+    ("t", "logcdf"): (0, 2, 3),
+    ("beta", "cdf"): (0,),
+    ("gamma", "cdf"): (0,),
+    ("chi2", "cdf"): (0,),
+}
 
 
 @pytest.mark.parametrize("name", sorted(STATS))
@@ -175,8 +231,9 @@ def test_distributions(name):
         chosen = BY_X_ONLY.get((name, function), by)
         check_grad(
             lambda *v, f=ours, c=chosen: f(*[v[c.index(i)] if i in c else a for i, a in enumerate(args)]),
-            *[args[i] for i in chosen], order=2,
-        )  # fmt: skip
+            *[args[i] for i in chosen],
+            order=2,
+        )
 
 
 def test_distributions_of_vectors():
@@ -190,7 +247,14 @@ def test_distributions_of_vectors():
     cov = np.cov(RS.randn(3, 20))
     points, mean = RS.randn(5, 3), RS.randn(3)
     theirs = scipy_stats.multivariate_normal
-    for args in [(points, mean, cov), (points[0], mean, cov), (points, mean, np.diag(cov)), (points, mean, 2.0), (0.4,), (points[:, 0], 0.3, 1.7)]:  # fmt: skip
+    for args in [
+        (points, mean, cov),
+        (points[0], mean, cov),
+        (points, mean, np.diag(cov)),
+        (points, mean, 2.0),
+        (0.4,),
+        (points[:, 0], 0.3, 1.7),
+    ]:
         np.testing.assert_allclose(multivariate_normal.logpdf(*args), theirs.logpdf(*args), rtol=1e-10)
     np.testing.assert_allclose(multivariate_normal.pdf(points, mean, cov), theirs.pdf(points, mean, cov))
     assert multivariate_normal.entropy(mean, cov) == pytest.approx(theirs.entropy(mean, cov))
@@ -206,16 +270,25 @@ def test_matrix_functions():
     a, b = RS.randn(4, 4), RS.randn(4, 4)
     m = a @ a.T + np.eye(4)
     for got, want in [
-        (linalg.expm(a), scipy_linalg.expm(a)), (linalg.expm(20 * a) / scipy_linalg.expm(20 * a), np.ones((4, 4))),
-        (linalg.sqrtm(m), scipy_linalg.sqrtm(m)), (linalg.solve_sylvester(a, m, b), scipy_linalg.solve_sylvester(a, m, b)),
-        (linalg.block_diag(a, b[:2]), scipy_linalg.block_diag(a, b[:2])), (linalg.cholesky(m), scipy_linalg.cholesky(m)),
-        (linalg.solve(m, b), scipy_linalg.solve(m, b)), (linalg.det(a), scipy_linalg.det(a)),
+        (linalg.expm(a), scipy_linalg.expm(a)),
+        (linalg.expm(20 * a) / scipy_linalg.expm(20 * a), np.ones((4, 4))),
+        (linalg.sqrtm(m), scipy_linalg.sqrtm(m)),
+        (linalg.solve_sylvester(a, m, b), scipy_linalg.solve_sylvester(a, m, b)),
+        (linalg.block_diag(a, b[:2]), scipy_linalg.block_diag(a, b[:2])),
+        (linalg.cholesky(m), scipy_linalg.cholesky(m)),
+        (linalg.solve(m, b), scipy_linalg.solve(m, b)),
+        (linalg.det(a), scipy_linalg.det(a)),
         (linalg.solve_triangular(m, b, 1, True), scipy_linalg.solve_triangular(m, b, 1, True)),
-        (linalg.solve_triangular(m, b[0], unit_diagonal=True), scipy_linalg.solve_triangular(m, b[0], unit_diagonal=True)),
+        (
+            linalg.solve_triangular(m, b[0], unit_diagonal=True),
+            scipy_linalg.solve_triangular(m, b[0], unit_diagonal=True),
+        ),
         (linalg.solve_banded((1, 2), m, b), scipy_linalg.solve_banded((1, 2), m, b)),
-        (linalg.lu(a)[2], scipy_linalg.lu(a)[2]), (linalg.inv(m), scipy_linalg.inv(m)),
-        (linalg.norm(a), scipy_linalg.norm(a)), (linalg.svdvals(a), scipy_linalg.svdvals(a)),
-    ]:  # fmt: skip
+        (linalg.lu(a)[2], scipy_linalg.lu(a)[2]),
+        (linalg.inv(m), scipy_linalg.inv(m)),
+        (linalg.norm(a), scipy_linalg.norm(a)),
+        (linalg.svdvals(a), scipy_linalg.svdvals(a)),
+    ]:
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-11)
     check_grad(lambda a, b: linalg.solve_triangular(a, b, "T", lower=True), m, b, order=2)
     check_grad(lambda ab, b: linalg.solve_banded((1, 2), ab, b), m, b[0], order=1)
@@ -308,9 +381,10 @@ def test_optimizers_find_the_minimum():
 
     start = {"x": np.zeros(2), "y": 0.0}
     for method, options in [
-        (optimizers.sgd, {"num_iters": 200, "step_size": 0.5}), (optimizers.adam, {"num_iters": 400, "step_size": 0.05}),
+        (optimizers.sgd, {"num_iters": 200, "step_size": 0.5}),
+        (optimizers.adam, {"num_iters": 400, "step_size": 0.05}),
         (optimizers.rmsprop, {"num_iters": 500, "step_size": 0.01}),
-    ]:  # fmt: skip
+    ]:
         found = method(at.grad(loss), start, callback=lambda p, i, g: seen.append(i), **options)
         assert float(loss(found, 0)) < 1e-3
         assert method.__doc__
@@ -360,6 +434,9 @@ def test_scipys_optimizers_take_what_our_functions_give():
         second = {"hess": at.hessian(rosenbrock)} if method.startswith("trust") else {}
         found = optimize.minimize(at.value_and_grad(rosenbrock), start, jac=True, method=method, **second)
         np.testing.assert_allclose(found.x, [1.0, 1.0], atol=2e-3, err_msg=method)
-    found = optimize.least_squares(lambda x: anp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]]), start,
-                                   jac=at.jacobian(lambda x: anp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])))  # fmt: skip
+    found = optimize.least_squares(
+        lambda x: anp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]]),
+        start,
+        jac=at.jacobian(lambda x: anp.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])),
+    )
     np.testing.assert_allclose(found.x, [1.0, 1.0], atol=1e-6)

@@ -23,6 +23,12 @@ B = rng.normal(size=4)
 C = rng.normal(size=(4, 3))
 
 
+@pytest.fixture(autouse=True)
+def without_kernels():
+    with at.config.use(numba=False):
+        yield
+
+
 def gradients(f: Any, *arrays: np.ndarray) -> list[np.ndarray]:
     xs = [at.Tensor(a, requires_grad=True) for a in arrays]
     return [g.numpy() for g in at.grad(f(*xs), xs)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import autotensor as at
-from autotensor.transforms.custom import barrier
+from autotensor.transforms.checkpoint import barrier
 from tests.autotensor.samples.base import Sample, array
 
 
@@ -31,7 +31,7 @@ _polar.defvjp(
 )
 
 _SHARED = {"unmodified": "the results are inputs, handed on"}
-_OTHER = {name: "for each number of results it is another object" for name in ("shape", "unknown", "dtypes")}
+_OTHER = dict.fromkeys(("shape", "unknown", "dtypes"), "for each number of results it is another object")
 
 SAMPLES = {
     "custom_vjp": [
@@ -50,6 +50,13 @@ SAMPLES = {
         ),
     ],
     "barrier": [
-        Sample(array(2, 3), array(2), wrt=[0], call=lambda x, y: barrier(x, y), oracle=lambda x, y: x),
+        Sample(
+            array(2, 3),
+            array(2),
+            wrt=[0],
+            call=lambda x, y: barrier(x, y),
+            oracle=lambda x, y: x,
+            skip={"graph": "not pure, so never eager where graphs are built: see test_custom.py, compiled checkpoints"},
+        ),
     ],
 }  # fmt: skip
