@@ -1,4 +1,4 @@
-"""Derivatives of functions: grad, vjp, jvp, jacobian, hessian, hvp.
+"""Derivatives of functions: grad, vjp, jvp, hvp. Whole matrices of derivatives are in ``jacobians``.
 
 A function is run once on fresh leaves; what it recorded is walked backward. Forward derivatives are the transpose of
 the backward walk, which is linear in its seed. The levels of nested derivatives are told apart by their leaves, so each
@@ -7,7 +7,6 @@ derivative is by its own argument only.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, overload
 
@@ -28,8 +27,6 @@ from autotensor.transforms.recipe import note_leaf
 __all__ = [
     "elementwise_grad", "grad", "hvp", "jvp", "linearize", "value_and_grad", "vjp",
 ]  # fmt: skip
-
-log = logging.getLogger("autotensor")
 
 Argnums = int | Sequence[int]
 

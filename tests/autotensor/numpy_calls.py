@@ -171,7 +171,7 @@ DERIVED = {
 PLAIN = {
     "all": "np.all(t, axis=0)",
     "any": "np.any(t > 0)",
-    "empty_like": "np.empty_like(t) * 0",
+    "empty_like": "np.empty_like(t, dtype=np.int64) * 0",
     "ones_like": "np.ones_like(t)",
     "zeros_like": "np.zeros_like(t, dtype=int)",
     "argmax": "np.argmax(t, axis=1)",
