@@ -97,7 +97,7 @@ from autotensor.ops.sets import *  # noqa: F403
 from autotensor.ops.shape import *  # noqa: F403
 from autotensor.ops.sorting import *  # noqa: F403
 from autotensor.ops.standard import *  # noqa: F403
-from autotensor.ops.standard import API_VERSION as __array_api_version__
+from autotensor.ops.standard import API_VERSION as __array_api_version__  # noqa: F401
 from autotensor.ops.standard import namespace_info as __array_namespace_info__  # noqa: F401
 from autotensor.ops.window import *  # noqa: F403
 from autotensor.profiler import Profile, profile
@@ -129,7 +129,8 @@ _BUILTINS = {"abs", "all", "any", "max", "min", "pow", "round", "sum"}
 __all__ = [
     "Tensor", "Variable", "placeholder", "no_grad", "enable_grad", "is_tracking", "deferred",
     "immediate", "is_immediate", "detect_anomaly", "name_scope", "span", "Profile", "profile",
-    "Function", "function", "compile", "evaluate", "show", "to_dot", "sources", "print_value", "reshape_to", "register_library",
+    "Function", "function", "compile", "evaluate", "show", "to_dot", "sources", "print_value", "reshape_to",
+    "register_library",
     "config", "errors", "special", "tree", "get_num_threads", "fft", "linalg", "random", "set_num_threads",
     "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "RangeError", "ShapeError", "TraceError",
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -149,7 +150,7 @@ __all__ += _LATER
 # What programs for HIPS autograd import (`import autotensor.numpy as np`); `from autotensor import *` leaves it out.
 _PORTED = ("builtins", "extend", "misc", "numpy", "scipy", "test_util", "tracer")
 if TYPE_CHECKING:
-    from autotensor import testing
+    from autotensor import testing  # noqa: F401
 else:
 
     def __getattr__(name):

@@ -36,7 +36,8 @@ from autotensor.ops import (
 )
 
 __all__ = [
-    "activation", "autodiff", "control", "conv", "creation", "ctc", "dtypes", "elementwise", "fft", "index", "like", "linalg",
+    "activation", "autodiff", "control", "conv", "creation", "ctc", "dtypes", "elementwise", "fft", "index", "like",
+    "linalg",
     "losses", "methods", "nan_numeric", "ndarray_methods", "normalization", "pool", "random", "recurrent", "reduce",
     "resize", "running", "scan", "sets", "shape", "sorting", "standard", "window",
 ]  # fmt: skip

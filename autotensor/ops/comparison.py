@@ -118,5 +118,3 @@ isfinite = defop_no_grad(
     expr={"f": "isfinite({0})"},
     doc="True where x is neither infinite nor NaN; of complex numbers, where both parts are.",
 )
-
-

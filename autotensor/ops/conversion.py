@@ -86,5 +86,3 @@ def _lower_copy(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> A
 def copy(needs, g, out, x):
     """The same values in memory of their own; gradients pass."""
     return (g,)
-
-

@@ -105,9 +105,7 @@ def _lower_broadcast_like(out: Aval, inputs: tuple[Any, ...], params: dict[str, 
     return g if g.shape == out.shape else g.broadcast_to(out.shape)
 
 
-@defop(
-    "broadcast_like", impl=_broadcast_like_impl, infer=_infer_broadcast_like, lower=_lower_broadcast_like, view=True
-)
+@defop("broadcast_like", impl=_broadcast_like_impl, infer=_infer_broadcast_like, lower=_lower_broadcast_like, view=True)
 def broadcast_like(needs, g, out, x, like):
     """Broadcast x to the shape and dtype of a second tensor, whose values do not matter."""
     return unbroadcast(g, x), None

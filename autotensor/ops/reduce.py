@@ -170,9 +170,7 @@ def _lower_mean(out: Aval, inputs: tuple[Any, ...], params: dict[str, Any]) -> A
     return sum_op(x, **params) / n
 
 
-@defop(
-    "mean", impl=_mean_impl, infer=_reducing(_mean_dtype), into=_mean_into, lower=_lower_mean, vjp_takes_arrays=True
-)
+@defop("mean", impl=_mean_impl, infer=_reducing(_mean_dtype), into=_mean_into, lower=_lower_mean, vjp_takes_arrays=True)
 def mean_op(needs, g, out, x, axis, keepdims):
     return (either(broadcast_like, _restore(g / _freedom(x, axis, 0), axis, keepdims), x),)
 

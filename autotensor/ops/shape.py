@@ -105,9 +105,7 @@ def _infer_reshape(x: Operand, shape: tuple[int, ...]) -> Aval:
     return Aval([None if d == -1 else d for d in shape], x.dtype)
 
 
-@defop(
-    "reshape", impl=lambda x, shape: x.reshape(shape), infer=_infer_reshape, reshapes=True, vjp_takes_arrays=True
-)
+@defop("reshape", impl=lambda x, shape: x.reshape(shape), infer=_infer_reshape, reshapes=True, vjp_takes_arrays=True)
 def reshape_op(needs, g, out, x, shape):
     return (either(reshape_like, g, x),)
 
@@ -146,9 +144,7 @@ def _infer_permute(x: Operand, axes: tuple[int, ...]) -> Aval:
     return Aval([x.shape[a] for a in axes], x.dtype)
 
 
-@defop(
-    "permute_dims", impl=lambda x, axes: x.transpose(axes), infer=_infer_permute, view=True, vjp_takes_arrays=True
-)
+@defop("permute_dims", impl=lambda x, axes: x.transpose(axes), infer=_infer_permute, view=True, vjp_takes_arrays=True)
 def permute_dims_op(needs, g, out, x, axes):
     inverse = [0] * len(axes)
     for i, a in enumerate(axes):
@@ -267,9 +263,7 @@ def _infer_broadcast_to(x: Operand, shape: tuple[int, ...]) -> Aval:
     return Aval(shape, result_dtype(x))
 
 
-@defop(
-    "broadcast_to", impl=np.broadcast_to, infer=_infer_broadcast_to, view=True, expr="{0}", vjp_takes_arrays=True
-)
+@defop("broadcast_to", impl=np.broadcast_to, infer=_infer_broadcast_to, view=True, expr="{0}", vjp_takes_arrays=True)
 def broadcast_to_op(needs, g, out, x, shape):
     return (unbroadcast(g, x),)
 
