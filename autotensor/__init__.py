@@ -39,11 +39,13 @@ from autotensor.errors import (
     AutotensorError,
     DTypeError,
     GradError,
+    GradientCheckError,
     GraphError,
     NanError,
     RangeError,
     ShapeError,
     TraceError,
+    TreeError,
 )
 from autotensor.graph.compile import Function, compile, evaluate, function
 from autotensor.graph.display import show, to_dot
@@ -132,7 +134,8 @@ __all__ = [
     "Function", "function", "compile", "evaluate", "show", "to_dot", "sources", "print_value", "reshape_to",
     "register_library",
     "config", "errors", "special", "tree", "get_num_threads", "fft", "linalg", "random", "set_num_threads",
-    "AutotensorError", "DTypeError", "GradError", "GraphError", "NanError", "RangeError", "ShapeError", "TraceError",
+    "AutotensorError", "DTypeError", "GradError", "GradientCheckError", "GraphError", "NanError", "RangeError",
+    "ShapeError", "TraceError", "TreeError",
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
     "complex64", "complex128", "e", "inf", "nan", "pi", "newaxis",
 ]  # fmt: skip

@@ -151,3 +151,10 @@ def test_a_hint_where_hypothesis_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     with pytest.raises(ImportError, match="pip install hypothesis"):
         importlib.import_module(name)
+
+
+def test_the_strategies_are_there_without_an_import_of_their_own(monkeypatch):
+    monkeypatch.delattr(at.testing, "strategies")
+    assert at.testing.strategies is ats
+    with pytest.raises(AttributeError, match="no attribute 'strategie'"):
+        at.testing.strategie
