@@ -34,12 +34,18 @@ BLOCKS_NOT_RUN: dict[str, int] = {}
 # What these pages say holds for NumPy alone; compiling kernels for them would take minutes where none are cached.
 WITHOUT_KERNELS = {
     "applications.md",
+    "array_api.md",
+    "autotensor.md",
     "callbacks.md",
     "data.md",
+    "derivatives.md",
     "differences.md",
+    "files.md",
     "finding_errors.md",
     "gradient_checks.md",
+    "keras.md",
     "numerics.md",
+    "numpy.md",
     "preprocessing.md",
     "quickstart.md",
     "scikit_learn.md",

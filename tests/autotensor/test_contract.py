@@ -24,7 +24,6 @@ import math
 import pkgutil
 import re
 import warnings
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -572,7 +571,6 @@ def _assert_expression(
 # -- graphs --------------------------------------------------------------------------------------------------
 
 _GRAPH_CASES = cases("graph")
-_GRAPH_COUNTS = Counter(param.values[0].op.name for param in _GRAPH_CASES if _has_float64(param.values[0]))
 # switches, dtype of the inputs, are dimensions unknown
 _MODES = {
     "interpreted": ({"compile": False}, "float64", True),
@@ -581,6 +579,10 @@ _MODES = {
     "fused": ({}, "float64", True),
     "fused_float32": ({}, "float32", True),
 }
+# Generating kernels takes long: one sample of each operation is fused, in float32; all of them by the slow tests.
+_ONE_EACH = "fused_float32_once"
+_MODES[_ONE_EACH] = _MODES["fused_float32"]
+_SLOW_MODES = ("fused", "fused_float32")
 
 
 class Symbolic:
@@ -650,7 +652,9 @@ def _run(graphs: list[Symbolic]) -> list[str]:
     return [problem for g in graphs for problem in g.problems([next(got) for _ in g.outputs])]
 
 
-@pytest.mark.parametrize("mode", list(_MODES))
+@pytest.mark.parametrize(
+    "mode", [pytest.param(mode, marks=[pytest.mark.slow] if mode in _SLOW_MODES else []) for mode in _MODES]
+)
 @pytest.mark.parametrize("family", list(FAMILIES))
 def test_symbolic_is_eager(family, mode):
     """One graph holds all samples of a family, so that kernels are generated for many operations at once."""
@@ -660,11 +664,9 @@ def test_symbolic_is_eager(family, mode):
         graphs = []
         for param in _GRAPH_CASES:
             case = param.values[0]
-            if case.family != family or (dtype == "float32" and not _has_float64(case)):
+            if case.family != family or (mode == _ONE_EACH and case.number):
                 continue
-            # Generating kernels takes long: the first sample of several is fused in float64, all others in float32.
-            in_double = not case.number and _GRAPH_COUNTS[case.op.name] > 1
-            if _has_float64(case) and mode in ("fused", "fused_float32") and in_double != (mode == "fused"):
+            if mode == "fused_float32" and not _has_float64(case):  # those are fused as they are
                 continue
             try:
                 graphs.append(Symbolic(case, dtype, unknown, second=mode == "interpreted"))

@@ -241,7 +241,7 @@ def test_booleans():
     agree(f, r.random((4, 3)) < 0.5, r.random((4, 3)) < 0.5, np.array([[0, 0.5, np.nan], [-2, -0.0, np.inf]] * 2))
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("dtype", ["f4", pytest.param("f8", marks=pytest.mark.slow)])
 def test_special_values(dtype):
     x = at.placeholder((None,), dtype)
     f = at.function(

@@ -45,7 +45,7 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(threads, "GRAIN", 50)
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("dtype", ["f4", pytest.param("f8", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_parts_give_what_one_gives(shape, dtype, small_parts):
     f, expected = graph(shape, dtype)
@@ -164,7 +164,7 @@ def test_short_rows(shape, nan, number, seed):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "i8", "u1"])
+@pytest.mark.parametrize("dtype", ["f4", "i8", *[pytest.param(d, marks=pytest.mark.slow) for d in ("f8", "i4", "u1")]])
 @pytest.mark.parametrize("shape", [(1,), (300,), (7, 300), (3, 4, 50)])
 def test_extremes_and_their_places(dtype, shape):
     x = at.placeholder(shape, dtype)

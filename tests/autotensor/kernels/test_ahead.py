@@ -63,9 +63,13 @@ def test_a_process_beside_compiles_and_this_one_loads(tmp_path):
 @pytest.mark.parametrize(
     "before",
     [
-        pytest.param("sys.executable = '/nowhere/python'", id="no interpreter"),
+        pytest.param("sys.executable = '/nowhere/python'", id="no interpreter", marks=pytest.mark.slow),
         pytest.param("ahead._pack = lambda job: 'rubbish'", id="the worker fails at once"),
-        pytest.param("sys.path.insert(0, '/nowhere'); ahead.__name__ = 'no_such_module'", id="the worker never starts"),
+        pytest.param(
+            "sys.path.insert(0, '/nowhere'); ahead.__name__ = 'no_such_module'",
+            id="the worker never starts",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_without_workers_all_is_compiled_here(tmp_path, before):
