@@ -66,6 +66,7 @@ BACKEND = (
 # Reviewed imports inside functions of our own modules: (importing module, imported) -> reason.
 LATE_IMPORTS: dict[tuple[str, str], str] = {
     ("autotensor", "<computed>"): "namespaces that few programs need are imported when they are asked for",
+    ("autotensor.testing", "<computed>"): "the strategies want Hypothesis, and are imported when they are asked for",
     ("keras_compat.commands.start.sitecustomize", "<computed>"): (
         "it gives Keras's names the modules of ours that they stand for, once a program asks for them"
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import Any
 
 from autotensor.errors import GradientCheckError
 from autotensor.testing.check_grad import check_grad
@@ -12,11 +12,11 @@ from autotensor.testing.report import InputReport, Report
 
 __all__ = ["GradientCheckError", "InputReport", "Report", "check_grad", "graph_function"]
 
-if TYPE_CHECKING:
-    from autotensor.testing import strategies  # noqa: F401
-else:
+# What wants a package of its own (Hypothesis) is imported when it is asked for.
+_LATER = ("strategies",)
 
-    def __getattr__(name):
-        if name == "strategies":  # wants Hypothesis, so it is imported when it is asked for
-            return importlib.import_module("autotensor.testing.strategies")
-        raise AttributeError(f"module 'autotensor.testing' has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return importlib.import_module(f"autotensor.testing.{name}")
+    raise AttributeError(f"module 'autotensor.testing' has no attribute {name!r}")

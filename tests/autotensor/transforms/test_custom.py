@@ -11,17 +11,7 @@ import pytest
 import autotensor as at
 from autotensor.core.state import state
 from autotensor.errors import GradError, GraphError, ShapeError, TreeError
-
-
-@pytest.fixture(autouse=True)
-def plain():
-    with at.config.use(numba=False):
-        yield
-
-
-def close(got, want, tol=1e-12):
-    np.testing.assert_allclose(np.asarray(got), want, rtol=tol, atol=tol)
-
+from tests.autotensor.transforms.tools import close
 
 X = np.array([0.3, -1.2, 0.7])
 

@@ -7,19 +7,10 @@ import pytest
 
 import autotensor as at
 from autotensor.errors import GradError
+from tests.autotensor.transforms.tools import close
 
 X = np.array([0.3, -1.2, 0.7])
 A = np.array([[1.0, 2.0, -1.0], [0.5, -0.3, 2.0]])
-
-
-@pytest.fixture(autouse=True)
-def plain():
-    with at.config.use(numba=False):
-        yield
-
-
-def close(got, want):
-    np.testing.assert_allclose(np.asarray(got), want, rtol=1e-12, atol=1e-12)
 
 
 def f(x):

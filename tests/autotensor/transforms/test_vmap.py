@@ -10,17 +10,7 @@ import pytest
 import autotensor as at
 from autotensor.core.op import Op
 from autotensor.errors import GraphError, ShapeError, TraceError, TreeError
-
-
-@pytest.fixture(autouse=True)
-def plain():
-    with at.config.use(numba=False):
-        yield
-
-
-def close(got, want, tol=1e-12):
-    np.testing.assert_allclose(np.asarray(got), want, rtol=tol, atol=tol)
-
+from tests.autotensor.transforms.tools import close
 
 ROWS = np.arange(12.0).reshape(4, 3) / 7 - 0.6
 W = np.arange(6.0).reshape(2, 3) - 2
