@@ -11,7 +11,7 @@ from autotensor.core.tensor import Tensor
 from autotensor.ops import elementwise as ew
 from autotensor.ops import index, reduce, running, shape, sorting
 from autotensor.ops.creation import operand
-from autotensor.ops.numeric import check_quantile, floating_operand, kept, rows_to_reduce, stacked
+from autotensor.ops.numeric import check_quantile, floating_operand, kept, quantile_values, rows_to_reduce, stacked
 
 __all__ = [
     "nanargmax", "nanargmin", "nancumprod", "nancumsum", "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile",
@@ -133,8 +133,7 @@ def nanquantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdi
 
 def nanpercentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Tensor:
     """Quantiles with ``q`` from 0 to 100; see ``nanquantile``."""
-    values = q._value("nanpercentile") if isinstance(q, Tensor) else np.asarray(q, np.float64)
-    return nanquantile(x, values / 100, axis, method, keepdims)
+    return nanquantile(x, quantile_values("nanpercentile", q) / 100, axis, method, keepdims)
 
 
 def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:

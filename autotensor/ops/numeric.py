@@ -151,14 +151,19 @@ def kept(result: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
     return shape.expand_dims_op(result, axis=axes) if keepdims and axes else result
 
 
+def quantile_values(op: str, q: Any) -> np.ndarray:
+    """Quantiles or percentiles as an array, whatever they are given as."""
+    try:
+        return q._value(op) if isinstance(q, Tensor) else np.asarray(q, np.float64)
+    except (TypeError, ValueError):
+        raise DTypeError(f"[{op}] expected quantiles as numbers; got {shown(q)}.") from None
+
+
 def check_quantile(op: str, q: Any, method: str) -> np.ndarray:
     """Quantiles as an array of numbers from 0 to 1."""
     if method not in _PLOTTING:
         raise ValueError(f"[{op}] expected method to be one of {', '.join(_PLOTTING)}; got {method!r}.")
-    try:
-        values = q._value(op) if isinstance(q, Tensor) else np.asarray(q, np.float64)
-    except (TypeError, ValueError):
-        raise DTypeError(f"[{op}] expected quantiles as numbers; got {shown(q)}.") from None
+    values = quantile_values(op, q)
     if values.size and not (values.min() >= 0 and values.max() <= 1):
         raise ValueError(f"[{op}] expected quantiles from 0 to 1 (percentiles from 0 to 100); got {values.tolist()}.")
     return values
@@ -202,8 +207,7 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
 
 def percentile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Tensor:
     """Quantiles with ``q`` from 0 to 100; see ``quantile``."""
-    values = q._value("percentile") if isinstance(q, Tensor) else np.asarray(q, np.float64)
-    return quantile(x, values / 100, axis, method, keepdims)
+    return quantile(x, quantile_values("percentile", q) / 100, axis, method, keepdims)
 
 
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Tensor:

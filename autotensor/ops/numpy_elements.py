@@ -63,9 +63,7 @@ def _imag(val: Any) -> Any:
 
 @implements(np.angle)
 def _angle(z: Any, deg: bool = False) -> Any:
-    z = operand(z)
-    found = ew.arctan2(z.imag, z.real)
-    return ew.rad2deg(found) if deg else found
+    return ew.angle(operand(z), deg)
 
 
 @implements(np.real_if_close)
