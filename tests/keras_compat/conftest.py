@@ -36,8 +36,7 @@ def without_kernels() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def fresh_names() -> Iterator[None]:
-    """The test's graph ends with it: names that are given to layers begin at 1 again for the next."""
-    yield
+@pytest.fixture(autouse=True)
+def fresh_names() -> None:
+    """Names that are given to layers begin at 1, whatever ran before."""
     K.clear_session()

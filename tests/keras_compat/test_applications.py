@@ -29,7 +29,7 @@ from keras_compat.initializers import VarianceScaling
 from keras_compat.models import Model, model_from_json
 from tests.keras_compat.genuine import write_applications as genuine
 
-pytestmark = pytest.mark.usefixtures("without_kernels", "fresh_names")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 RECORDS = {
     release: json.loads((Path(__file__).parent / "golden" / "applications" / f"keras-{release}.json").read_text())

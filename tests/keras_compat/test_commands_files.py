@@ -33,7 +33,7 @@ from keras_compat.layers import TimeDistributed as Each
 from keras_compat.models import Model, Sequential, load_model
 from tests.keras_compat.test_golden import HERE, SHARED
 
-pytestmark = pytest.mark.usefixtures("fresh_names", "without_kernels")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 def golden(root: Path) -> list[Path]:

@@ -29,7 +29,7 @@ from tests.keras_compat.test_layer_gradients import ROWS, built, inputs_of
 
 LEVELS = ("1.2", "2.3")
 
-pytestmark = pytest.mark.usefixtures("fresh_names", "without_kernels")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 def classes_of(registry: Registry) -> dict[str, type]:

@@ -40,7 +40,7 @@ RNG = np.random.RandomState(0)
 X = RNG.rand(8, 3).astype("float32")
 STEPS = RNG.rand(8, 5, 3).astype("float32")
 
-pytestmark = pytest.mark.usefixtures("fresh_names", "without_kernels")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 # -- the user's own ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 import keras_compat
 from tests.keras_compat.genuine import differences
 
-pytestmark = pytest.mark.usefixtures("without_kernels", "fresh_names")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 HERE = Path(__file__).resolve().parent
 GENUINE: dict[str, dict[str, str]] = json.loads((HERE / "golden" / "differences.json").read_text())

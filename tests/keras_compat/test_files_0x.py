@@ -22,7 +22,7 @@ ROOTS = [HERE / "golden", SHARED]
 CASES = sorted({path for root in ROOTS for path in (root / "keras-0.3.3-theano").glob("*/*.weights.h5")})
 
 
-pytestmark = pytest.mark.usefixtures("fresh_names", "without_kernels")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 def write(path: Path, *layers: Any, graph: bool = False) -> Path:

@@ -31,8 +31,6 @@ from keras_compat.dialect.level import api_level
 from keras_compat.engine.registry import LAYERS
 from keras_compat.models import load_model, model_from_config
 
-pytestmark = pytest.mark.usefixtures("fresh_names")
-
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("KERAS_GOLDEN", HERE.parents[2] / "shared" / "golden"))
 # The releases whose programs this package reads.

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 import autotensor as at
-from keras_compat import backend as K
 from keras_compat import layers
 from keras_compat.dialect.level import api_level
 from keras_compat.layers import LSTM, BatchNormalization, Conv1D, Conv2D, Dense, Input
@@ -67,12 +66,10 @@ def _arrays(group: Any, lists: str) -> list[tuple[str, np.ndarray]]:
 
 
 @pytest.fixture(autouse=True)
-def fresh_names() -> Any:
-    K.clear_session()
+def quiet_and_without_kernels() -> Any:
     with at.config.use(numba=False), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-    K.clear_session()
 
 
 def written(model: Any, **how: Any) -> h5py.File:

@@ -22,7 +22,7 @@ from keras_compat.preprocessing import image
 from keras_compat.utils import multi_gpu_model
 from keras_compat.utils.multi_gpu_utils import multi_gpu_model as from_its_module
 
-pytestmark = pytest.mark.usefixtures("without_kernels", "fresh_names")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 def test_names_that_modules_had_for_themselves():

@@ -22,13 +22,6 @@ from keras_compat.models import Model, Sequential
 from keras_compat.utils import generic_utils, io_utils, layer_utils, np_utils, vis_utils, visualize_util
 
 
-@pytest.fixture(autouse=True)
-def fresh_names():
-    K.clear_session()
-    yield
-    K.clear_session()
-
-
 def chain():
     return Sequential([L.Dense(3, input_shape=(2,), name="a"), L.Dense(1, name="b")])
 

@@ -31,8 +31,6 @@ from keras_compat.saving import configs, models
 from keras_compat.saving.stored import Writer
 from tests.keras_compat import test_golden as golden
 
-pytestmark = pytest.mark.usefixtures("fresh_names")
-
 ORACLES = {
     "tf.keras-2.15.0": Writer("tfkeras", "2.15.0", "tensorflow"),
     "keras-3.15.1-torch": Writer("keras3", "3.15.1", "torch"),

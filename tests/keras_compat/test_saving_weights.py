@@ -41,7 +41,7 @@ from keras_compat.saving import h5, layouts, models
 from keras_compat.saving.stored import OWN_WORDS, Writer
 
 RNG = np.random.default_rng(12)
-pytestmark = pytest.mark.usefixtures("fresh_names", "without_kernels")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 def numbers(*shape: int) -> np.ndarray:

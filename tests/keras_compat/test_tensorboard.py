@@ -19,7 +19,7 @@ from keras_compat.layers import LSTM, BatchNormalization, Conv1D, Dense, Dropout
 from keras_compat.models import Model, Sequential
 from tests.keras_compat import event_files as E
 
-pytestmark = pytest.mark.usefixtures("without_kernels", "fresh_names")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 GENUINE = json.loads((Path(__file__).parent / "golden" / "callbacks" / "summaries.json").read_text())
 

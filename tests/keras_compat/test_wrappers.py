@@ -42,7 +42,7 @@ X = write_wrappers.rows()
 Y = np.array(write_wrappers.LABELS)
 TEXTS = np.array(["b", "a", "c"])[Y]
 
-pytestmark = pytest.mark.usefixtures("without_kernels", "fresh_names")
+pytestmark = pytest.mark.usefixtures("without_kernels")
 
 
 def softmax(hidden: int = 4, loss: str = "categorical_crossentropy") -> Any:

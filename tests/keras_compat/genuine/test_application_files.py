@@ -17,7 +17,7 @@ import autotensor as at
 import keras_compat
 from tests.keras_compat.genuine import environments, write_applications
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_names")]
+pytestmark = pytest.mark.slow
 
 NAMES: dict[str, tuple[str, ...]] = {
     "2.3.1": (

@@ -21,7 +21,7 @@ from tests.keras_compat.genuine import environments
 from tests.keras_compat.genuine.environments import numbered, predictions, reset, single
 from tests.keras_compat.genuine.models import BOTH, KERAS_1, KERAS_2, targets, with_random_weights
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_names")]
+pytestmark = pytest.mark.slow
 
 LEVELS = ("1.2", "2.3")
 # Not what a level builds, or what a release reads.

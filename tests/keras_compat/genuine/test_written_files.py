@@ -20,7 +20,7 @@ from keras_compat.models import load_model, model_from_json
 from tests.keras_compat.genuine import environments
 from tests.keras_compat.genuine.environments import numbered, predictions, reset, single
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_names")]
+pytestmark = pytest.mark.slow
 
 SEEDS = 8
 RELEASES = {
