@@ -130,7 +130,6 @@ def test_network_is_that_of_the_release(release: str, name: str, undrawn: None) 
     module, function, arguments, images, shown = genuine.cases(keras_1)[name]
     record = RECORDS[release]
     build = getattr(importlib.import_module(f"keras_compat.applications.{module}"), function)
-    K.clear_session()
     with keras_compat.api_level(release), order(images), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = build(weights=None, **arguments)

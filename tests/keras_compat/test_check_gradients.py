@@ -22,7 +22,6 @@ def without_kernels() -> Iterator[None]:
     at.random.seed(3)
     with at.config.use(numba=False):
         yield
-    K.clear_session()
 
 
 X = np.random.RandomState(0).normal(size=(5, 4))

@@ -19,7 +19,6 @@ import pytest
 
 import autotensor as at
 import keras_compat
-from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
 from keras_compat.models import Model
 from tests.keras_compat.documents.blocks import DOCUMENTS, REPAIRS, code_blocks, runnable, stored_blocks
@@ -180,8 +179,7 @@ def play(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         run.warnings = [str(w.message) for w in caught]
         return run
 
-    yield play
-    K.clear_session()
+    return play
 
 
 def accuracy_key(level: str) -> str:

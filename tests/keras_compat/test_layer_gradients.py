@@ -370,7 +370,6 @@ def float64() -> Iterator[None]:
     with at.config.use(numba=False):
         yield
     K.set_floatx(before)
-    K.clear_session()
 
 
 def registered() -> dict[str, type]:

@@ -339,7 +339,6 @@ def test_trainable_flag_moves_weights() -> None:
 
 
 def test_names_count_up_by_class() -> None:
-    K.clear_session()
     assert [Dense(1).name, Dense(1).name, RepeatVector(2).name] == ["dense_1", "dense_2", "repeat_vector_1"]
 
 

@@ -37,10 +37,8 @@ def level(request):
 @pytest.fixture(autouse=True)
 def quick():
     """Without generated kernels, which take longer to compile than these tests to run."""
-    K.clear_session()
     with at.config.use(numba=False):
         yield
-    K.clear_session()
 
 
 def rng(seed=0):

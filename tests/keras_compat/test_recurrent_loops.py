@@ -27,7 +27,6 @@ def small_and_exact() -> Iterator[None]:
     with at.config.use(numba=False):
         yield
     K.set_floatx("float32")
-    K.clear_session()
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

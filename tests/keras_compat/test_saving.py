@@ -53,7 +53,6 @@ def test_training_goes_on_as_if_never_interrupted(tmp_path: Path, name: str) -> 
 
 
 def test_layout_is_that_of_keras_2_3_1(tmp_path: Path) -> None:
-    K.clear_session()
     trained().save(tmp_path / "m.h5")
     with h5py.File(tmp_path / "m.h5") as f:
         assert f.attrs["keras_version"] == "2.3.1" and f.attrs["backend"] == "tensorflow"

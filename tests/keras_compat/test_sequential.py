@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
 from keras_compat.layers import Activation, Conv2D, Dense, Dropout, Input, InputLayer, Layer
 from keras_compat.models import Sequential
@@ -104,14 +103,12 @@ def test_only_layers_can_be_added() -> None:
 
 
 def test_weight_names_follow_the_layers() -> None:
-    K.clear_session()
     model = Sequential([Dense(2, input_dim=2), Dense(2, name="last")])
     names = [w.name for w in model.weights]
     assert names == ["dense_1/kernel:0", "dense_1/bias:0", "last/kernel:0", "last/bias:0"]
 
 
 def test_summary_as_keras_prints_it() -> None:
-    K.clear_session()
     model = Sequential([Dense(12, input_dim=11), Dropout(0.5)])
     lines: list[str] = []
     model.summary(print_fn=lines.append)

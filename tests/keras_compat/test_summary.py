@@ -90,7 +90,6 @@ def test_subclassed_models_are_listed_as_chains():
 def test_names_of_inputs_in_keras_1():
     """Golden cases have `dense_input_1`: counted by themselves, from the class's old name."""
     with api_level("1.2"):
-        K.clear_session()
         model = Sequential()
         model.add(keras.layers.Convolution2D(2, 3, 3, input_shape=(5, 5, 1), dim_ordering="tf"))
         other = Sequential([L.Dense(2, input_dim=3, name="own")])

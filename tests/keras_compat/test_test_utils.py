@@ -311,6 +311,5 @@ def test_keras_test_starts_the_automatic_names_again() -> None:
         assert L.Dense(n * scale).name == "dense_1"
         return n * scale
 
-    K.clear_session()
     assert [check(2, scale=3), check(4)] == [6, 4]
     assert check.__doc__ == "What it is for."

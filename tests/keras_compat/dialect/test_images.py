@@ -24,10 +24,8 @@ def nothing_chosen(monkeypatch):
     """As in a program that has set nothing; settings made in a test do not stay."""
     monkeypatch.setattr(common, "_image_order_chosen", False)
     monkeypatch.setattr(common, "_IMAGE_DATA_FORMAT", "channels_last")
-    K.clear_session()
     with at.config.use(numba=False):
         yield
-    K.clear_session()
 
 
 @pytest.mark.parametrize(
