@@ -48,7 +48,6 @@ from autotensor.errors import (
     TreeError,
 )
 from autotensor.graph.compile import Function, compile, evaluate, function
-from autotensor.graph.display import show, to_dot
 from autotensor.graph.sources import sources
 from autotensor.ops import activation, autodiff, control, creation, elementwise, fft, index, linalg, losses, random
 from autotensor.ops import conv as _conv
@@ -102,22 +101,6 @@ from autotensor.ops.standard import *  # noqa: F403
 from autotensor.ops.standard import API_VERSION as __array_api_version__  # noqa: F401
 from autotensor.ops.standard import namespace_info as __array_namespace_info__  # noqa: F401
 from autotensor.ops.window import *  # noqa: F403
-from autotensor.profiler import Profile, profile
-from autotensor.transforms import checkpoint as _checkpoint
-from autotensor.transforms import custom as _custom
-from autotensor.transforms import derivatives as _derivatives
-from autotensor.transforms import hips as _hips
-from autotensor.transforms import implicit as _implicit
-from autotensor.transforms import jacobians as _jacobians
-from autotensor.transforms import tree
-from autotensor.transforms import vmap as _vmap
-from autotensor.transforms.checkpoint import *  # noqa: F403
-from autotensor.transforms.custom import *  # noqa: F403
-from autotensor.transforms.derivatives import *  # noqa: F403
-from autotensor.transforms.hips import *  # noqa: F403
-from autotensor.transforms.implicit import *  # noqa: F403
-from autotensor.transforms.jacobians import *  # noqa: F403
-from autotensor.transforms.vmap import *  # noqa: F403
 
 __version__ = "0.1.0"
 
@@ -143,23 +126,57 @@ for _module in (
     activation, autodiff, control, _conv, creation, _ctc, elementwise, index, linalg, losses, _normalization, _pool,
     _convolution, _joining, _matrix_functions, _nan_numeric, _numeric,
     _recurrent, _reduce, _running, _sets, _sorting, _dtypes, _standard,
-    _checkpoint, _custom, _derivatives, _hips, _implicit, _jacobians, _vmap, _resize, _scan, _shape, _window,
+    _resize, _scan, _shape, _window,
 ):  # fmt: skip
     __all__ += [_name for _name in _module.__all__ if _name not in _BUILTINS]
 
-# Namespaces that few programs need are imported when they are asked for: `at.testing`.
+# What few programs need is imported when it is asked for: `at.testing`, `at.vmap`.
 _LATER = ("testing",)
+_LATER_NAMES = {
+    "autotensor.graph.display": ["show", "to_dot"],
+    "autotensor.profiler": ["Profile", "profile"],
+    "autotensor.transforms.checkpoint": ["checkpoint"],
+    "autotensor.transforms.custom": ["custom_vjp"],
+    "autotensor.transforms.derivatives": [
+        "elementwise_grad", "grad", "hvp", "jvp", "linearize", "value_and_grad", "vjp",
+    ],
+    "autotensor.transforms.hips": [
+        "deriv", "grad_and_aux", "grad_named", "hessian_tensor_product", "hessian_vector_product",
+        "holomorphic_grad", "make_ggnvp", "make_hvp", "make_jvp", "make_vjp", "multigrad_dict",
+        "tensor_jacobian_product", "vector_jacobian_product",
+    ],
+    "autotensor.transforms.implicit": ["implicit_function"],
+    "autotensor.transforms.jacobians": ["hessian", "jacobian"],
+    "autotensor.transforms.tree": ["tree"],
+    "autotensor.transforms.vmap": ["vmap"],
+}  # fmt: skip
+_HOME = {_name: _module for _module, _names in _LATER_NAMES.items() for _name in _names}
 __all__ += _LATER
+__all__ += [_name for _name in _HOME if _name not in __all__]
 # What programs for HIPS autograd import (`import autotensor.numpy as np`); `from autotensor import *` leaves it out.
 _PORTED = ("builtins", "extend", "misc", "numpy", "scipy", "test_util", "tracer")
 if TYPE_CHECKING:
     from autotensor import testing  # noqa: F401
+    from autotensor.graph.display import show, to_dot
+    from autotensor.profiler import Profile, profile
+    from autotensor.transforms import tree
+    from autotensor.transforms.checkpoint import *  # noqa: F403
+    from autotensor.transforms.custom import *  # noqa: F403
+    from autotensor.transforms.derivatives import *  # noqa: F403
+    from autotensor.transforms.hips import *  # noqa: F403
+    from autotensor.transforms.implicit import *  # noqa: F403
+    from autotensor.transforms.jacobians import *  # noqa: F403
+    from autotensor.transforms.vmap import *  # noqa: F403
 else:
 
     def __getattr__(name):
         if name in _LATER or name in _PORTED:
             return importlib.import_module(f"autotensor.{name}")
-        raise AttributeError(f"module 'autotensor' has no attribute {name!r}")
+        if name not in _HOME:
+            raise AttributeError(f"module 'autotensor' has no attribute {name!r}")
+        module = importlib.import_module(_HOME[name])
+        found = globals()[name] = getattr(module, name, module)  # `tree` is the module itself
+        return found
 
     def __dir__():
-        return [*globals(), *_LATER]
+        return [*{*globals(), *_LATER, *_HOME}]

@@ -13,12 +13,12 @@ deterministic  ``AUTOTENSOR_DETERMINISTIC``  off     on: the same bits whatever 
 nan_guard      ``AUTOTENSOR_NAN_GUARD``   off        on: the first NaN or infinity raises, naming op and line
 debug          ``AUTOTENSOR_DEBUG``       0          1 compile events, 2 time per step, 3 generated source,
                                                      4 graphs before and after each pass (checked)
-cache_dir      ``AUTOTENSOR_CACHE_DIR``   see below  folder of generated kernels
+cache_dir      ``AUTOTENSOR_CACHE_DIR``   see below  folder of compiled kernels
 =============  =========================  =========  ========================================================
 
 ``threads`` is ``NUMBA_NUM_THREADS`` or the number of processors this process may use by default; in a process made by
 ``fork`` it is 1 where the parent's threads can not be used.
-``cache_dir`` is ``$XDG_CACHE_HOME/autotensor`` or ``~/.cache/autotensor`` by default.
+``cache_dir`` is ``$XDG_CACHE_HOME/autotensor`` or ``~/.cache/autotensor`` by default, '' (no cache) without a home.
 
     >>> from autotensor import config
     >>> with config.use(fuse=False):
@@ -59,8 +59,18 @@ def _default_threads() -> int:
 
 
 def _default_cache_dir() -> str:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.environ.get("AUTOTENSOR_CACHE_DIR") or os.path.join(base, "autotensor")
+    """An absolute path, so that it stays the same folder when a program changes its own; '' where there is none."""
+    try:
+        chosen = os.path.expanduser(os.environ.get("AUTOTENSOR_CACHE_DIR", ""))
+        if chosen:
+            return os.path.abspath(chosen)
+    except OSError:  # the present folder has been deleted
+        return ""
+    # Relative paths have no meaning there; and without HOME and an entry of the user, "~" stands for itself.
+    for base in (os.environ.get("XDG_CACHE_HOME", ""), os.path.join(os.path.expanduser("~"), ".cache")):
+        if os.path.isabs(base):
+            return os.path.join(base, "autotensor")
+    return ""
 
 
 compile: bool = _flag("AUTOTENSOR_COMPILE", True)

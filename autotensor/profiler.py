@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autotensor import locks
 from autotensor.core.op import Op
 from autotensor.core.state import state
 from autotensor.core.tensor import Node, Place, is_library, user_line
@@ -117,7 +118,7 @@ class Profile:
         self._plans: weakref.WeakKeyDictionary[Any, list[_Site]] = weakref.WeakKeyDictionary()
         self._library: dict[Any, bool] = {}
         self._held: dict[int, tuple[Any, int]] = {}
-        self._lock = threading.RLock()  # a freed array may call back at any time
+        self._lock = locks.rlock()  # a freed array may call back at any time
         self._local = threading.local()
         self._before: Any = None
         self._running = False

@@ -6,7 +6,7 @@ what is summed over all of the range; ``finish`` adds up the parts in order.
 
 A kernel's text depends on the structure of its group only (operations, dtypes, which axes an operand varies along),
 never on sizes: those are arguments. So a hundred layers of one kind share a kernel, and the disk cache finds it again.
-Generated files lie in ``config.cache_dir``, named by the hash of their text, with the graph as comments.
+Their sources lie in ``config.cache_dir``, named by the hash of their text, with the graph as comments.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import math
-import os
 import re
 import sys
-import tempfile
 import types
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -29,6 +27,7 @@ from autotensor import config
 from autotensor.core.tensor import Node, Tensor
 from autotensor.errors import GraphError
 from autotensor.kernels import counter_rng, scalar
+from autotensor.kernels.cache import keep_source
 from autotensor.kernels.tasks import Task
 from autotensor.kernels.threads import parts
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 
 FULL, ROW, TERMINAL = "full", "row", "terminal"
 
-# Beyond this many elements a row is summed in float64: float32 sums over long rows lose digits.
+# Beyond this many elements a row or a column is summed in float64: long sums of float32 lose digits.
 _LONG = 4096
 # Rows of up to this many elements are computed in blocks of so many rows, one for each lane of a vector.
 _SHORT, _LANES = 32, 16
@@ -471,7 +470,15 @@ class _Emitter:
         kept = self._collapse(self._kept(member))
         if self._last(kept) == -1:
             return "scalar"
-        return "own" if kept[0] and self.split else "shared"
+        return "own" if kept[0] and self.split and not self._is_wide(member) else "shared"
+
+    def _is_wide(self, member: Member) -> bool:
+        """Are so many float32 numbers added to one place in memory that it has to be float64?"""
+        if member.node.op.reduces not in ("sum", "prod") or self._acc_dtype(member) != np.float32:
+            return False
+        kept = self._collapse(self._kept(member))
+        outer = [n for k, n in enumerate(self.sizes) if not kept[k] and (k < self.depth - 1 or kept[-1])]
+        return self._last(kept) != -1 and math.prod(outer) > _LONG
 
     def _size(self, member: Member, since: int = 0) -> str:
         """Number of elements of a terminal reduction's result, from an axis on."""
@@ -557,8 +564,9 @@ class _Emitter:
 
     def sum_dtype(self, member: Member) -> np.dtype:
         dtype = self._acc_dtype(member)
-        long = member.node.op.reduces in ("sum", "prod") and self._place(member) == "scalar"
-        return np.dtype(np.float64) if dtype == np.float32 and long else dtype
+        scalar_sum = member.node.op.reduces in ("sum", "prod") and self._place(member) == "scalar"
+        long = self._is_wide(member) or (scalar_sum and dtype == np.float32)
+        return np.dtype(np.float64) if long else dtype
 
     def _ends(self) -> list[str]:
         """Body of ``combine``: what the parts have accumulated, put together in order."""
@@ -659,6 +667,11 @@ class _Emitter:
                 self.put(2, f"{self.output_name[id(member.node)]}[0] = {name}")
                 self.put(1, "else:")
                 self.put(2, f"a{name}[part] = {name}")
+            elif self._is_wide(member):
+                name = self.names[id(member.node)]
+                self.put(1, "if parts == 1:")
+                self.put(2, f"for i in range({self._size(member)}):")
+                self.put(3, f"{self.output_name[id(member.node)]}[i] = a{name}[i]")
 
     def _loads(self, indent: int, level: int, wanted: set[Any] | None = None) -> None:
         for key, reads in self.reads.items():
@@ -1144,7 +1157,8 @@ def emit(
     bound = [*arrays, *[out for k, out in enumerate(outs) if k not in same]]
     for member in emitter.partials():
         out = next(out for x, out in zip(group.outputs, outs, strict=True) if x.node is member.node)
-        bound.append(scratch(n * out.size, emitter.sum_dtype(member)) if n > 1 else out)
+        wide = emitter.sum_dtype(member)
+        bound.append(scratch(n * out.size, wide) if n > 1 or (out.size > 1 and wide != out.dtype) else out)
     bound += [scratch(n * size, dtype) for dtype, size, _ in emitter.scratch]
     writes = [*bound[len(arrays) :], *[arrays[j] for j in same.values()]]
     return Task(module, bound, emitter.sizes, emitter.extent, n, writes, cost)
@@ -1152,33 +1166,13 @@ def emit(
 
 @cache
 def load(text: str) -> types.ModuleType:
-    """Compile kernel source, through a file in the cache folder so that Numba's disk cache finds it again."""
+    """Compile kernel source. It is kept in the cache folder, for whoever wants to read it."""
     digest = hashlib.sha256(text.encode()).hexdigest()[:20]
     name = f"autotensor_kernel_{digest}"
-    path = _store(os.path.join(config.cache_dir, "kernels", f"{name}.py"), text)
+    path = keep_source(name, text)
     module = types.ModuleType(name)
-    if path is not None:
-        module.__file__ = path
-        sys.modules[name] = module
+    module.__file__ = path
+    sys.modules[name] = module  # where compiled code that is loaded looks for it
     # The text at hand is run, not the file: no byte code is left beside it that could be damaged.
     exec(compile(text, path or f"<{name}>", "exec"), module.__dict__)
     return module
-
-
-def _store(path: str, text: str) -> str | None:
-    """Write the file unless it is there already (a new time stamp would void Numba's cache); None if impossible."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            if stream.read() == text:
-                return path
-    except (OSError, UnicodeDecodeError):
-        pass
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(temporary, path)
-        return path
-    except OSError:
-        return None

@@ -6,7 +6,6 @@ import functools
 import gc
 import logging
 import sys
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autotensor import config
+from autotensor import config, locks
 from autotensor.core.aval import Aval
 from autotensor.core.op import Op
 from autotensor.core.state import state, tracing
@@ -24,8 +23,10 @@ from autotensor.core.watch import span
 from autotensor.errors import AutotensorError, DTypeError, GradError, GraphError
 from autotensor.graph.check import check
 from autotensor.graph.interpret import Replay, interpret, replay
+from autotensor.graph.memory import Memory, memory_of
 from autotensor.graph.plan import Plan
 from autotensor.graph.show import graph_text
+from autotensor.graph.sources import sources
 from autotensor.graph.specialise import sized, specialise
 
 log = logging.getLogger("autotensor")
@@ -39,6 +40,8 @@ class Function:
 
     A plan is made at the first call of each signature (shapes, values of static inputs, switches). Variables are read
     at call time; updates are computed from the values before the call. Returned arrays belong to the caller.
+
+    May be called from several threads. Functions that touch a common Variable run one after the other, each call whole.
 
     Raises GraphError for inputs that have a value, for ``static`` inputs that are no inputs, and for updates that do
     not fit.
@@ -73,30 +76,35 @@ class Function:
                 raise GraphError(f"[{self.name}] static inputs must be among the inputs; {s!r} is not. Add it there?")
         self._static = [i for i, x in enumerate(self.inputs) if any(x is s for s in static)]
         self._plans: OrderedDict[Any, Plan | Replay] = OrderedDict()
-        self._last: Plan | Replay | None = None
-        self._generation = -1
-        self._lock = threading.Lock()
+        self._last: tuple[Any, int] = None, -1  # the latest plan, and the generation of switches it was made for
+        self._making = locks.rlock()
+        self._turn: Any = None  # what to hold while running; known from the first call on
+        self._runs = False
 
     def __call__(self, *args: Any) -> Any:
-        plan = self._last
-        if plan is not None and self._generation == config.generation:
+        plan, generation = self._last
+        if generation == config.generation:
             try:
                 fits = tuple([a.shape for a in args]) == plan.shapes
             except AttributeError:
                 fits = False  # lists or numbers: converted below
             if fits:
-                lock = self._lock
-                if not lock.acquire(False):
-                    self._wait()
-                try:
-                    result = plan.run(*args)
-                except Exception as error:
-                    self._explain(plan, args, error)
-                    raise
-                finally:
-                    lock.release()
+                result = self._run(plan, args, args)
                 return result[0] if self.single else result
         return self._slow_call(args)
+
+    def _run(self, plan: Plan | Replay, arrays: Sequence[Any], args: Sequence[Any]) -> list[np.ndarray]:
+        with self._turn:
+            if self._runs:
+                self._refuse_recursion()
+            self._runs = True
+            try:
+                return plan.run(*arrays)
+            except Exception as error:
+                self._explain(plan, args, error)
+                raise
+            finally:
+                self._runs = False
 
     def prepare(self, *shapes: Sequence[int]) -> Prepared:
         """The function for arrays of these shapes, to be run on arrays of its own: nothing is copied.
@@ -108,20 +116,37 @@ class Function:
         """
         if self._static:
             raise GraphError(f"[{self.name}] expected no static inputs: plans depend on their values. Call it instead.")
+        if self._turn is None:
+            self._find_turn()
         if config.nan_guard or not config.compile:
             return Prepared(self, None, [np.zeros(a.shape, a.dtype) for a in self._stand_ins(shapes)])
         key = self._key(shapes)
         plan = self._plans.get(key)
         if plan is None:
-            arrays = self._stand_ins(shapes)
-            self._acquire()
-            try:
-                plan = self._plan(key, arrays)
-            finally:
-                self._lock.release()
+            plan = self._plan(key, self._stand_ins(shapes))
         if isinstance(plan, Plan):
             return Prepared(self, plan, plan.fed)
         return Prepared(self, plan, [np.zeros([n or 0 for n in x.shape], x.dtype) for x in plan.inputs])
+
+    def memory(self, *shapes: Sequence[int]) -> Memory:
+        """The memory that a call with arrays of these shapes takes, said without running it: its plan is made.
+
+        Raises:
+            GraphError: a shape does not fit its input, the function has static inputs, or shapes follow from values, so
+                that nothing can be planned.
+        """
+        if self._static:
+            raise GraphError(f"[{self.name}] expected no static inputs: plans depend on their values. Profile a call?")
+        key = self._key(shapes)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plan(key, self._stand_ins(shapes))
+        if not isinstance(plan, Plan):
+            raise GraphError(
+                f"[{self.name}] expected a graph whose shapes follow from those of its inputs; got one where they "
+                "follow from values, so that nothing is planned. Profile a call instead?"
+            )
+        return memory_of(plan)
 
     def _stand_ins(self, shapes: Sequence[Sequence[int]]) -> list[np.ndarray]:
         """Arrays without memory of these shapes, checked."""
@@ -132,13 +157,16 @@ class Function:
         """Signature of a plan."""
         return tuple([tuple(s) for s in shapes]), tuple([a.tobytes() for a in statics]), config.plan_key()
 
-    def _acquire(self) -> None:
-        if not self._lock.acquire(False):
-            self._wait()
+    def _find_turn(self) -> None:
+        """What to hold while running: nobody else touches our Variables then, nor the buffers of our plans."""
+        with self._making:
+            if self._turn is None:
+                found, _ = sources([*self.outputs, *[new for _, new in self.updates], *self.givens.values()])
+                self._turn = locks.Turns([variable for variable, _ in self.updates] + found).lock
 
-    def _wait(self) -> None:
-        """Take the lock when it is held: by another thread, for the time of a run, or by this one, for ever."""
-        running = {plan.step.__code__ for plan in [*self._plans.values(), self._last] if isinstance(plan, Plan)}
+    def _refuse_recursion(self) -> None:
+        """Raise if this thread, whose turn it is, is running us; an interrupt may have left the mark that we run."""
+        running = {plan.step.__code__ for plan in [*self._plans.values(), self._last[0]] if isinstance(plan, Plan)}
         frame = sys._getframe(1)
         while frame is not None:
             if frame.f_code in running:
@@ -147,7 +175,6 @@ class Function:
                     "Build a second function for the inner call."
                 )
             frame = frame.f_back  # type: ignore[assignment]
-        self._lock.acquire()
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -185,34 +212,31 @@ class Function:
 
     def _slow_call(self, args: Sequence[Any]) -> Any:
         arrays = self._arguments(args)
+        if self._turn is None:
+            self._find_turn()
         if config.nan_guard or not config.compile:
-            result = self._interpreted(arrays)
+            with self._turn:
+                result = self._interpreted(arrays)
         else:
+            generation = config.generation  # a switch that changes meanwhile is noticed at the next call
             key = self._key([a.shape for a in arrays], [arrays[i].astype(self.inputs[i].dtype) for i in self._static])
-            self._acquire()
-            try:
-                plan = self._plan(key, arrays)
-                if not self._static:
-                    self._last, self._generation = plan, config.generation
-                try:
-                    result = plan.run(*[a for i, a in enumerate(arrays) if i not in self._static])
-                except Exception as error:
-                    self._explain(plan, args, error)
-                    raise
-            finally:
-                self._lock.release()
+            plan = self._plan(key, arrays)
+            if not self._static:
+                self._last = plan, generation
+            result = self._run(plan, [a for i, a in enumerate(arrays) if i not in self._static], args)
         return result[0] if self.single else result
 
     def _plan(self, key: Any, arrays: Sequence[np.ndarray]) -> Plan | Replay:
         """The plan of a signature, made if need be; the oldest ones go."""
-        plan = self._plans.get(key)
-        if plan is None:
-            with _uncollected(), span("making the plan of " + self.name):
-                plan = self._plans[key] = self._compiled(arrays)
-            while len(self._plans) > _MAX_PLANS:
-                self._plans.popitem(last=False)
-        self._plans.move_to_end(key)
-        return plan
+        with self._making:
+            plan = self._plans.get(key)
+            if plan is None:
+                with _uncollected(), span("making the plan of " + self.name):
+                    plan = self._plans[key] = self._compiled(arrays)
+                while len(self._plans) > _MAX_PLANS:
+                    self._plans.popitem(last=False)
+            self._plans.move_to_end(key)
+            return plan
 
     def _arguments(self, args: Sequence[Any]) -> list[np.ndarray]:
         if len(args) != len(self.inputs):
@@ -311,11 +335,12 @@ class Prepared:
     Inside the ``with`` they are one's own; afterwards the next call of the function, by whomever, overwrites them.
     """
 
-    __slots__ = ("_function", "_plan", "inputs", "outputs", "run")
+    __slots__ = ("_function", "_plan", "_turn", "inputs", "outputs", "run")
 
     def __init__(self, function: Function, plan: Plan | Replay | None, inputs: list[np.ndarray]):
         self._function = function
         self._plan = plan
+        self._turn = function._turn
         self.inputs = inputs
         outputs: list[np.ndarray] = []
 
@@ -325,13 +350,24 @@ class Prepared:
         self.outputs, self.run = (plan.results, plan.step) if isinstance(plan, Plan) else (outputs, interpreted)
 
     def __enter__(self) -> Prepared:
-        self._function._acquire()
+        self._turn.__enter__()
+        if self._function._runs:
+            self._refuse()
+        self._function._runs = True
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._function._lock.release()
+        self._function._runs = False
+        self._turn.__exit__(kind, error, trace)
         if self._plan is not None and isinstance(error, Exception):
             self._function._explain(self._plan, self.inputs, error)
+
+    def _refuse(self) -> None:
+        try:
+            self._function._refuse_recursion()
+        except GraphError:
+            self._turn.__exit__(None, None, None)
+            raise
 
 
 def function(

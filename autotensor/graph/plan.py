@@ -10,7 +10,7 @@ import heapq
 import math
 import time
 from bisect import bisect_left, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,11 +22,11 @@ from autotensor.core.loop import Body
 from autotensor.core.state import state
 from autotensor.core.tensor import Node, Place, Tensor, Variable
 from autotensor.graph.fuse import Group, fuse
+from autotensor.graph.rooms import ALIGN, SMALL, Room, aligned, share
 from autotensor.graph.specialise import sized
 from autotensor.kernels.ahead import Ahead
 from autotensor.kernels.tasks import Task, program
 
-_ALIGN = 64
 # A freed buffer serves again for a value at most this much smaller.
 _WASTE = 2.0
 
@@ -84,7 +84,8 @@ class Plan:
         self.shapes = tuple([x.shape for x in inputs])
         self.buffers: dict[Any, np.ndarray] = {}  # array of each value and leaf
         self.root: dict[Any, Any] = {}  # value whose memory a view shares
-        self.allocated = 0
+        self.allocated = 0  # bytes of all arrays made here, but for those of the inputs
+        self.lent: dict[int, int] = {}  # bytes of scratch memory of the steps that need some
         self.seconds: dict[str, float] = {}
         self._ahead = Ahead()
         self._order()
@@ -127,7 +128,9 @@ class Plan:
         self.calls: list[Call] = []
         self.loops: list[_Loop] = []
         free: Free = []
-        held: dict[Any, np.ndarray] = {}  # raw memory of each root
+        held: dict[Any, np.ndarray] = {}  # raw memory of each root that has no room
+        rooms, idle = share(self._values(last, in_place))
+        self.allocated += sum([room.nbytes for room in idle])
         for k, step in enumerate(self.steps):
             unit = step.unit
             avals = unit.avals if isinstance(unit, Node) else unit.out_avals
@@ -136,17 +139,16 @@ class Plan:
             if isinstance(unit, Node) and unit.op.view and self._bind_view(unit, step, arrays):
                 continue
             outs: list[Any] = []
-            needed = len(step.writes)
-            if isinstance(unit, Node) and unit.op.bind is not None and config.numba:
-                needed -= unit.op.saves
             for i, (key, aval) in enumerate(zip(step.writes, avals, strict=True)):
-                if i >= needed and last[key] <= k:
+                if self._unasked(step, i, k, last):
                     outs.append(None)  # kept for a gradient that nobody asked for
                     continue
                 target = in_place.get(key)
                 if target is not None:
                     array = target.data
                     assert array is not None
+                elif key in rooms:
+                    array = _within(rooms[key].raw, aval)
                 else:
                     array, held[key] = self._allocate(aval, free)
                 self.buffers[key] = array
@@ -154,7 +156,7 @@ class Plan:
                 outs.append(array)
             lent: list[np.ndarray] = []
             first = len(self.calls)
-            self._emit(unit, arrays, outs, self._scratch(free, lent))
+            self._emit(unit, arrays, outs, self._scratch(free, lent, idle, k))
             self._explain_calls(first, unit, outs)
             for raw in lent:
                 insort(free, (raw.nbytes, raw.ctypes.data, raw))
@@ -199,25 +201,49 @@ class Plan:
             self.root[key] = self._root(step.reads[0])
         return True
 
+    def _unasked(self, step: Step, i: int, k: int, last: dict[Any, int]) -> bool:
+        """Is output ``i`` of a step one that is only kept for gradients, and nobody reads it?"""
+        unit = step.unit
+        if not (isinstance(unit, Node) and unit.op.saves and unit.op.bind is not None and config.numba):
+            return False
+        return i >= len(step.writes) - unit.op.saves and last[step.writes[i]] <= k
+
+    def _values(self, last: dict[Any, int], in_place: dict[Key, Variable]) -> Iterator[tuple[Key, int, int, int]]:
+        """What will need memory: key, bytes, and the steps from which and to which it is needed."""
+        for k, step in enumerate(self.steps):
+            unit = step.unit
+            if isinstance(unit, Node) and unit.op.view:
+                continue
+            avals = unit.avals if isinstance(unit, Node) else unit.out_avals
+            for i, (key, aval) in enumerate(zip(step.writes, avals or (), strict=True)):
+                if key not in in_place and not self._unasked(step, i, k, last):
+                    yield key, _bytes_of(aval), k, max(last[key], k)
+
     def _allocate(self, aval: Any, free: Free) -> tuple[np.ndarray, np.ndarray]:
-        need = math.prod(aval.shape) * aval.dtype.itemsize
+        need = _bytes_of(aval)
         smallest = bisect_left(free, need, key=lambda block: block[0])
         if smallest < len(free) and free[smallest][0] <= max(need * _WASTE, 256):
             best = free.pop(smallest)[2]
         else:
-            size = max(_ALIGN, -(-need // _ALIGN) * _ALIGN)
-            block = np.empty(size + _ALIGN, np.uint8)
-            start = -block.ctypes.data % _ALIGN
-            best = block[start : start + size]
-            self.allocated += size
-        return best[:need].view(aval.dtype).reshape(aval.shape), best
+            best = aligned(max(ALIGN, -(-need // ALIGN) * ALIGN))
+            self.allocated += best.nbytes
+        return _within(best, aval), best
 
-    def _scratch(self, free: Free, lent: list[np.ndarray]) -> Callable[..., np.ndarray]:
-        """Memory for the time of one step; ``lent`` gets what is to be given back after it."""
+    def _scratch(self, free: Free, lent: list[np.ndarray], idle: list[Room], k: int) -> Callable[..., np.ndarray]:
+        """Memory for the time of step ``k``; ``lent`` gets what is to be given back after it, but for rooms."""
+        taken: set[int] = set()
 
         def scratch(shape: Any, dtype: Any) -> np.ndarray:
             shape = (shape,) if isinstance(shape, int) else tuple(shape)
-            array, raw = self._allocate(Aval(shape, np.dtype(dtype)), free)
+            aval = Aval(shape, np.dtype(dtype))
+            need = _bytes_of(aval)
+            self.lent[k] = self.lent.get(k, 0) + need
+            for number in range(len(idle) - 1, -1, -1) if need >= SMALL else ():
+                room = idle[number]
+                if room.nbytes >= need and number not in taken and not room.steps >> k & 1:
+                    taken.add(number)
+                    return _within(room.raw, aval)
+            array, raw = self._allocate(aval, free)
             lent.append(raw)
             return array
 
@@ -296,7 +322,7 @@ class Plan:
         body = params["body"] if op.repeats is not None else None
         if body is not None and sized(body.outputs):
             loop = _Loop(body, arrays, outs, op.name, self.seconds)
-            self.allocated += loop.allocated
+            self.allocated += loop.allocated + sum([part.nbytes for part in loop.fed])
             self.loops.append(loop)
             self.calls.append(Call(op.name, loop.run, (), {}, unit.where))
             return
@@ -326,6 +352,7 @@ class Plan:
         if array.flags.c_contiguous:
             return array.reshape(-1)
         flat = np.empty(array.shape, array.dtype)
+        self.allocated += flat.nbytes
         self.calls.append(Call("contiguous", np.copyto, (flat, array), {}))
         return flat.reshape(-1)
 
@@ -340,6 +367,7 @@ class Plan:
             result = self._array(self._name(x))
             if _owner(result) in changing:  # it shows a Variable, and is to be its value before the update
                 kept = np.empty_like(result)
+                self.allocated += kept.nbytes
                 lines.append(f"copyto({_bound(names, 'out', kept)}, {_bound(names, 'v', result)})")
                 result = kept
             self.results.append(result)
@@ -500,6 +528,7 @@ class _Loop(Plan):
         if array.flags.c_contiguous or _owner(array) not in self._fixed:
             return super()._contiguous(array)
         flat = np.empty(array.shape, array.dtype)
+        self.allocated += flat.nbytes
         self._once.append((flat, array))
         return flat.reshape(-1)
 
@@ -509,6 +538,7 @@ class _Loop(Plan):
         self._places = {}
         for flat, array in self._once:
             lines.append(f"copyto({_bound(names, 'flat', flat)}, {_bound(names, 'constant', array)})")
+        self.fed = [self.buffers[x] for x in self.inputs]
         states = [variable for variable, _ in self.updates]
         for variable, first in zip(states, self._outer[0], strict=True):
             lines.append(f"copyto({_bound(names, 'w', variable.data)}, {_bound(names, 'first', first)})")
@@ -560,6 +590,15 @@ def _joined(calls: Sequence[Call]) -> list[Call]:
             joined.append(call)
     flush()
     return joined
+
+
+def _bytes_of(aval: Any) -> int:
+    return math.prod(aval.shape) * aval.dtype.itemsize
+
+
+def _within(raw: np.ndarray, aval: Any) -> np.ndarray:
+    """An array of that shape at the beginning of some memory."""
+    return raw[: _bytes_of(aval)].view(aval.dtype).reshape(aval.shape)
 
 
 def _bound(names: dict[str, Any], prefix: str, value: Any) -> str:

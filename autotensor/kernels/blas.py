@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from autotensor.kernels.jit import DISABLED, external, jit, overload, pointer
+from autotensor import config
+from autotensor.kernels.jit import DISABLED, enter, external, jit, leave, overload, pointer, shared
 
 _ROW_MAJOR, _PLAIN, _TURNED = 101, 111, 112
 
@@ -56,7 +57,8 @@ def _find() -> tuple[str, int, dict[str, int]] | None:
     return None
 
 
-_found = None if DISABLED or sys.byteorder != "little" else _find()
+_known = _find()
+_found = None if DISABLED or sys.byteorder != "little" else _known
 
 AVAILABLE: bool = _found is not None
 """Can kernels call BLAS? False with ``NUMBA_DISABLE_JIT=1`` and with a NumPy that was built on another library."""
@@ -77,6 +79,41 @@ _sgemm = _declare("sgemm", _GEMM.replace("real", "float32"))
 _dgemm = _declare("dgemm", _GEMM.replace("real", "float64"))
 _get = _declare("get", "int32()")
 _set = _declare("set", "void(int32)")
+
+# What `hold` shares with other threads: a mark that one of them is in here; how many hold BLAS; its threads before.
+_held = (ctypes.c_int64 * 3)()
+_held_at = shared("autotensor_blas_held", ctypes.addressof(_held))
+
+
+def _after_fork() -> None:
+    """The threads that held BLAS are not in the child."""
+    holders, threads = _held[1:]
+    _held[:] = [0, 0, 0]
+    if holders and threads > 1 and _found:
+        ctypes.CFUNCTYPE(None, ctypes.c_int)(_found[2]["set"])(threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+# Threads of BLAS before deterministic mode, which takes them away; 0 when it is off.
+_before = 0
+
+
+def _settle() -> None:
+    """In deterministic mode NumPy's own products and factorisations stay on one thread: more change their bits."""
+    global _before
+    if not _known or config.deterministic == bool(_before):
+        return
+    get = ctypes.CFUNCTYPE(ctypes.c_int)(_known[2]["get"])
+    put = ctypes.CFUNCTYPE(None, ctypes.c_int)(_known[2]["set"])
+    now, _before = (_before, 0) if _before else (1, max(get(), _held[2] if _held[1] else 1))
+    put(now)
+    if _held[1]:
+        _held[2] = now
+
+
+config.follow(_settle)
 
 
 def gemm(a: np.ndarray, b: np.ndarray, out: np.ndarray, beta: float) -> None:
@@ -129,29 +166,43 @@ def sgemm(turned, m, n, k, a, lda, b, ldb, beta, out, ldc):
 
 
 def hold() -> int:
-    """Keep BLAS to the calling thread until `release`; returns what `release` needs."""
-    return 0
+    """Keep BLAS to the calling thread until `release`; returns what that takes.
+
+    Several Python threads may hold it: the first takes BLAS its threads, the last gives them back.
+    """
+    return 1
 
 
 @overload(hold)
 def _hold():
     def compiled():
-        before = _get()
-        if before > 1:
-            _set(1)
-        return before
+        at = _held_at()
+        numbers = pointer(at, np.int64)
+        enter(at)
+        if numbers[1] == 0:
+            numbers[2] = _get()
+            if numbers[2] > 1:
+                _set(1)
+        numbers[1] += 1
+        leave(at)
+        return 1
 
     return compiled
 
 
-def release(before: int) -> None:
-    """Give BLAS its threads back: as many as it had at `hold`."""
+def release(mine: int) -> None:
+    """Give BLAS its threads back: as many as it had before `hold`."""
 
 
 @overload(release)
-def _release(before):
-    def compiled(before):
-        if before > 1:
-            _set(before)
+def _release(mine):
+    def compiled(mine):
+        at = _held_at()
+        numbers = pointer(at, np.int64)
+        enter(at)
+        numbers[1] -= mine
+        if numbers[1] == 0 and numbers[2] > 1:
+            _set(numbers[2])
+        leave(at)
 
     return compiled

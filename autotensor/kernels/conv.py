@@ -24,6 +24,7 @@ from autotensor.kernels import blas, depthwise, direct, winograd
 from autotensor.kernels.calls import Call
 from autotensor.kernels.direct import Scratch
 from autotensor.kernels.jit import jit, prange
+from autotensor.kernels.sums import add_reduce
 from autotensor.kernels.threads import parts, pick, share
 from autotensor.kernels.window import Windows, blocks, columns, fold_into, overlaps
 
@@ -123,7 +124,7 @@ def relu_grad(masked: np.ndarray, total: np.ndarray, g: np.ndarray, out: np.ndar
 
 def _relu_grad_numpy(masked: np.ndarray, total: np.ndarray, g: np.ndarray, out: np.ndarray) -> None:
     np.copyto(masked, np.where(out > 0, g, 0))
-    np.sum(masked, axis=tuple(range(g.ndim - 1)), out=total)
+    add_reduce(masked, tuple(range(g.ndim - 1)), out=total)
 
 
 # -- by NumPy

@@ -1,20 +1,20 @@
 """The house compiler: the only module that imports Numba.
 
-`jit` compiles a kernel (arrays in, arrays out), `scalar` a helper that is inlined into kernels. Both keep the
-disk cache honest and quiet, see `CACHE_EVENTS`. No kernel lives here.
+`jit` compiles a kernel (arrays in, arrays out), `scalar` a helper that is inlined into kernels. `kernels.cache` keeps
+on disk what is compiled. No kernel lives here.
 
 With `NUMBA_DISABLE_JIT=1` both leave plain Python functions, which ignore NumPy's floating-point and overflow
-warnings as compiled code does.
+warnings as compiled code does. With `NUMBA_BOUNDSCHECK=1` beside it these get arrays that refuse every index outside,
+also a negative one: see `kernels.bounds`.
 """
 
-import contextlib
 import functools
 import hashlib
 import inspect
 import os
-import pkgutil
+import pickle
+import sys
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType, FunctionType
 from typing import Any
@@ -24,9 +24,15 @@ import llvmlite.ir
 import numba
 import numba.extending
 import numpy as np
-from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
-from numba.core.compiler import Compiler
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler, CompileResult
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.serialize import dumps
+
+from autotensor import config, locks
+from autotensor.kernels import cache, tbb
+from autotensor.kernels.bounds import check_block, guarding
 
 prange = numba.prange
 """Loop over `range(n)` by threads, in a function compiled with `parallel=True`."""
@@ -34,20 +40,40 @@ prange = numba.prange
 DISABLED: bool = bool(numba.config.DISABLE_JIT)  # type: ignore[attr-defined]
 """True when Numba was told not to compile (`NUMBA_DISABLE_JIT=1`)."""
 
+CHECKED: bool = bool(numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]
+"""True when Numba was told to look at each index (`NUMBA_BOUNDSCHECK=1`)."""
+
 # Reductions vectorise only with reassoc. Never nnan or ninf: they let LLVM drop NaNs and infinities.
 KERNEL_FASTMATH = frozenset({"contract", "reassoc", "nsz", "arcp"})
 # Helpers reduce arguments in two steps, (x - n*hi) - n*lo; reassoc would fold the steps into one. The flags
 # belong to the helper's instructions and stay with them when the helper is inlined into a kernel.
 SCALAR_FASTMATH = frozenset({"contract"})
 
-CACHE_EVENTS: Counter[str] = Counter()
-"""How often the disk cache did what: "loaded", "missed", "saved", "unwritable", "load failed", "save failed".
 
-"unwritable" counts functions without any place for a cache; they are compiled anew in each process.
-"""
+class _Library(JITCodeLibrary):
+    """Compiled code that calls the helpers in itself.
+
+    Numba links a copy of each called function into its caller, by a name that all copies have. Whichever was loaded
+    first would serve everyone, and they are optimised differently: a kernel that was compiled here would add up in
+    another order than the same kernel from the disk cache, where only the copy in it exists.
+    """
+
+    def _finalize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage.name in ("linkonce_odr", "weak_odr"):
+                function.linkage = "internal"
+        super()._finalize_final_module()
 
 
-class _NoAliasCompiler(Compiler):
+class _Compiler(Compiler):
+    def compile_extra(self, func: Callable) -> Any:
+        library = _Library(self.state.targetctx.codegen(), func.__qualname__)
+        library.enable_object_caching()
+        self.state.library = library
+        return super().compile_extra(func)
+
+
+class _NoAliasCompiler(_Compiler):
     """The compiler, promising LLVM that the array arguments do not overlap.
 
     Numba has the flag but no decorator option for it. Without it LLVM guards each loop with overlap tests and
@@ -59,41 +85,72 @@ class _NoAliasCompiler(Compiler):
         self.state.flags.noalias = True
 
 
-class _Cache(FunctionCache):
-    """Numba's disk cache, keyed by options and called helpers too; a broken disk is counted, not raised."""
+# Numba's settings that change the code which comes out.
+_CODE_SETTINGS = "OPT LOOP_VECTORIZE SLP_VECTORIZE BOUNDSCHECK DEBUGINFO_DEFAULT ENABLE_PROFILING USING_SVML".split()
 
-    def __init__(self, py_func: FunctionType, options: str) -> None:
-        super().__init__(py_func)
+
+@functools.cache
+def _versions() -> str:
+    """All that the code of every kernel depends on but for the processor, which is the target's."""
+    settings = [f"{name}={getattr(numba.config, name, None)}" for name in _CODE_SETTINGS]
+    return " ".join(
+        [f"numba {numba.__version__}", f"llvmlite {llvmlite.__version__}", f"numpy {np.__version__}"]
+        + [f"python {sys.implementation.cache_tag}", f"kernels {cache.sources()}", *settings]
+    )
+
+
+class _Cache:
+    """What Numba asks for compiled code before it compiles; nothing is touched before the first call of a kernel."""
+
+    def __init__(self, function: Callable, options: str) -> None:
+        self._function = function
+        self._name = f"{function.__module__}.{function.__qualname__}"
         self._options = options
 
-    def _index_key(self, sig: Any, codegen: Any) -> tuple:
-        return (*super()._index_key(sig, codegen), self._options, fingerprint(self._py_func))
+    @property
+    def cache_path(self) -> str:
+        return config.cache_dir
 
-    def has(self, sig: Any, target_context: Any) -> bool:
+    def _place(self, sig: Any, target: Any) -> tuple[str, str]:
+        """File and key of the code for these types."""
+        machine, code = target.codegen().magic_tuple(), fingerprint(self._function)
+        key = " | ".join(map(str, (self._name, sig, machine, self._options, _versions(), code)))
+        return cache.path_of(self._name, key), key
+
+    def has(self, sig: Any, target: Any) -> bool:
         """Is there an entry for these types? It may still turn out to be broken."""
-        try:
-            return self._index_key(sig, target_context.codegen()) in self._cache_file._load_index()
-        except Exception:  # as in load_overload
-            return False
+        return cache.has(self._place(sig, target)[0])
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            data = super().load_overload(sig, target_context)
-        except Exception:  # a truncated file can raise anything; the answer is always to compile again
-            CACHE_EVENTS["load failed"] += 1
-            with contextlib.suppress(Exception):
-                self.flush()  # an index that can not be read can not be added to either
-            return None
-        CACHE_EVENTS["missed" if data is None else "loaded"] += 1
-        return data
+    def load_overload(self, sig: Any, target: Any) -> Any:
+        target.refresh()
+        path, key = self._place(sig, target)
+        kept = cache.read(path, key)
+        if kept is not None:
+            try:
+                made = CompileResult._rebuild(target, *pickle.loads(kept))
+            except Exception:  # whatever it is, the answer is to compile again
+                cache.EVENTS["load failed"] += 1
+            else:
+                cache.EVENTS["loaded"] += 1
+                return made
+        cache.EVENTS["missed"] += 1
+        return None
 
-    def save_overload(self, sig: Any, data: Any) -> None:
+    def save_overload(self, sig: Any, made: Any) -> None:
+        if made.lifted or made.library.has_dynamic_globals:
+            return  # code that is for this process only
+        path, key = self._place(sig, made.target_context)
         try:
-            super().save_overload(sig, data)
+            kept = dumps(made._reduce())
         except Exception:
-            CACHE_EVENTS["save failed"] += 1
+            cache.EVENTS["save failed"] += 1
         else:
-            CACHE_EVENTS["saved"] += 1
+            cache.write(path, key, kept)
+
+    def enable(self) -> None:
+        """Part of what Numba expects of a cache; there is no way to turn this one off."""
+
+    disable = flush = enable
 
 
 def jit(
@@ -131,8 +188,8 @@ def jit(
         options["parallel"] = True
     if inline:
         options["forceinline"] = True
-    elif noalias:
-        options["pipeline_class"] = _NoAliasCompiler
+    else:
+        options["pipeline_class"] = _NoAliasCompiler if noalias else _Compiler
     dispatcher = numba.njit(**options)(fn)
     if cached and not inline:
         checked = bool(numba.config.BOUNDSCHECK)  # type: ignore[attr-defined]
@@ -162,7 +219,7 @@ class _Task:
             types = numba.types
             kinds = (types.CPointer(types.int64), types.int64, types.int64, types.int64)
             options = {"nogil": True, "error_model": "numpy", "fastmath": set()}
-            made = CFunc(self.py_func, (kinds, types.void), {}, options)
+            made = CFunc(self.py_func, (kinds, types.void), {}, options, pipeline_class=_Compiler)
             _enable_cache(made, "task")
             made.compile()
             self._compiled = made
@@ -175,6 +232,14 @@ def pointer(address: Any, dtype: Any) -> Any:
 
 def call_task(code: Any, row: Any, first: Any, last: Any, part: Any) -> None:
     """Call the code of a `task` in a kernel; ``code`` and ``row`` are addresses."""
+
+
+def enter(address: Any) -> None:
+    """In a kernel: wait until the int64 at this address is 0 and make it 1. For a few instructions until `leave`."""
+
+
+def leave(address: Any) -> None:
+    """In a kernel: make it 0 again, after all that was written since `enter`."""
 
 
 if not DISABLED:
@@ -200,18 +265,30 @@ if not DISABLED:
 
         return numba.types.void(*[numba.types.int64] * 5), emit
 
+    @numba.extending.intrinsic
+    def enter(context, address):
+        def code(context, builder, signature, args):
+            number = llvmlite.ir.IntType(64)
+            word = builder.inttoptr(args[0], llvmlite.ir.PointerType(number))
+            again, inside = builder.append_basic_block("wait"), builder.append_basic_block("inside")
+            builder.branch(again)
+            builder.position_at_end(again)
+            before = builder.cmpxchg(word, number(0), number(1), "acquire", "monotonic")
+            builder.cbranch(builder.extract_value(before, 1), inside, again)
+            builder.position_at_end(inside)
+            return context.get_dummy_value()
 
-@functools.cache
-def reentrant() -> bool:
-    """May two Python threads start Numba's threads at once? Its own pool, `workqueue`, would end the process."""
-    layer = str(numba.config.THREADING_LAYER)  # type: ignore[attr-defined]
-    if layer == "omp":
-        return _loaded("omppool")
-    if layer in ("tbb", "threadsafe", "safe"):
-        return True
-    if layer != "default":
-        return False
-    return _loaded("tbbpool") or _loaded("omppool")
+        return numba.types.void(numba.types.int64), code
+
+    @numba.extending.intrinsic
+    def leave(context, address):
+        def code(context, builder, signature, args):
+            number = llvmlite.ir.IntType(64)
+            word = builder.inttoptr(args[0], llvmlite.ir.PointerType(number))
+            builder.store_atomic(number(0), word, "release", 8)
+            return context.get_dummy_value()
+
+        return numba.types.void(numba.types.int64), code
 
 
 # How often a waiting thread of GNU's OpenMP looks for work before it sleeps: some 30 us, which is longer than what lies
@@ -220,18 +297,31 @@ def reentrant() -> bool:
 _SPIN = {"GOMP_SPINCOUNT": "2000"}
 
 
-def _loaded(name: str) -> bool:
-    """Load one of Numba's pools, if it and its library are there. The library reads its settings at that moment."""
-    ours = {} if {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ) else _SPIN
-    os.environ.update(ours)
-    try:
-        pkgutil.resolve_name(f"numba.np.ufunc.{name}:")
-    except ImportError:
-        return False
-    finally:
-        for key in ours:
-            del os.environ[key]
-    return True
+_starting = locks.rlock()
+# A child that is forked while another thread compiles could not compile: these two are Numba's and LLVM's own.
+locks.wait_before_fork(lambda: getattr(global_compiler_lock, "_lock", None))
+locks.wait_before_fork(lambda: getattr(getattr(llvmlite.binding.ffi.lib, "_lock", None), "_lock", None))
+
+
+@functools.cache
+def reentrant() -> bool:
+    """Start Numba's pool of threads; may two Python threads enter it at once?
+
+    Numba takes TBB where it can, else OpenMP, else its own `workqueue`, which would end the process; or what the user's
+    setting of it says. OpenMP reads its settings from the environment at that moment.
+    """
+    with _starting:
+        if pool() is None and not DISABLED:
+            if numba.config.THREADING_LAYER != "omp":  # type: ignore[attr-defined]
+                tbb.load()
+            ours = {} if {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ) else _SPIN
+            os.environ.update(ours)
+            try:
+                numba.get_num_threads()
+            finally:
+                for key in ours:
+                    del os.environ[key]
+    return pool() != "workqueue"
 
 
 def pool() -> str | None:
@@ -244,13 +334,13 @@ def pool() -> str | None:
 
 def missing(kernel: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """The types of ``arguments`` if ``kernel`` is not compiled for them, here or on disk, but could be cached there."""
-    cache = getattr(kernel, "_cache", None)
-    if not isinstance(cache, _Cache):
+    kept = getattr(kernel, "_cache", None)
+    if not isinstance(kept, _Cache) or not cache.writable():
         return None
     if len(arguments) != kernel.py_func.__code__.co_argcount:
         return None  # of another kernel
     types = tuple([kernel.typeof_pyval(a) for a in arguments])
-    if types in kernel.overloads or cache.has(types, kernel.targetctx):
+    if types in kernel.overloads or kept.has(types, kernel.targetctx):
         return None
     return types
 
@@ -267,6 +357,8 @@ def copy_block(target: Any, at: int, source: Any, start: int) -> None:
 
     The size is fixed so that it is one or two instructions; a loop over so few elements is not made into vectors.
     """
+    if CHECKED:
+        check_block(target, at, source, start, 16)
     target[at : at + 16] = source[start : start + 16]
 
 
@@ -336,6 +428,28 @@ def external(name: str, address: int | None, signature: str) -> Any:
     return numba.types.ExternalFunction(name, _c_type(result)(*kinds))
 
 
+def shared(name: str, address: int) -> Callable[[], int]:
+    """A function of kernels that gives ``address``, known to the linker by ``name``: cached kernels find it by that."""
+
+    def plain() -> int:
+        return address
+
+    if DISABLED:
+        return plain
+    llvmlite.binding.add_symbol(name, address)
+
+    @numba.extending.intrinsic
+    def found(context):
+        def code(context, builder, signature, args):
+            number = llvmlite.ir.IntType(64)
+            data = builder.module.globals.get(name) or llvmlite.ir.GlobalVariable(builder.module, number, name)
+            return builder.ptrtoint(data, number)
+
+        return numba.types.int64(), code
+
+    return found  # type: ignore[return-value]
+
+
 def _c_type(name: str) -> Any:
     if name.endswith("*"):
         return numba.types.CPointer(_c_type(name[:-1]))
@@ -369,7 +483,7 @@ def source_of(names: Iterable[str], namespace: Mapping[str, Any]) -> str:
 
 
 def fingerprint(fn: Callable) -> str:
-    """Hash of a function's bytecode, its constants, and those of all functions it reaches by global names.
+    """Hash of a function's bytecode, its constants, and those of all functions it reaches by global or outer names.
 
     It changes when a called helper changes, in whatever file, so it tells a stale cache entry from a good
     one. Functions reached as attributes of a module are not seen.
@@ -377,7 +491,7 @@ def fingerprint(fn: Callable) -> str:
     digest = hashlib.sha256()
     seen: set[CodeType] = set()
     root = _python_function(fn)
-    stack: list[tuple[CodeType, dict[str, Any]]] = [(root.__code__, root.__globals__)] if root else []
+    stack: list[tuple[CodeType, Mapping[str, Any]]] = [(root.__code__, _names_of(root))] if root else []
     while stack:
         code, scope = stack.pop()
         if code in seen:
@@ -389,22 +503,28 @@ def fingerprint(fn: Callable) -> str:
                 stack.append((const, scope))
             else:
                 digest.update(repr(const).encode())
-        for name in code.co_names:
+        for name in (*code.co_names, *code.co_freevars):
             digest.update(name.encode())
             value = scope.get(name)
             callee = _python_function(value)
             if callee is not None:
-                stack.append((callee.__code__, callee.__globals__))
+                stack.append((callee.__code__, _names_of(callee)))
+            elif isinstance(value, np.ndarray):
+                digest.update(f"{value.dtype} {value.shape}".encode() + value.tobytes())
             elif isinstance(value, (bool, int, float, complex, str, tuple, np.generic)):
                 digest.update(repr(value).encode())
     return digest.hexdigest()
 
 
+def _names_of(fn: FunctionType) -> Mapping[str, Any]:
+    """What the names in a function mean that are not its own."""
+    if fn.__closure__ is None:
+        return fn.__globals__
+    return fn.__globals__ | dict(inspect.getclosurevars(fn).nonlocals)
+
+
 def _enable_cache(dispatcher: Any, options: str) -> None:
-    try:
-        dispatcher._cache = _Cache(getattr(dispatcher, "py_func", None) or dispatcher.__wrapped__, options)
-    except RuntimeError:  # Numba found no writable directory, or no file behind the function
-        CACHE_EVENTS["unwritable"] += 1
+    dispatcher._cache = _Cache(getattr(dispatcher, "py_func", None) or dispatcher.__wrapped__, options)
 
 
 def _plain(fn: Callable) -> Callable:
@@ -413,7 +533,7 @@ def _plain(fn: Callable) -> Callable:
         with np.errstate(all="ignore"):
             return fn(*args)
 
-    return quiet
+    return guarding(quiet) if CHECKED else quiet
 
 
 def _python_function(value: Any) -> FunctionType | None:

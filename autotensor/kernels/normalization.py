@@ -17,6 +17,7 @@ import numpy as np
 from autotensor import config
 from autotensor.kernels.calls import Call
 from autotensor.kernels.jit import jit, prange
+from autotensor.kernels.sums import add_reduce
 from autotensor.kernels.threads import parts, pick, share
 
 # Elements of a block: 32 KB of float32.
@@ -324,8 +325,8 @@ def gradients(
 def _moments(mean: np.ndarray, var: np.ndarray, x: np.ndarray) -> None:
     with np.errstate(all="ignore"):  # of nothing both are NaN, without a warning
         n = np.float64(x.shape[0] * x.shape[2])
-        mean[...] = x.sum((0, 2)) / n
-        var[...] = np.square(x - mean[:, None]).sum((0, 2)) / n
+        mean[...] = add_reduce(x, (0, 2)) / n
+        var[...] = add_reduce(np.square(x - mean[:, None]), (0, 2)) / n
 
 
 def _normalize(
@@ -343,6 +344,6 @@ def _gradients(
     n = max(1, x.shape[0] * x.shape[2])
     r = 1 / np.sqrt(var + var.dtype.type(epsilon))
     y = (x - mean[:, None]) * r[:, None]
-    gbeta[...] = g.sum((0, 2))
-    ggamma[...] = (g * y).sum((0, 2))
+    gbeta[...] = add_reduce(g, (0, 2))
+    ggamma[...] = add_reduce(g * y, (0, 2))
     gx[...] = (gamma * r)[:, None] * (g - (gbeta / n)[:, None] - y * (ggamma / n)[:, None])

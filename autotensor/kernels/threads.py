@@ -25,7 +25,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from autotensor import config
+from autotensor import config, locks
 from autotensor.kernels.jit import jit, pool, reentrant
 
 # Sharing work costs about 3 us with OpenMP, and what one core has written is far from the other; below so many
@@ -34,19 +34,26 @@ GRAIN = 8_000
 # Parts in deterministic mode: enough for the threads of a desk machine, few enough to combine.
 FIXED = 8
 
-# A process made by fork has not the threads of its parent: OpenMP ends it when it asks for them.
+# A process made by fork has not the threads of its parent: OpenMP ends it when it asks for them. TBB starts new ones,
+# but only if no other thread of the program was using it.
 _alone = False
+_beside = False
+
+
+def _before_fork() -> None:
+    global _beside
+    _beside = threading.active_count() > 1
 
 
 def _after_fork() -> None:
     global _alone
-    if pool() not in (None, "tbb"):
+    if pool() not in (None, "tbb") or (pool() == "tbb" and _beside):
         _alone = True
         config.set(threads=1)  # and the plans that have bound kernels with threads are made anew
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 def pick(kernel: Any, parts: int = FIXED) -> Callable[..., Any]:
@@ -59,7 +66,7 @@ def pick(kernel: Any, parts: int = FIXED) -> Callable[..., Any]:
     return kernel if reentrant() else _one_at_a_time(kernel)
 
 
-_turn = threading.Lock()
+_turn = locks.lock()
 
 
 @functools.cache

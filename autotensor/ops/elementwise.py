@@ -288,9 +288,12 @@ def log1p(needs, g, out, x):
 def logaddexp(needs, g, out, x, y):
     """log(exp(x) + exp(y)) without overflow; -inf stands for a probability of 0."""
     norm = where(isfinite(out), out, 0)
+    of_x, of_y = exp(x - norm), exp(y - norm)
+    total = of_x + of_y  # 1 but for the rounding of a large norm, which this takes out again
+    scale = g / where(greater(total, 0), total, 1)
     return (
-        unbroadcast(g * exp(x - norm), x) if needs[0] else None,
-        unbroadcast(g * exp(y - norm), y) if needs[1] else None,
+        unbroadcast(scale * of_x, x) if needs[0] else None,
+        unbroadcast(scale * of_y, y) if needs[1] else None,
     )
 
 
@@ -420,19 +423,36 @@ def rad2deg(x: Any) -> Tensor:
 # -- rounding
 
 
-@defop("floor", **ufunc("floor", np.floor), expr={"f": "floor({0})"})
+def _rounding(name: str, function: np.ufunc) -> dict[str, Any]:
+    """As `ufunc`; integers and bools stay what they are, of which NumPy before 2.1 made floats."""
+    if function(np.int8(1)).dtype == np.int8:
+        return ufunc(name, function)
+
+    def impl(x: Any) -> Any:
+        x = np.asarray(x)
+        return x.copy() if x.dtype.kind in "biu" else function(x)
+
+    def infer(x: Operand) -> Aval:
+        ruled = following(name, function)(x)
+        given = x.dtype if isinstance(x, Aval) else np.asarray(x).dtype
+        return Aval(ruled.shape, given) if given.kind in "biu" else ruled
+
+    return {"impl": impl, "infer": infer}
+
+
+@defop("floor", **_rounding("floor", np.floor), expr={"f": "floor({0})"})
 def floor(needs, g, out, x):
     """Largest integer not above x, in the dtype of x. Its gradient is 0."""
     return (zeros_like(x),)
 
 
-@defop("ceil", **ufunc("ceil", np.ceil), expr={"f": "ceil({0})"})
+@defop("ceil", **_rounding("ceil", np.ceil), expr={"f": "ceil({0})"})
 def ceil(needs, g, out, x):
     """Smallest integer not below x, in the dtype of x. Its gradient is 0."""
     return (zeros_like(x),)
 
 
-@defop("trunc", **ufunc("trunc", np.trunc), expr={"f": "trunc({0})"})
+@defop("trunc", **_rounding("trunc", np.trunc), expr={"f": "trunc({0})"})
 def trunc(needs, g, out, x):
     """x without its fraction. Its gradient is 0."""
     return (zeros_like(x),)

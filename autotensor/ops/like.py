@@ -14,6 +14,7 @@ import numpy as np
 from autotensor.core.aval import Aval, Operand, broadcast_shapes, shape_of
 from autotensor.core.op import apply, defop, either
 from autotensor.core.tensor import Tensor
+from autotensor.kernels.sums import add_reduce
 
 
 def _summed_axes(from_shape: tuple[Any, ...], to_shape: tuple[Any, ...]) -> tuple[int, ...]:
@@ -29,7 +30,7 @@ def _unbroadcast_impl(g: np.ndarray, x: Any) -> np.ndarray:
     axes = _summed_axes(g.shape, shape)
     # Half precision sums are accumulated in float32 and cast back by astype below.
     dtype = np.float32 if g.dtype == np.float16 else None
-    out = g.sum(axis=axes, dtype=dtype).reshape(shape) if axes else g.reshape(shape)
+    out = np.reshape(add_reduce(g, axes, dtype), shape) if axes else g.reshape(shape)
     if out.dtype.kind == "c" and getattr(x, "dtype", np.dtype(float)).kind != "c":
         out = out.real  # a real number has no imaginary part to move in
     return out.astype(x.dtype, copy=False) if isinstance(x, np.ndarray) else out

@@ -61,9 +61,12 @@ def _eigh(a: Any, UPLO: str = "L") -> Any:
     return linalg.eigh(_triangle(a, UPLO))
 
 
+_NUMPY_MAKES_REAL = np.lib.NumpyVersion(np.__version__) < "2.5.0"  # later ones give complex eigenvalues always
+
+
 def _real_where_it_is(a: Any, values: Tensor, *others: Tensor) -> Any:
-    """NumPy gives real results for a real matrix whose eigenvalues all are."""
-    if operand(a).dtype.kind != "c" and values.data is not None and not values.data.imag.any():
+    """NumPy before 2.5 gives real results for a real matrix whose eigenvalues all are."""
+    if _NUMPY_MAKES_REAL and operand(a).dtype.kind != "c" and values.data is not None and not values.data.imag.any():
         return (values.real, *[x.real for x in others])
     return (values, *others)
 

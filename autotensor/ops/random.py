@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from autotensor import locks
 from autotensor.core.aval import Aval, Dim, Operand, broadcast_shapes, normalize_axis, shape_of, whole
 from autotensor.core.op import apply, defop_no_grad
 from autotensor.core.state import deferred
@@ -49,7 +50,7 @@ class Generator:
     """
 
     def __init__(self, seed: int | None = None):
-        self._lock = threading.Lock()
+        self._lock = locks.lock()
         self.seed(seed)
 
     def seed(self, seed: int | None = None) -> None:
@@ -97,7 +98,7 @@ class Generator:
         return self.get_state()
 
     def __setstate__(self, state: dict[str, int]) -> None:
-        self._lock = threading.Lock()
+        self._lock = locks.lock()
         self.set_state(state)
 
 

@@ -24,6 +24,7 @@ from autotensor.errors import DTypeError, ShapeError
 from autotensor.kernels import blas
 from autotensor.kernels import recurrent as kernels
 from autotensor.kernels.calls import Call, Copies, chained, ordered
+from autotensor.kernels.sums import add_reduce
 from autotensor.kernels.threads import parts
 from autotensor.ops.activation import hard_sigmoid, relu, sigmoid
 from autotensor.ops.creation import operand
@@ -502,7 +503,7 @@ def _weight_gradients(
     if wants[2]:
         du[...] = _over_steps(_outputs_before(y, h0, reverse), dz)
     if wants[3]:
-        db[...] = dz.sum(axis=(0, 1))
+        db[...] = add_reduce(dz, (0, 1))
 
 
 def _over_steps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -745,7 +746,7 @@ def _gru_grad_numpy(
         else:
             outs[2][:, 2 * units :] = _over_steps(gates[:, :, 3 * units :], dz[:, :, 2 * units :])
     if wants[3] and reset_after:
-        outs[3][1, 2 * units :] = di.sum(axis=(0, 1))
+        outs[3][1, 2 * units :] = add_reduce(di, (0, 1))
     if wants[4]:
         outs[4][...] = dh
 

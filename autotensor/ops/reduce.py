@@ -16,6 +16,7 @@ from autotensor.core.aval import Aval, Dim, Operand, float_dtype, normalize_axes
 from autotensor.core.op import defop, defop_no_grad, either
 from autotensor.core.tensor import Tensor
 from autotensor.errors import ShapeError
+from autotensor.kernels.sums import add_reduce
 from autotensor.ops import elementwise as ew
 from autotensor.ops.conversion import astype, astype_op
 from autotensor.ops.creation import operand
@@ -43,7 +44,6 @@ _ALL_AXES = [tuple(range(n)) for n in range(8)]
 _HALF = np.dtype(np.float16)
 
 # NumPy's stubs know keepdims as a literal only.
-add_reduce: Any = np.add.reduce
 multiply_reduce: Any = np.multiply.reduce
 
 

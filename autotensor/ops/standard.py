@@ -100,6 +100,8 @@ def _to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
 
 # -- DLPack
 
+_NUMPY_SHARES_BY_DLPACK_1 = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # before, there were no keywords for it
+
 
 def _dlpack(
     self: Tensor,
@@ -125,7 +127,11 @@ def _dlpack(
         data, copy = data.copy(), None
     if not data.flags.writeable and copy is None and (max_version is None or max_version[0] < 1):
         data = data.copy()  # older consumers know no read-only memory
-    return data.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+    if _NUMPY_SHARES_BY_DLPACK_1:
+        return data.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+    if dl_device not in (None, (1, 0)):
+        raise BufferError(f"[__dlpack__] expected dl_device (1, 0), the main memory; got {dl_device!r}.")
+    return (data.copy() if copy or not data.flags.writeable else data).__dlpack__(stream=stream)
 
 
 def _dlpack_device(self: Tensor, /) -> tuple[int, int]:
@@ -153,7 +159,11 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
         raise DTypeError(
             f"[from_dlpack] expected an array with __dlpack__; got a {type(x).__name__}. Use asarray() for lists?"
         )
-    return wrap(np.from_dlpack(x, device=device, copy=copy))
+    if _NUMPY_SHARES_BY_DLPACK_1:
+        return wrap(np.from_dlpack(x, device=device, copy=copy))
+    if isinstance(x, np.ndarray) and not x.flags.writeable and copy is not False:
+        copy, x = False, x.copy()  # this NumPy exports no read-only memory
+    return wrap(np.array(np.from_dlpack(x), copy=bool(copy) or None))
 
 
 def _attach() -> None:
