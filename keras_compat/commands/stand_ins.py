@@ -175,6 +175,8 @@ TENSORFLOW: dict[str, tuple[Any, str]] = {
     "config.experimental.list_physical_devices": _NO_GPU,
     "config.experimental.list_logical_devices": _NO_GPU,
     "config.experimental.set_memory_growth": _NOTHING,
+    "config.experimental.set_visible_devices": _NOTHING,
+    "config.set_visible_devices": _NOTHING,
     "config.experimental.enable_op_determinism": (
         lambda: at.config.set(deterministic=True),
         "the same bits for any number of threads",

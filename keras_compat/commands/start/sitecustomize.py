@@ -52,6 +52,10 @@ PREFIXES = (
 )
 # Packages of 2018 that Keras 2.2 and 2.3 took parts of themselves from; programs did, too.
 PARTS = {"keras_preprocessing": f"{PACKAGE}.preprocessing", "keras_applications": f"{PACKAGE}.applications"}
+# Horovod's packages for Keras, and those around them: all are one here.
+HOROVOD = dict.fromkeys(
+    ("horovod", "horovod.keras", "horovod.tensorflow", "horovod.tensorflow.keras"), f"{PACKAGE}.distributed"
+)
 # What NumPy called things when these programs were written: types of Python's, and what it calls otherwise now.
 PYTHONS = {"bool": bool, "int": int, "long": int, "float": float, "complex": complex, "object": object, "str": str}
 RENAMED = {
@@ -83,6 +87,9 @@ def our_name(name: str) -> str | None:
         if name == prefix or name.startswith(prefix + "."):
             ours = PACKAGE + name[len(prefix) :]
             return SAME.get(ours, ours)
+    for theirs, ours in sorted(HOROVOD.items(), reverse=True):
+        if name == theirs or name.startswith(theirs + "."):
+            return ours + name[len(theirs) :]
     first, dot, rest = name.partition(".")
     return f"{PARTS[first]}{dot}{rest}" if first in PARTS else None
 
@@ -162,7 +169,7 @@ class Finder:
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> Any:
         top = name.partition(".")[0]
-        if top == "keras" or top in PARTS or top in STAND_INS:
+        if top == "keras" or top in PARTS or top in HOROVOD or top in STAND_INS:
             module = self.module(name)
             return module and ModuleSpec(name, Same(module), is_package=True)  # type: ignore[arg-type]
         spec = None
