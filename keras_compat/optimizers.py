@@ -119,6 +119,7 @@ class Optimizer:
                 f"through differentiable operations; not so for {', '.join(missing[:5])}. Common operations without "
                 "gradient: K.argmax, K.round, K.equal; or set trainable=False for weights that are not used."
             )
+        grads = self._combined(grads, params)
         clipnorm, clipvalue = self.__dict__.get("clipnorm"), self.__dict__.get("clipvalue")
         if clipnorm is not None and clipnorm > 0:
             total: Any = 0.0
@@ -133,6 +134,10 @@ class Optimizer:
             grads = [K.clip(g, -clipvalue, clipvalue) for g in grads]
         return grads
 
+    def _combined(self, grads: list[Any], params: list[Any]) -> list[Any]:
+        """The gradients that the step follows, before they are clipped; where several processes train, those of all."""
+        return grads
+
     def get_weights(self) -> list[np.ndarray]:
         """Values of the state, in the order of ``weights``."""
         return K.batch_get_value(self.weights)
@@ -142,6 +147,10 @@ class Optimizer:
 
         Raises ValueError for another number of arrays or other shapes.
         """
+        K.batch_set_value(zip(self.weights, self._fitting(weights)))
+
+    def _fitting(self, weights: Sequence[Any]) -> list[np.ndarray]:
+        """The values that `set_weights` would set. Raises ValueError, as it says, where they do not fit."""
         values = [np.asarray(w) for w in self._upgraded(list(weights))]
         if len(values) != len(self.weights):
             raise ValueError(
@@ -154,7 +163,7 @@ class Optimizer:
                     f"[set_weights] Optimizer weight shape {tuple(variable.shape)} not compatible with provided weight "
                     f"shape {value.shape}. Is it the state of another model?"
                 )
-        K.batch_set_value(zip(self.weights, values))
+        return values
 
     def _upgraded(self, weights: list[Any]) -> list[Any]:
         """The state as this release lists it, from what an older one did."""
@@ -547,7 +556,12 @@ def serialize(optimizer: Any) -> Any:
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """Optimizer from a config; the case of a known class name does not matter. Raises ValueError for an unknown one."""
+    """Optimizer from a config; the case of a known class name does not matter. Raises ValueError for an unknown one.
+
+    A name alone is that optimizer with the values that it has by default.
+    """
+    if isinstance(config, str):
+        config = {"class_name": config, "config": {}}
     if isinstance(config, Mapping):
         name = config.get("class_name")
         if isinstance(name, str) and name not in (custom_objects or {}) and name.lower() in _known:

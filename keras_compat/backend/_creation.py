@@ -10,7 +10,7 @@ import numpy as np
 import autotensor as at
 from keras_compat.backend._functions import get_value, set_value
 from keras_compat.backend._lengths import dims_of, template
-from keras_compat.backend._tensors import as_tensor, cast, mark_sparse
+from keras_compat.backend._tensors import as_numbers, as_tensor, cast, mark_sparse
 from keras_compat.backend.common import floatx
 
 
@@ -39,9 +39,7 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
         constraint: function applied to it after each update of an optimizer.
     """
     sparse = hasattr(value, "tocoo")
-    if sparse:
-        value = value.toarray()
-    array = get_value(value) if isinstance(value, at.Tensor) else np.asarray(value)
+    array = get_value(value) if isinstance(value, at.Tensor) else as_numbers(value, "variable", dtype)
     v: Any = _Variable(np.asarray(array, dtype=dtype or floatx()), name=name, deferred=True)  # it copies
     if sparse:
         mark_sparse(v)
@@ -53,7 +51,8 @@ def variable(value: Any, dtype: Any = None, name: str | None = None, constraint:
 
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str | None = None) -> Any:
     """Make a constant tensor; a single value fills ``shape``."""
-    array = np.asarray(value, dtype=dtype or floatx())
+    given = value if isinstance(value, at.Tensor) else as_numbers(value, "constant", dtype)
+    array = np.asarray(given, dtype=dtype or floatx())
     if shape is not None:
         array = np.full(shape, array) if array.ndim == 0 else array.reshape(shape)
     out: Any = at.Tensor(array)

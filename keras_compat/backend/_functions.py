@@ -11,7 +11,7 @@ import autotensor as at
 from keras_compat.backend import _attributes
 from keras_compat.backend._graph import Update, as_updates, below, unique_updates
 from keras_compat.backend._phases import PHASE, fixed_phase, phase_givens
-from keras_compat.backend._tensors import as_tensor
+from keras_compat.backend._tensors import as_numbers, as_tensor
 from keras_compat.dialect.level import get_api_level
 
 
@@ -125,9 +125,7 @@ def set_value(x: Any, value: Any) -> None:
     """
     if not isinstance(x, at.Variable):
         raise TypeError(f"[set_value] expected a variable; got {type(x).__name__}. Make it with K.variable().")
-    if hasattr(value, "tocoo"):
-        value = value.toarray()
-    x.assign(get_value(value) if isinstance(value, at.Tensor) else np.asarray(value))
+    x.assign(get_value(value) if isinstance(value, at.Tensor) else as_numbers(value, "set_value", x.dtype))
 
 
 def batch_set_value(tuples: Iterable[tuple[Any, Any]]) -> None:

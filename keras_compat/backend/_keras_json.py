@@ -3,7 +3,7 @@
 It lies in the folder ``KERAS_HOME``, by default ``~/.keras``, and is only read, never written. Keras writes one with
 its defaults at its first import; such a file counts as no choice of the order of images. Known keys are
 ``floatx``, ``epsilon``, ``image_data_format`` (Keras 2) and ``image_dim_ordering`` (Keras 1); ``backend`` is ignored,
-as there is one. A value that can not be used is left out with a warning.
+as there is one. Values that can not be used are left out, with one warning for the file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import reprlib
+import stat
 import warnings
 from typing import Any
 
@@ -18,6 +20,8 @@ FLOATS = ("float16", "float32", "float64")
 LAYOUTS = ("channels_last", "channels_first")
 # Keras 1's words for the layouts.
 DIM_ORDERINGS = {"tf": "channels_last", "th": "channels_first"}
+# Such a file has some 120 bytes; what is larger is none.
+_MAX_BYTES = 1 << 20
 
 
 def path() -> str:
@@ -34,36 +38,55 @@ def read() -> dict[str, Any]:
     """
     name = path()
     try:
-        with open(name, encoding="utf-8") as stream:
-            given = json.load(stream)
+        given = json.loads(_text(name))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        _warn(name, f"it can not be read ({error})", "all settings keep their defaults")
+        _warn(name, [f"it can not be read ({error})"])
         return {}
     if not isinstance(given, dict):
-        _warn(name, f"expected a JSON object, got a {type(given).__name__}", "all settings keep their defaults")
+        _warn(name, [f"expected a JSON object, got a {type(given).__name__}"])
         return {}
     out: dict[str, Any] = {}
+    problems: list[str] = []
+
+    def take(key: str, good: bool, expected: str) -> None:
+        if good:
+            out[key] = float(given[key]) if key == "epsilon" else given[key]
+        else:
+            problems.append(f"{key} should be {expected}, not {reprlib.repr(given[key])}")
+
     if "floatx" in given:
-        _take(out, name, "floatx", given["floatx"], given["floatx"] in FLOATS, f"one of {', '.join(FLOATS)}")
+        take("floatx", given["floatx"] in FLOATS, f"one of {', '.join(FLOATS)}")
     if "epsilon" in given:
-        _take(out, name, "epsilon", given["epsilon"], _is_small_number(given["epsilon"]), "a number above 0")
+        take("epsilon", _is_small_number(given["epsilon"]), "a number above 0")
     if "image_dim_ordering" in given:
         ordering = given["image_dim_ordering"]
         known = isinstance(ordering, str) and ordering in DIM_ORDERINGS
         if known:
             out["image_data_format"] = DIM_ORDERINGS[ordering]
         else:
-            _warn(name, f"image_dim_ordering is 'th' or 'tf', not {ordering!r}", "the default is used")
+            problems.append(f"image_dim_ordering is 'th' or 'tf', not {reprlib.repr(ordering)}")
     if "image_data_format" in given:
-        layout = given["image_data_format"]
-        _take(out, name, "image_data_format", layout, layout in LAYOUTS, f"one of {', '.join(LAYOUTS)}")
+        take("image_data_format", given["image_data_format"] in LAYOUTS, f"one of {', '.join(LAYOUTS)}")
     if "image_data_format" in out and not _is_as_keras_writes_it(given):
         out["image_order_chosen"] = True
         if "image_data_format" not in given:
             out["image_order_in_old_word"] = True
+    if problems:
+        _warn(name, problems)
     return out
+
+
+def _text(name: str) -> str:
+    """What is in the file. Raises OSError or ValueError for what is no file of settings; waits for nothing."""
+    with open(name, "rb", opener=lambda path, flags: os.open(path, flags | getattr(os, "O_NONBLOCK", 0))) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError("no regular file")
+        text = stream.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"more than {_MAX_BYTES} bytes")
+    return text.decode()
 
 
 def _is_as_keras_writes_it(given: dict[str, Any]) -> bool:
@@ -73,15 +96,14 @@ def _is_as_keras_writes_it(given: dict[str, Any]) -> bool:
 
 
 def _is_small_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0 and math.isfinite(value)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return 0 < float(value) < math.inf
+    except OverflowError:
+        return False
 
 
-def _take(out: dict[str, Any], name: str, key: str, value: Any, good: bool, expected: str) -> None:
-    if good:
-        out[key] = float(value) if key == "epsilon" else value
-    else:
-        _warn(name, f"{key} should be {expected}, not {value!r}", "the default is used")
-
-
-def _warn(name: str, problem: str, consequence: str) -> None:
-    warnings.warn(f"[keras.json] {name}: {problem}; {consequence}.", stacklevel=2)
+def _warn(name: str, problems: list[str]) -> None:
+    said = "; ".join(problems)
+    warnings.warn(f"[keras.json] {name}: {said}. The defaults are used in their place.", stacklevel=2)

@@ -39,6 +39,11 @@ def _axis_of(op: str, output: Any, axis: int) -> int:
     return axis % output.ndim
 
 
+def _may_be_equal(a: Any, b: Any) -> bool:
+    """Shapes that differ at most where one of them is not known."""
+    return len(a) == len(b) and all(m == n or None in (m, n) for m, n in zip(a, b))
+
+
 @_order_by_level
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
     """``-sum(target * log(output))`` along ``axis``.
@@ -50,8 +55,10 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     target = cast(as_tensor(target), output.dtype)
     axis = _axis_of("categorical_crossentropy", output, axis)
     scores = scores_of(output, "softmax")
-    if scores is not None and not from_logits and axis == output.ndim - 1 and scores.shape == target.shape:
+    if scores is not None and not from_logits and axis == output.ndim - 1 and _may_be_equal(scores.shape, target.shape):
         # TensorFlow's op: its gradient is softmax - target, also for targets that do not sum to 1.
+        # Less the largest: what is left of large scores keeps its digits.
+        scores = scores - at.stop_gradient(at.max(scores, axis=-1, keepdims=True))
         total = at.logsumexp(scores, axis=-1)
         excess = at.sum(target, axis=-1) - 1.0
         return total + excess * at.stop_gradient(total) - at.sum(target * scores, axis=-1)

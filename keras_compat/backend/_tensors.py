@@ -56,6 +56,31 @@ def as_tensor(x: Any, dtype: Any = None) -> Any:
     return at.asarray(array.astype(dtype) if dtype is not None else array)
 
 
+def as_numbers(value: Any, what: str, dtype: Any = None) -> np.ndarray:
+    """A value of a variable or constant as an array of numbers; SciPy's sparse matrices are made dense.
+
+    Raises ValueError for rows of several lengths, missing values, texts, dates, fields, and complex numbers unless
+    ``dtype`` is of them.
+    """
+    if hasattr(value, "tocoo"):
+        value = value.toarray()
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O":
+            array = array.astype("float64")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"[{what}] expected an array of numbers; got a {type(value).__name__}: {error}. Encode what is no number, "
+            "fill what is missing, pad rows to one length?"
+        ) from error
+    if array.dtype.kind in "fiub" or (array.dtype.kind == "c" and np.dtype(dtype or "float32").kind == "c"):
+        return array
+    raise ValueError(
+        f"[{what}] expected an array of numbers; got a {type(value).__name__} with dtype {array.dtype}. Encode it as "
+        "numbers?"
+    )
+
+
 def operands(x: Any, y: Any) -> tuple[Any, Any]:
     """Operands of a binary function: arrays beside a float tensor take its dtype, as a Python number does."""
     if isinstance(x, at.Tensor) and not isinstance(y, at.Tensor):

@@ -6,7 +6,7 @@ imported does not follow a later change.
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,7 +27,7 @@ _image_order_chosen: bool = _file.get("image_order_chosen", False)
 # True where it was set in Keras 1's word; see layout_to_flatten.
 _image_order_in_old_word: bool = _file.get("image_order_in_old_word", False)
 _legacy_weight_ordering = False
-_uids: dict[str, int] = defaultdict(int)
+_uids: dict[str, Iterator[int]] = {}
 
 _BACKEND = "autotensor"  # programs of Keras 0.x and 1.0 compare K._BACKEND
 
@@ -151,8 +151,7 @@ def set_legacy_weight_ordering(value: bool) -> None:
 
 def get_uid(prefix: str = "") -> int:
     """Return 1, 2, 3... for each prefix."""
-    _uids[prefix] += 1
-    return _uids[prefix]
+    return next(_uids.setdefault(prefix, itertools.count(1)))  # two threads never get the same
 
 
 def reset_uids() -> None:

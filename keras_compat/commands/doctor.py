@@ -109,7 +109,8 @@ def processor() -> Iterator[Check]:
         yield Check("processor", "kernels", "not compiled", NOTE, hint)
     else:
         yield Check("processor", "kernels", "compiled by Numba")
-        yield Check("processor", "threading layer", _threading_layer(numba))
+        layer = _threading_layer(numba)
+        yield Check("processor", "threading layer", layer, FINE, _about_layer(layer, numba.config.THREADING_LAYER))
     yield from _blas()
 
 
@@ -119,6 +120,17 @@ def _threading_layer(numba: Any) -> str:
         return numba.threading_layer()
     except ValueError:
         return f"none started (Numba's setting: {numba.config.THREADING_LAYER})"
+
+
+def _about_layer(layer: str, setting: str) -> str:
+    """Why it is this one, and what that means."""
+    meaning = {
+        "tbb": "bears threads and forks",
+        "omp": "bears threads; forked processes compute on one; pip install tbb bears both",
+        "workqueue": "kernels of several threads wait for each other; pip install tbb is better",
+    }.get(layer, "")
+    chosen = "" if setting == "default" or not meaning else f"as NUMBA_THREADING_LAYER={setting} says; "
+    return chosen + meaning
 
 
 def _blas() -> Iterator[Check]:
@@ -135,7 +147,7 @@ def _blas() -> Iterator[Check]:
 def cache() -> Iterator[Check]:
     """The folder of compiled kernels."""
     folder = at.config.cache_dir
-    yield Check("cache of kernels", "folder", folder)
+    yield Check("cache of kernels", "folder", folder or "none")
     problem = _why_not_writable(folder)
     hint = "every process compiles anew; set AUTOTENSOR_CACHE_DIR" if problem else ""
     yield Check("cache of kernels", "writable", problem or "yes", NOTE if problem else FINE, hint)
@@ -145,10 +157,13 @@ def cache() -> Iterator[Check]:
 
 def _why_not_writable(folder: str) -> str:
     """Why no file can be made in a folder, or in what is there of its parents; '' where one can."""
-    while folder and not os.path.lexists(folder):
+    if not folder:
+        return "no: there is no home folder"
+    folder = os.path.abspath(folder)
+    while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     try:
-        with tempfile.TemporaryFile(dir=folder or "."):
+        with tempfile.TemporaryFile(dir=folder):
             return ""
     except OSError as error:
         return f"no: {error.strerror}"

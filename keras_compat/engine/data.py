@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+import autotensor as at
 from keras_compat.dialect.level import get_api_level
 from keras_compat.utils.generic_utils import warn
 from keras_compat.utils.io_utils import HDF5Matrix
@@ -457,6 +458,31 @@ def check_labels(y: np.ndarray, n_classes: int, name: str) -> None:
         f"[{name}] a sparse loss expects class numbers from 0 to {n_classes - 1}; got {flat[i]} at sample "
         f"{i // (flat.size // len(y))} ({int(bad.sum())} bad of {flat.size}). Renumber the classes from 0, or widen "
         "the last layer."
+    )
+
+
+def check_rows(x: Any, rows: int, name: str, layer: str) -> None:
+    """Numbers of which the layer looks up rows must be from 0 to ``rows`` - 1; floats are cut to whole ones.
+
+    What lies in a file is not read for it.
+
+    Raises:
+        RangeError: a number outside, or NaN; the message has the first one.
+    """
+    if not isinstance(x, np.ndarray) or not x.size or x.dtype.kind == "b":
+        return
+    if x.dtype.kind == "u":
+        good: Any = x.max() < rows
+    else:
+        good = x.min() > -1 and x.max() < rows
+    if good:
+        return
+    bad = ~((x > -1) & (x < rows)) if x.dtype.kind != "u" else x >= rows
+    where = tuple(int(i) for i in np.argwhere(bad)[0])
+    place = f" in place {list(where[1:])}".replace("[", "").replace("]", "") if len(where) > 1 else ""
+    raise at.RangeError(
+        f"[{layer}] expected whole numbers from 0 to {rows - 1} in {name}; got {x[where]} at sample {where[0]}{place} "
+        f"({int(bad.sum())} bad of {x.size}). Is input_dim, the largest number plus one, too small?"
     )
 
 

@@ -38,7 +38,7 @@ def text_of(function: Callable[..., Any]) -> str:
     One that encloses objects such as layers and tensors is remembered for as long as something else holds it.
     """
     name = _name_of(function)
-    for text, known in _written.items():
+    for text, known in list(_written.items()):
         if known() is function and text.partition("@")[0] == name:
             return text
     plain = name.isidentifier() and getattr(function, "__qualname__", name) == name
@@ -47,7 +47,7 @@ def text_of(function: Callable[..., Any]) -> str:
     text = name if plain and name not in _written else f"{name}@{digest}"
     _written[text] = _weakly(function) if description.has_objects else functools.partial(_itself, function)
     while len(_written) > _MOST:
-        del _written[next(iter(_written))]
+        _written.pop(next(iter(_written)), None)
     return text
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 import autotensor as at
 from keras_compat.engine.steps import Report
+from keras_compat.utils import interrupts
 from keras_compat.utils.enqueuers import GeneratorEnqueuer as GeneratorEnqueuer
 from keras_compat.utils.enqueuers import Passes, warn_of_generator
 from keras_compat.utils.generic_utils import warn
@@ -158,8 +159,8 @@ class Source:
                 may_run_ahead = False
             if may_run_ahead:
                 ahead = GeneratorEnqueuer(batches)
-                ahead.start(1, max(self.max_queue_size, 1))
                 stack.callback(ahead.stop, 5.0)  # whoever waits in vain is left behind
+                ahead.start(1, max(self.max_queue_size, 1))
                 for i, batch, size in ahead.get():
                     made, seen = i + 1, seen + size
                     yield i, batch, size
@@ -321,6 +322,8 @@ def predict_on(model: Any, source: Source, hooks: Any, verbose: int = 0) -> list
             hooks.on_predict_batch_begin(i, {"batch": i, "size": size})
             outputs = model._predictor()(*model._standardize_inputs(x))
             made.append(outputs)
+            if interrupts.waiting:
+                interrupts.deliver()
             hooks.on_predict_batch_end(i, {"batch": i, "size": size, "outputs": outputs})
             seen += size
             if bar is not None:

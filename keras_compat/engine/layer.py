@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 import autotensor as at
+from autotensor import locks
 from keras_compat import backend as K
 from keras_compat import constraints, initializers, regularizers
 from keras_compat import metrics as metrics_module
 from keras_compat.dialect.level import get_api_level, is_keras_0
+from keras_compat.engine.data import to_array
 from keras_compat.engine.layer_state import restore_layer, state_of_layer
 from keras_compat.engine.loading import claim, values_follow
 from keras_compat.engine.node import Node, Shape
@@ -40,6 +42,9 @@ class _Calls(threading.local):
 
 
 _calls = _Calls()
+
+# Held while weights, graphs of models and compiled functions are made: models in several threads may share layers.
+building = locks.rlock()
 
 
 @contextmanager
@@ -707,11 +712,13 @@ class Layer:
             self.assert_input_compatibility(inputs)
             input_shapes = [shape_of(x) for x in listed]
             if not self.built:
-                with at.immediate(False):  # what build makes of the weights must follow them
-                    self._build_as_defined(unpack_singleton(input_shapes))
-                if self._initial_weights is not None:
-                    self.set_weights(self._initial_weights)
-                    self._initial_weights = None
+                with building:
+                    if not self.built:
+                        with at.immediate(False):  # what build makes of the weights must follow them
+                            self._build_as_defined(unpack_singleton(input_shapes))
+                        if self._initial_weights is not None:
+                            self.set_weights(self._initial_weights)
+                            self._initial_weights = None
                 self.assert_input_compatibility(inputs)
             masks = [mask_of(x) for x in listed]
             arguments = dict(kwargs)
@@ -1126,7 +1133,7 @@ def as_arrays(op: str, values: Any) -> list[np.ndarray]:
         raise TypeError(
             f"[{op}] expected a list of arrays; got {type(values).__name__}. Take the list from get_weights()."
         )
-    return [np.asarray(v) for v in values]
+    return [to_array(v, op) for v in values]
 
 
 def check_weight_shapes(op: str, pairs: Iterable[tuple[Any, Any]]) -> None:

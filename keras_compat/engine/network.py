@@ -343,6 +343,28 @@ class Network(Layer):
             return []
         return self._get_for("updates", inputs)
 
+    def _looked_up(self) -> list[tuple[int, str, int]]:
+        """Inputs whose numbers are rows of a matrix: (place of the input, name of the layer, its number of rows)."""
+        found: list[tuple[int, str, int]] = []
+        if not self._is_graph_network:
+            return found
+        places = {id(x): place for place, x in enumerate(self.inputs)}
+        for layer in self.layers:
+            if isinstance(layer, Network):
+                inner = layer._looked_up()
+            else:
+                own = getattr(layer, "layer", layer)  # of TimeDistributed
+                rows = getattr(own, "rows_looked_up", None)
+                inner = [] if rows is None else [(0, own.name, rows)]
+            if not inner:
+                continue
+            for node in self._calls_of(layer):
+                for place, name, rows in inner:
+                    outer = places.get(id(node.input_tensors[place])) if place < len(node.input_tensors) else None
+                    if outer is not None:
+                        found.append((outer, name, rows))
+        return found
+
     def _calls_of(self, layer: Any) -> list[Any]:
         """The calls of a layer that belong to this graph."""
         kept = self._network_nodes

@@ -20,8 +20,9 @@ from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.engine import data as D
 from keras_compat.engine import objective as O
-from keras_compat.engine.layer import unique
+from keras_compat.engine.layer import building, unique
 from keras_compat.engine.training_utils import batch_shuffle, make_batches
+from keras_compat.utils import interrupts
 from keras_compat.utils.progbar import Progbar
 
 # -- steps ------------------------------------------------------------------------------------------------------------
@@ -87,23 +88,28 @@ class Steps:
         key = (training, weighted, fresh, phase)
         step = self.functions.get(key)
         if step is None:
-            model = self.model
-            givens: dict[Any, Any] = dict(K.phase_givens(phase))
-            inputs = [*model._feed_inputs, *model._feed_targets]
-            if weighted:
-                inputs += model._feed_sample_weights
-            else:
-                givens.update({w: O.ones_for(w) for w in model._feed_sample_weights})
-            if fresh:
-                givens.update({v: np.zeros(v.shape, v.dtype) for v, _ in self.metric_updates})
-            updates = [*(self.train_updates() if training else K.as_updates(model.state_updates)), *self.metric_updates]
-            name = ("train" if training else "test") + ("_weighted" if weighted else "") + ("_fresh" if fresh else "")
-            outputs = self.outputs
-            if not training and model._test_loss is not None:
-                outputs = [model._test_loss, *outputs[1:]]
-            step = at.function(inputs, outputs, K.unique_updates(updates), givens=givens, name=name)
-            self.functions[key] = step
+            with building:
+                step = self.functions.get(key)
+                if step is None:
+                    step = self.functions[key] = self._made(training, weighted, fresh, phase)
         return step
+
+    def _made(self, training: bool, weighted: bool, fresh: bool, phase: bool) -> at.Function:
+        model = self.model
+        givens: dict[Any, Any] = dict(K.phase_givens(phase))
+        inputs = [*model._feed_inputs, *model._feed_targets]
+        if weighted:
+            inputs += model._feed_sample_weights
+        else:
+            givens.update({w: O.ones_for(w) for w in model._feed_sample_weights})
+        if fresh:
+            givens.update({v: np.zeros(v.shape, v.dtype) for v, _ in self.metric_updates})
+        updates = [*(self.train_updates() if training else K.as_updates(model.state_updates)), *self.metric_updates]
+        name = ("train" if training else "test") + ("_weighted" if weighted else "") + ("_fresh" if fresh else "")
+        outputs = self.outputs
+        if not training and model._test_loss is not None:
+            outputs = [model._test_loss, *outputs[1:]]
+        return at.function(inputs, outputs, K.unique_updates(updates), givens=givens, name=name)
 
     def forget(self, training: bool) -> None:
         """Have the steps of that kind made anew; training's with updates that the optimizer gives anew."""
@@ -407,6 +413,8 @@ class Report:
                 hook(number, logs)
         if self.after is not None:
             self.after(number + 1)
+        if interrupts.waiting:
+            interrupts.deliver()
 
     def get_state(self) -> dict[str, Any]:
         """What is known of the epoch so far, as plain data."""

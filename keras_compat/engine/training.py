@@ -20,13 +20,13 @@ from keras_compat import callbacks as cbks
 from keras_compat import metrics as metrics_module
 from keras_compat import optimizers
 from keras_compat.dialect.level import get_api_level, is_keras_0
-from keras_compat.engine import copies, gradient_check, registry
+from keras_compat.engine import copies, gradient_check, memory, registry
 from keras_compat.engine import data as D
 from keras_compat.engine import generators as G
 from keras_compat.engine import objective as O
 from keras_compat.engine.generators import GeneratorEnqueuer as GeneratorEnqueuer
 from keras_compat.engine.layer import Layer as Layer
-from keras_compat.engine.layer import is_value, mask_of, shape_of
+from keras_compat.engine.layer import building, is_value, mask_of, shape_of
 from keras_compat.engine.network import Network
 from keras_compat.engine.own_objects import own_objects
 from keras_compat.engine.progress import Progress
@@ -62,6 +62,7 @@ from keras_compat.engine.training_utils import standardize_weights as standardiz
 from keras_compat.engine.training_utils import weighted_masked_objective as weighted_masked_objective
 from keras_compat.engine.training_utils import weighted_objective as weighted_objective
 from keras_compat.saving import models as files
+from keras_compat.utils import interrupts
 from keras_compat.utils.generic_utils import slice_arrays as slice_arrays
 from keras_compat.utils.generic_utils import to_list as to_list
 from keras_compat.utils.generic_utils import unknown_arguments, unpack_singleton, warn
@@ -88,6 +89,8 @@ class Model(Network):
     # Batches met before, by what was asked for and their shapes; and the shape of rows that predict_on_batch met.
     _quick: Mapping[Any, Quick] = {}
     _quick_predict: Any = None
+    # Inputs whose numbers are rows of a matrix, once they are known.
+    _lookups: list[tuple[int, str, int]] | None = None
     # Steps that the user put in the place of ours: {is it training: function of a list of arrays}.
     _own_steps: Mapping[bool, Callable[[list[Any]], Any]] = {}
     stop_training = False
@@ -105,7 +108,7 @@ class Model(Network):
 
     def _set_ends(self, inputs: list[Any], outputs: list[Any]) -> None:
         super()._set_ends(inputs, outputs)
-        self._predict_function = self._quick_predict = self._steps = None
+        self._predict_function = self._quick_predict = self._steps = self._lookups = None
         self._quick = {}
 
     def compile(
@@ -349,8 +352,10 @@ class Model(Network):
                 f"[{what}] You must compile a model before training/testing. Use `model.compile(optimizer, loss)`."
             )
         if self._steps is None:
-            self._require_built(what)
-            self._build_objective()
+            with building:
+                if self._steps is None:
+                    self._require_built(what)
+                    self._build_objective()
         assert self._steps is not None
         return self._steps
 
@@ -442,18 +447,26 @@ class Model(Network):
         self._predictor()
 
     def _predictor(self) -> Any:
-        if self._predict_function is None:
-            self._require_built("predict")
-            updates = K.unique_updates(K.as_updates(self.state_updates))
-            self._predict_function = at.function(
-                self._feed_inputs, list(self.outputs), updates, givens=K.phase_givens(0), name="predict"
-            )
-        return self._predict_function
+        step = self._predict_function
+        if step is None:
+            with building:
+                step = self._predict_function
+                if step is None:
+                    self._require_built("predict")
+                    updates = K.unique_updates(K.as_updates(self.state_updates))
+                    step = self._predict_function = at.function(
+                        self._feed_inputs, list(self.outputs), updates, givens=K.phase_givens(0), name="predict"
+                    )
+        return step
 
     # -- data ---------------------------------------------------------------------------------------------------------
 
     def _build_for(self, x: Any, what: str) -> None:
         """A model without an input shape gets that of its first data."""
+        with building:
+            self._build_for_first(x, what)
+
+    def _build_for_first(self, x: Any, what: str) -> None:
         if self.inputs is not None:
             return
         if isinstance(x, (list, tuple)) and x and hasattr(x[0], "shape"):
@@ -483,7 +496,17 @@ class Model(Network):
 
     def _standardize_inputs(self, x: Any, what: str = "input") -> list[np.ndarray]:
         arrays = D.standardize(x, self._feed_input_names, self._feed_input_shapes, what)
+        self._check_lookups(arrays)
         return [D.as_kind(a, t.dtype) for a, t in zip(arrays, self._feed_inputs)]
+
+    def _check_lookups(self, arrays: Sequence[Any]) -> None:
+        """Numbers that an Embedding takes straight from an input must be rows of its matrix."""
+        if self._lookups is None:
+            fed = {id(x): place for place, x in enumerate(self._feed_inputs)}
+            found = [(fed.get(id(self.inputs[place])), name, rows) for place, name, rows in self._looked_up()]
+            self._lookups = [(place, name, rows) for place, name, rows in found if place is not None]
+        for place, name, rows in self._lookups:
+            D.check_rows(arrays[place], rows, self._feed_input_names[place], name)
 
     def _standardize(
         self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, what: str = "fit"
@@ -584,8 +607,9 @@ class Model(Network):
             if came[0] is not None and came[1] is not None:
                 arrays = came[0] + came[1]
                 key = (training, reset_metrics, *[a.shape for a in arrays])
-                if key in self._quick:
-                    values = self._quick[key](arrays)
+                quick = self._quick.get(key)
+                if quick is not None:
+                    values = quick(arrays)
                     if values is not None:
                         return values
         what = "train_on_batch" if training else "test_on_batch"
@@ -611,7 +635,12 @@ class Model(Network):
             return
         n = len(self._feed_inputs)
         sparse = any(O.is_loss(fn, "sparse_categorical_crossentropy") for fn in self._feed_loss_fns)
-        quick = Quick(step, arrays, columns, (lambda fed: self._check_targets(fed[n:])) if sparse else None)
+
+        def check(fed: Sequence[np.ndarray]) -> None:
+            self._check_lookups(fed[:n])
+            self._check_targets(fed[n:])
+
+        quick = Quick(step, arrays, columns, check if sparse or self._lookups else None)
         kept = list(self._quick.items())[-_REMEMBERED:]
         self._quick = {**dict(kept), key: quick}
 
@@ -619,6 +648,8 @@ class Model(Network):
         """Outputs for one batch: an array, or a list of arrays."""
         quick = self._quick_predict
         if quick is not None and type(x) is np.ndarray and x.shape[1:] == quick[1] and x.dtype is quick[2] and x.ndim:
+            if self._lookups:
+                self._check_lookups([x])
             values = quick[0](x)
             return values[0] if len(values) == 1 else values
         self._build_for(x, "predict")
@@ -850,7 +881,8 @@ class Model(Network):
             validation = self._validation_arrays(validation_data)
         self._check_trainable()
         loop = G.GeneratorLoop(self, source, class_weight)
-        with source, validation if isinstance(validation, G.Source) else contextlib.nullcontext():
+        validating = validation if isinstance(validation, G.Source) else contextlib.nullcontext()
+        with interrupts.Held(ends=True), source, validating:
             return self._fit_loop(loop, validation, epochs, verbose, listed, initial_epoch, None, validation_freq)
 
     def _require_compiled_now(self, what: str) -> None:
@@ -876,7 +908,7 @@ class Model(Network):
         source = G.Source(
             generator, steps, "evaluate_generator", val_samples, False, workers, max_queue_size, use_multiprocessing
         )
-        with source:
+        with interrupts.Held(), source:
             return unpack_singleton(G.test_on(self, source, self._hooks_for(callbacks, "evaluate_generator"), verbose))
 
     def predict_generator(
@@ -896,7 +928,7 @@ class Model(Network):
         source = G.Source(
             generator, steps, "predict_generator", val_samples, False, workers, max_queue_size, use_multiprocessing
         )
-        with source:
+        with interrupts.Held(), source:
             return unpack_singleton(
                 G.predict_on(self, source, self._hooks_for(callbacks, "predict_generator"), verbose)
             )
@@ -968,20 +1000,24 @@ class Model(Network):
                 "metrics": names + [f"val_{name}" for name in names] if validation is not None else list(names),
             }
         )
+        together = getattr(self.optimizer, "_begin_epoch", None)  # of several processes that train one model
         self._last_validation = self._validation_list(validation)
         for callback in hooks.callbacks:
             callback.validation_data = self._last_validation
         self.stop_training = False
         if verbose and isinstance(loop, TrainLoop) and loop.n is not None and isinstance(validation, tuple):
             write_out(f"Train on {loop.n} samples, validate on {D.n_samples(validation[0])} samples\n")
-        with hooks.training():
+        with interrupts.Held(ends=True), hooks.training():
             for epoch in progress.begin(epochs):
                 self.reset_metrics()
                 logs = cbks.LogValues()
                 hooks.on_epoch_begin(epoch)
                 report.start()
+                first = progress.begin_epoch(epoch)
+                if together is not None:
+                    together(epoch, (len(loop.ranges) if isinstance(loop, TrainLoop) else loop.steps or 0) - first)
                 with at.span("epoch", epoch):
-                    loop.run_epoch(report, progress.begin_epoch(epoch))
+                    loop.run_epoch(report, first)
                 if not report.done:  # a generator that was used up
                     break
                 if validation is not None and should_run_validation(validation_freq, epoch):
@@ -999,6 +1035,7 @@ class Model(Network):
                     if loop.steps != hooks.params["steps"]:
                         hooks.set_params(hooks.params | {"steps": loop.steps})
                 progress.after_epoch()
+                interrupts.deliver()
                 if self.stop_training:
                     break
         return history
@@ -1122,6 +1159,18 @@ class Model(Network):
         if self._is_compiled and self._steps is not None:
             self._check_trainable()
         print_summary(self, line_length=line_length, positions=positions, print_fn=print_fn)
+
+    def memory_report(self, batch_size: int | None = None, shapes: Any = None) -> memory.MemoryReport:
+        """What training, evaluating and predicting take of memory; nothing is run. ``print`` it for a table.
+
+        Args:
+            batch_size: samples in a batch; 32 if None, or what the model was built for.
+            shapes: of a sample of each input, where the model leaves sizes open.
+
+        Raises ValueError where a size stays unknown, and for a model without input shapes.
+        """
+        self._require_built("memory_report")
+        return memory.report(self, batch_size, shapes)
 
     def save(
         self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, *, to: str | None = None

@@ -20,7 +20,8 @@ class Embedding(Layer):
     """Rows of a matrix of weights: (batch, steps) of whole numbers -> (batch, steps, output_dim).
 
     The input may have any rank; numbers of other types are cut to int32. A number outside 0..input_dim-1 raises
-    IndexError when the graph is evaluated.
+    RangeError, an IndexError: straight from a model's input before anything is computed, with its name and place; else
+    when the graph is evaluated.
 
     Args:
         input_dim: number of rows.
@@ -57,7 +58,7 @@ class Embedding(Layer):
                 f"[Embedding] input_dim and output_dim must be at least 1; got {input_dim} and {output_dim}. input_dim "
                 "is the largest index plus one."
             )
-        self.input_dim = int(input_dim)
+        self.input_dim = self.rows_looked_up = int(input_dim)
         self.output_dim = int(output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)

@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 import h5py
 
+from keras_compat.utils import interrupts
+
 try:
     import fcntl
 except ImportError:  # Windows: a file that is open can not be removed there, which does as well
@@ -43,7 +45,7 @@ def write_atomically(path: Any, write: Callable[[BinaryIO], None]) -> None:
     target = os.path.realpath(path)
     _check_target(path, target)
     folder = os.path.dirname(target)
-    with _temporary(path, target) as (temporary, raw):
+    with interrupts.Held(), _temporary(path, target) as (temporary, raw):
         failed: BaseException | None = None
         try:
             write(raw)
@@ -178,6 +180,7 @@ class _Patient(io.FileIO):
     """A file that keeps an error of writing instead of raising it.
 
     HDF5 can not close a file that refuses its bytes (a full disk): it would stay open, with an error from the closing.
+    Where a second Ctrl-C has left the file before HDF5 closed it, HDF5 does so later: nobody wants these bytes.
     """
 
     error: OSError | None = None
@@ -186,7 +189,7 @@ class _Patient(io.FileIO):
         rest = memoryview(data).cast("B")
         size = len(rest)
         try:
-            while len(rest) and self.error is None:
+            while len(rest) and self.error is None and not self.closed:
                 rest = rest[super().write(rest) or 0 :]
         except OSError as error:
             self.error = error
@@ -194,10 +197,14 @@ class _Patient(io.FileIO):
 
     def truncate(self, size: int | None = None) -> int:
         try:
-            return super().truncate(size)
+            return super().truncate(size) if not self.closed else size or 0
         except OSError as error:
             self.error = self.error or error
             return size or 0
+
+    def flush(self) -> None:
+        if not self.closed:
+            super().flush()
 
 
 def _keep_mode(target: str, temporary: str) -> None:

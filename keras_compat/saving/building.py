@@ -51,11 +51,11 @@ def build(
 
 @contextmanager
 def as_keras_writes(what: str) -> Iterator[None]:
-    """Within the block something of a config is read: what it lacks makes a CorruptFileError."""
+    """Within the block something of a config is read: what it lacks, or numbers beyond all, make a CorruptFileError."""
     try:
         yield
-    except (KeyError, IndexError, AttributeError, RecursionError, AssertionError) as error:
-        if not raised_by(error, _PACKAGE):  # the user's own code
+    except (KeyError, IndexError, AttributeError, RecursionError, AssertionError, ArithmeticError) as error:
+        if not raised_by(error, _PACKAGE, through=("autotensor", "numpy")):  # the user's own code
             raise
         raise CorruptFileError(
             f"[load] the {what} is not as Keras writes it ({type(error).__name__}: {error}). Is the file whole?"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import tokenize
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def load_npy(data: bytes, what: str, max_bytes: int | None = None, *, objects: b
         if read is None:
             raise ValueError(f"version {version}")
         shape, fortran, dtype = read(stream)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, EOFError) as error:
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, EOFError, tokenize.TokenError) as error:
         raise CorruptFileError(f"[load_npz] {what} is no array ({error}). Is the file whole?") from None
     rest = memoryview(data)[stream.tell() :]
     count = math.prod(shape)

@@ -87,7 +87,8 @@ def parse_yaml(text: str | bytes, what: str) -> Any:
         found = yaml.load(text, Loader=Loader)
     except RecursionError:
         raise _too_deep(what) from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError) as error:
+        # Those two come from PyYAML for a scalar that is not what its tag says: '!!timestamp x', '!!bool x', '!!int'.
         if isinstance(error, (CorruptFileError, UnsafeModelError)):
             raise
         raise CorruptFileError(f"[load] the {what} is no YAML: {error}. Is the file whole?") from None

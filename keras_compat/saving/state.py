@@ -198,8 +198,11 @@ def check_state(model: Any, state: TrainingState) -> None:
     """Raise ValueError, with all differences, where a state is none of this model."""
     variables, generators = _targets(model, state)
     wrong = []
-    if state.optimizer is not None and len(state.optimizer) != len(model.optimizer.weights):
-        wrong.append("the optimizer's state")
+    if state.optimizer is not None:
+        try:
+            model.optimizer._fitting(state.optimizer)
+        except ValueError:
+            wrong.append("the optimizer's state")
     if len(variables) != len(state.variables):
         wrong.append(f"{len(variables)} variables in the program, {len(state.variables)} in the file")
     if len(generators) != len(state.generators):

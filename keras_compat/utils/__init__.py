@@ -18,4 +18,5 @@ from .io_utils import H5Dict as H5Dict
 from .io_utils import HDF5Matrix as HDF5Matrix
 from .io_utils import h5dict as h5dict
 from .np_utils import normalize as normalize
+from .np_utils import set_random_seed as set_random_seed
 from .np_utils import to_categorical as to_categorical

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_compat.utils import interrupts
 from keras_compat.utils.generic_utils import warn
 from keras_compat.utils.worker_process import Job, seeded
 from keras_compat.utils.workers import NoProcesses, Workers
@@ -145,9 +146,10 @@ class Passes:
             elif self._stale:
                 self._workers.update(self.sequence)
         except NoProcesses as reason:
+            why = str(reason).rstrip(".")
             warn(
                 f"[{self.what}] use_multiprocessing=True: processes can not make the batches of this "
-                f"{type(self.sequence).__name__}: {reason} They are made here, with the same result."
+                f"{type(self.sequence).__name__}: {why}. They are made here, with the same result."
             )
             self.close()
             self._count = 0
@@ -243,7 +245,11 @@ class SequenceEnqueuer:
     def get(self) -> Iterator[Any]:
         """The items until there are no more, or ``stop``; an error in making them is raised here."""
         while self.is_running():
-            item = self.queue.get()
+            try:
+                item = self.queue.get(timeout=interrupts.WAIT)
+            except queue.Empty:
+                interrupts.deliver()
+                continue
             if item is _END:
                 if self._error is not None:
                     error, self._error = self._error, None
@@ -266,8 +272,9 @@ class SequenceEnqueuer:
             self.queue.unfinished_tasks = 0
             self.queue.not_full.notify_all()
             self.queue.not_empty.notify_all()
-        if self.run_thread is not None and self.run_thread is not threading.current_thread():
-            self.run_thread.join(timeout)
+        thread = self.run_thread
+        if thread is not None and thread.ident is not None and thread is not threading.current_thread():
+            thread.join(timeout)
 
 
 class OrderedEnqueuer(SequenceEnqueuer):

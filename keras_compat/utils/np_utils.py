@@ -1,13 +1,35 @@
-"""NumPy helpers for labels and rows: plain arrays in, plain arrays out."""
+"""NumPy helpers for labels, rows and seeds: plain arrays in, plain arrays out."""
 
 from __future__ import annotations
 
+import operator
+import random
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+import autotensor as at
 from keras_compat import backend as K
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python's, NumPy's and autotensor's random numbers, as later releases of Keras have it.
+
+    ``numpy.random.seed`` alone makes networks reproducible: weights, shuffling and dropout draw from NumPy.
+
+    Raises:
+        ValueError: the seed is no whole number from 0 to 2**32 - 1.
+    """
+    try:
+        number = -1 if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**32:
+        raise ValueError(f"[set_random_seed] expected a whole number from 0 to 2**32 - 1; got {seed!r}. Try 1337.")
+    random.seed(number)
+    np.random.seed(number)
+    at.random.seed(number)
 
 
 def to_categorical(

@@ -29,6 +29,7 @@ from collections.abc import Iterator
 from types import FrameType, ModuleType
 from typing import Any
 
+from keras_compat.utils import interrupts
 from keras_compat.utils.worker_process import Job, SequencePickler, pack, receive, send, serve, settings
 
 # Seconds that a process has for its end before it is ended.
@@ -299,7 +300,8 @@ class Workers:
         """
         with self._turn:
             while self._taken not in self._made and self._dead is None and not self._closed:
-                self._turn.wait()
+                self._turn.wait(interrupts.WAIT)
+                interrupts.deliver()
             if self._dead is not None:
                 raise self._dead
             if self._closed:

@@ -160,7 +160,7 @@ def load_img(
         raise image.UnidentifiedImageError(
             f"[load_img] cannot identify image file {_name(path)}: Pillow knows no such format. Is it a picture?"
         ) from None
-    except (OSError, SyntaxError, EOFError) as error:  # the last two are Pillow's for some damaged files
+    except (OSError, SyntaxError, EOFError, ValueError) as error:  # Pillow's for damaged files, and for bombs of text
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise OSError(f"[load_img] {_name(path)} is no whole picture: {error}. Was it copied in full?") from error
@@ -224,11 +224,22 @@ def list_pictures(directory: Any, ext: str | Iterable[str] = EXTENSIONS) -> list
 def files_below(directory: Any, follow_links: bool = False) -> Iterable[tuple[str, str]]:
     """(folder, name) of all files in a folder and those below it, in the order of their names.
 
+    A link that leads back to a folder above it is not followed.
+
     Raises:
         FileNotFoundError: there is no such folder.
     """
     if not os.path.isdir(directory):
         raise FileNotFoundError(f"[image] expected a folder; {os.fspath(directory)!r} is none. Check the path.")
-    for root, _, names in sorted(os.walk(directory, followlinks=follow_links), key=lambda found: found[0]):
+    found = []
+    above = {os.fspath(directory): {os.path.realpath(directory)}}  # by folder: it and those above it, links resolved
+    for root, folders, names in os.walk(directory, followlinks=follow_links):
+        found.append((root, names))
+        if follow_links:
+            here = above.pop(root)
+            real = {one: os.path.realpath(os.path.join(root, one)) for one in folders}
+            folders[:] = [one for one in folders if real[one] not in here]
+            above.update({os.path.join(root, one): here | {real[one]} for one in folders})
+    for root, names in sorted(found, key=lambda one: one[0]):
         for name in sorted(names):
             yield root, name
