@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What the house may import besides the standard library: at the top of a file ...
 CORE_DEPENDENCIES = {"numpy", "numba", "llvmlite", "h5py"}  # llvmlite is Numba's own, and comes with it
 # ... and inside a function, because an extra of pyproject.toml brings it.
-OPTIONAL_DEPENDENCIES = {"yaml", "PIL", "matplotlib", "sklearn", "scipy", "pandas", "tbb"}
+OPTIONAL_DEPENDENCIES = {"yaml", "PIL", "matplotlib", "sklearn", "scipy", "pandas", "tbb", "mpi4py", "threadpoolctl"}
 
 # Modules that nothing else imports, and that need at once what the programs that want them have.
 WANTED = {
@@ -36,11 +36,24 @@ WANTED = {
 ALLOWED = {
     "autotensor.config": set(),
     "autotensor.errors": set(),
+    "autotensor.locks": set(),
     # Kernels know arrays; the switches are below everything, and one of them turns kernels off.
-    "autotensor.kernels": {"autotensor.config"},
+    "autotensor.kernels": {"autotensor.config", "autotensor.locks"},
     "autotensor.core": {"autotensor.config", "autotensor.errors"},
-    "autotensor.ops": {"autotensor.config", "autotensor.errors", "autotensor.core", "autotensor.kernels"},
-    "autotensor.graph": {"autotensor.config", "autotensor.errors", "autotensor.core", "autotensor.kernels"},
+    "autotensor.ops": {
+        "autotensor.config",
+        "autotensor.errors",
+        "autotensor.locks",
+        "autotensor.core",
+        "autotensor.kernels",
+    },
+    "autotensor.graph": {
+        "autotensor.config",
+        "autotensor.errors",
+        "autotensor.locks",
+        "autotensor.core",
+        "autotensor.kernels",
+    },
     # Transforms of functions walk recipes and say them again with ordinary operations.
     "autotensor.transforms": {"autotensor.config", "autotensor.errors", "autotensor.core", "autotensor.ops"},
     # Gradient checks stand on top of the engine and walk its recipes.
@@ -275,12 +288,12 @@ PLANTED = {
     "kernel knows core": (
         "autotensor/kernels/bad.py",
         "from autotensor.core import tensor",
-        "may know autotensor.config only",
+        "may know autotensor.config, autotensor.locks only",
     ),
     "kernel knows core, relative": (
         "autotensor/kernels/bad.py",
         "from ..core.tensor import Tensor",
-        "may know autotensor.config only",
+        "may know autotensor.config, autotensor.locks only",
     ),
     "kernel knows h5py": ("autotensor/kernels/bad.py", "import h5py", "arrays only"),
     "core knows ops": ("autotensor/core/bad.py", "from autotensor import ops", "may know"),

@@ -40,6 +40,7 @@ WITHOUT_KERNELS = {
     "data.md",
     "derivatives.md",
     "differences.md",
+    "distributed.md",
     "files.md",
     "finding_errors.md",
     "gradient_checks.md",
@@ -169,7 +170,9 @@ def problems_of(command: str) -> list[str]:
     found = []
     for listed in re.findall(r"(?:\.|autotensor)\[([\w,]+)\]", command):
         found += [f"no extra {name!r}" for name in listed.split(",") if name not in extras()]
-    for module in re.findall(r"-m ([a-z_]+(?:\.[a-z_]+)*)(?![\w.\"])", command):
+    # What stands behind pytest, and `-m slow` alone, is a mark of tests.
+    modules = re.sub(r"(\bpytest\b.*?|^)-m (slow|promise)\b", r"\1", command)
+    for module in re.findall(r"-m ([a-z_]+(?:\.[a-z_]+)*)(?![\w.\"])", modules):
         own = ROOT.joinpath(*module.split("."))
         if (ROOT / module.partition(".")[0]).is_dir():
             exists = own.is_dir() or own.with_suffix(".py").is_file()
@@ -184,8 +187,9 @@ def problems_of(command: str) -> list[str]:
 
 
 def commands_of(text: str) -> list[str]:
-    """Lines of ```sh blocks, and commands between backticks in tables and prose."""
-    listed = [line for block in blocks_of(text) if block.language == "sh" for line in block.lines if line.strip()]
+    """Lines of ```sh and ```console blocks, and commands between backticks in tables and prose."""
+    blocks = [block for block in blocks_of(text) if block.language in ("sh", "console")]
+    listed = [line.removeprefix("$ ") for block in blocks for line in block.lines if line.strip()]
     prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.S | re.M)
     return listed + [span for span in re.findall(r"`([^`\n]+)`", prose) if re.search(r"pip install|-m \w", span)]
 

@@ -55,6 +55,7 @@ OTHERS = {
     "check_own_layer.py",
     "cifar10_cnn.py",
     "hmc_logistic.py",
+    "horovod_mnist.py",  # on two ranks, in tests/reliability/test_distributed.py
     "influence.py",
     "lstm_text_generation.py",
     "neural_ode.py",

@@ -33,7 +33,8 @@ KERAS = tuple(
         "models layers optimizers losses metrics activations initializers regularizers constraints callbacks "
         "preprocessing.image preprocessing.sequence preprocessing.text datasets.mnist datasets.fashion_mnist "
         "datasets.cifar10 datasets.cifar100 datasets.imdb datasets.reuters datasets.boston_housing datasets.digits5k "
-        "applications applications.imagenet_utils wrappers.scikit_learn utils utils.test_utils backend saving dialect"
+        "applications applications.imagenet_utils wrappers.scikit_learn distributed distributed.callbacks utils "
+        "utils.test_utils backend saving dialect"
     ).split()
 ) + ("keras_compat",)
 PACKAGES = ("autotensor", "keras_compat")

@@ -15,6 +15,8 @@ import pytest
 import autotensor as at
 from autotensor.errors import DTypeError, RangeError, ShapeError
 
+pytestmark = pytest.mark.promise(26)
+
 strict = pytest.importorskip("array_api_strict")
 
 INTS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]

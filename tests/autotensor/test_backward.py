@@ -173,6 +173,7 @@ def without_collector():
     gc.enable()
 
 
+@pytest.mark.promise(28, 29)
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_a_chain_of_10000_operations_leaves_nothing_behind(without_collector, create_graph):
     x = leaf_of(np.ones(3))
@@ -191,6 +192,7 @@ def test_a_chain_of_10000_operations_leaves_nothing_behind(without_collector, cr
     assert all(ref() is None for ref in kept)
 
 
+@pytest.mark.promise(29)
 def test_a_walk_frees_gradients_on_its_way(without_collector):
     """Of a long chain only a few gradients are there at a time."""
     alive, most = set(), [0]

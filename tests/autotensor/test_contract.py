@@ -24,12 +24,14 @@ import math
 import pkgutil
 import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import autotensor.ops
+import autotensor.transforms
 from autotensor import config
 from autotensor.core.aval import Aval, float_dtype, result_dtype
 from autotensor.core.grad import backpropagate, topological
@@ -44,8 +46,11 @@ from autotensor.testing import check_grad
 from tests.autotensor import samples
 from tests.autotensor.samples.base import ASPECTS, Sample, array
 
-for _module in pkgutil.iter_modules(autotensor.ops.__path__):
-    importlib.import_module(f"autotensor.ops.{_module.name}")
+pytestmark = pytest.mark.promise(24)
+
+for _package in (autotensor.ops, autotensor.transforms):  # operations are registered when their module is imported
+    for _module in pkgutil.iter_modules(_package.__path__):
+        importlib.import_module(f"{_package.__name__}.{_module.name}")
 
 REGISTERED = dict(OPS)
 FAMILIES = samples.by_family()
@@ -145,7 +150,25 @@ def is_float64(x: Any) -> bool:
 
 
 def each(aspect: str) -> Any:
-    return pytest.mark.parametrize("case", cases(aspect))
+    """Make a test of a check: one for each operation, over all its samples to which the aspect applies."""
+    by_op: dict[str, list[Case]] = {}
+    for param in cases(aspect):
+        by_op.setdefault(param.values[0].op.name, []).append(param.values[0])
+
+    def over(check: Callable[[Case], None]) -> Callable[[list[Case]], None]:
+        @pytest.mark.parametrize("listed", list(by_op.values()), ids=list(by_op))
+        def test(listed: list[Case]) -> None:
+            for case in listed:
+                try:
+                    check(case)
+                except BaseException as error:
+                    error.add_note(f"in sample {case.id}")
+                    raise
+
+        test.__name__, test.__qualname__, test.__doc__ = check.__name__, check.__qualname__, check.__doc__
+        return test
+
+    return over
 
 
 def leaf(x: Any) -> Any:
@@ -752,9 +775,9 @@ def _case(**parts: Any) -> Case:
 @pytest.mark.parametrize("fault", list(BROKEN))
 def test_the_contract_finds(fault):
     check, parts = BROKEN[fault]
-    check(_case())
+    check([_case()])
     with pytest.raises((AssertionError, ValueError, pytest.fail.Exception)):
-        check(_case(**parts))
+        check([_case(**parts)])
 
 
 def test_graphs_find_a_wrong_rule():

@@ -389,6 +389,7 @@ def test_no_grad_and_enable_grad():
     assert is_tracking()
 
 
+@pytest.mark.promise("threads")
 def test_no_grad_is_per_thread():
     seen = []
     with no_grad():

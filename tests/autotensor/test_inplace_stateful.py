@@ -19,6 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import autotensor as at
 from autotensor.errors import GradError
 
+pytestmark = pytest.mark.promise(25)
+
 SHAPES = [(), (3,), (2, 3), (3, 2), (1, 3)]
 
 

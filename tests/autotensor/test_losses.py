@@ -20,6 +20,7 @@ def longdouble_loss(x, t):
     return (np.log(np.exp(z).sum(-1, keepdims=True)) - z) * t
 
 
+@pytest.mark.promise(27)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_logits_of_any_size(dtype):
     x = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -1e4], [0, 1e4, 9999], [1e4, 1e4, 1e4]], dtype)
@@ -41,6 +42,7 @@ def test_logits_of_any_size(dtype):
     )
 
 
+@pytest.mark.promise(27)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_sigmoid_of_any_size(dtype):
     x = np.array([1e4, 1e4, -1e4, -1e4, 0, 20, -20], dtype)
@@ -86,6 +88,7 @@ def test_float32_kernels_have_float32_precision(shape):
     )
 
 
+@pytest.mark.promise(20)
 @pytest.mark.parametrize("numba", [False, True])
 def test_nan_and_infinity_go_through_softmax(numba):
     x = np.array([[0, np.nan, 1], [np.nan, 0, 1], [0, 1, np.inf], [0, 1, -np.inf], [0, 1, 2]], np.float32)
@@ -116,6 +119,7 @@ def compiled(op, *arrays):
     return function(given, op(*given))(*arrays)
 
 
+@pytest.mark.promise(23)
 @pytest.mark.parametrize(("labels", "words"), BAD)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("numba", [False, True])
@@ -136,6 +140,7 @@ def test_labels_out_of_range_are_refused(labels, words, dtype, numba):
             assert words in str(caught.value)
 
 
+@pytest.mark.promise(23)
 def test_a_compiled_loss_refuses_bad_labels_too():
     x, labels = placeholder((None, 10)), placeholder((None,), "int64")
     f = function([x, labels], losses.sparse_softmax_cross_entropy(x, labels))
@@ -144,6 +149,7 @@ def test_a_compiled_loss_refuses_bad_labels_too():
         f(np.zeros((2, 10), np.float32), np.array([0, 12]))
 
 
+@pytest.mark.promise(23)
 def test_labels_of_nan_become_a_clear_error():
     with np.errstate(invalid="ignore"):
         labels = np.array([0.0, np.nan]).astype(np.int64)
@@ -195,6 +201,7 @@ def test_float16_is_computed_in_float32():
     assert activation.softmax(x).dtype == np.float16
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_threads_change_no_bit_in_deterministic_mode(threads):
     """Rows many enough for several parts."""

@@ -82,7 +82,7 @@ EACH = [
 
 
 def test_every_function_of_numpy_has_a_call():
-    known = set(DERIVED) | set(PLAIN) | set(REFUSED) | APART
+    known = set(DERIVED) | set(PLAIN) | set(REFUSED) | APART | {"in1d", "trapz"}  # the last two until NumPy 2.3
     assert dispatching(np) - known == set()
     assert dispatching(np.linalg) - set(LINALG) == set()
     assert dispatching(np.fft) - set(FFT) == set()
@@ -119,6 +119,8 @@ def test_function_is_refused_where_a_gradient_would_be_lost(name):
 def test_gradients_are_right():
     """Of one function of each family: the gradient of a weighted sum equals that by differences."""
     for text in DIFFERENTIATED:
+        if text.startswith(("np.matvec", "np.vecmat")) and not hasattr(np, "matvec"):  # new in NumPy 2.2
+            continue
         names = [k for k in "tupvwsmbn" if k in {c for c in text if c.isalpha()} and any(
             f"{a}{k}{z}" in text for a in " ([" for z in " ,)]")]  # fmt: skip
         weights = np.cos(np.arange(np.asarray(call(text, OPERANDS)).size, dtype=float)).reshape(

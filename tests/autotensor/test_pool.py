@@ -234,4 +234,4 @@ def test_places_are_not_kept_without_a_gradient():
     t = at.placeholder((2, 8, 8, 3))
     alone = at.function([t], at.max_pool(t, 2))
     alone(normal(2, 8, 8, 3, dtype="float32"))
-    assert alone._last.allocated == 2 * 4 * 4 * 3 * 4
+    assert alone.plans[-1].allocated == 2 * 4 * 4 * 3 * 4

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -204,10 +205,19 @@ def test_seeds_from_the_system_differ():
     assert random.Generator().get_state() != random.Generator().get_state()
 
 
+@pytest.mark.promise("threads")
 def test_threads_never_get_the_same_key(rng):
-    with ThreadPoolExecutor(4) as pool:
-        keys = list(pool.map(lambda _: int(rng.next_key()), range(2000)))
-    assert len(set(keys)) == 2000 and rng.get_state()["draws"] == 2000
+    state = rng.get_state()
+    alone = {int(rng.next_key()) for _ in range(80_000)}
+    rng.set_state(state)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            drawn = list(pool.map(lambda _: [int(rng.next_key()) for _ in range(20_000)], range(4)))
+    finally:
+        sys.setswitchinterval(before)
+    assert {key for keys in drawn for key in keys} == alone and rng.get_state()["draws"] == state["draws"] + 80_000
 
 
 def test_numpy_draws_the_bits_of_the_compiled_helpers():

@@ -187,6 +187,7 @@ def test_a_bad_row_spoils_no_other(cell):
     assert np.isnan(spoilt[0][1:, 7]).all()
 
 
+@pytest.mark.promise(33)
 @needs_kernels
 @pytest.mark.parametrize("cell", CELLS)
 def test_threads_change_no_bit_in_deterministic_mode(cell):

@@ -100,6 +100,16 @@ class Writing(Batches):
         return super().__getitem__(index)
 
 
+class Printing(Batches):
+    """Writes much to standard output and error."""
+
+    def __getitem__(self, index: int) -> Any:
+        print("x" * 100_000)
+        os.write(1, b"y\n" * 1000)
+        print("z" * 10_000, file=sys.stderr, flush=True)
+        return super().__getitem__(index)
+
+
 class Planned(Batches):
     """Draws in the main process what is random, in order, and makes the batches elsewhere."""
 

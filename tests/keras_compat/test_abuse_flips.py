@@ -56,10 +56,12 @@ def flip(folder: Path, seed: int, count: int) -> None:
     assert last["found"]["CorruptFileError"] > count // 5, "the copies are not damaged"
 
 
+@pytest.mark.promise("fuzz")
 def test_8_two_hundred_damaged_copies(tmp_path: Path) -> None:
     flip(tmp_path, 1, 200)
 
 
+@pytest.mark.promise("fuzz")
 @pytest.mark.slow
 def test_8_two_thousand_damaged_copies(tmp_path: Path) -> None:
     flip(tmp_path, 2, 2000)

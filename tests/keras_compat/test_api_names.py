@@ -86,7 +86,7 @@ def words_of(path: Path) -> set[str]:
 
 def tried() -> set[str]:
     found: set[str] = set()
-    for path in HERE.rglob("*.py"):
+    for path in (*HERE.rglob("*.py"), *(HERE.parent / "reliability").glob("*.py")):
         if path.name != Path(__file__).name:
             found |= words_of(path)
     for path in (HERE / "golden").rglob("*.json"):

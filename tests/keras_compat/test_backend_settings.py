@@ -58,6 +58,7 @@ def test_what_is_read(home, content, want):
         assert _keras_json.read() == want
 
 
+@pytest.mark.promise(41)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -80,6 +81,7 @@ def test_bad_values_are_a_warning_and_the_default(home, content, message):
     assert len(seen) == 1 and message in str(seen[0].message) and str(home) in str(seen[0].message)
 
 
+@pytest.mark.promise(41)
 def test_the_package_takes_them_at_import(home):
     given(home, {"floatx": "float64", "epsilon": 1e-4, "image_dim_ordering": "th", "backend": "theano"})
     program = (

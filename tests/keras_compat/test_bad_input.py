@@ -18,7 +18,7 @@ from keras_compat.dialect.level import LEVELS, api_level
 from keras_compat.layers import Activation, Add, Dense, Dropout, Input
 from keras_compat.models import Model, Sequential, model_from_json
 
-pytestmark = pytest.mark.usefixtures("without_kernels")
+pytestmark = [pytest.mark.usefixtures("without_kernels"), pytest.mark.promise(23)]
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(20, 5)).astype("float32")
@@ -392,6 +392,7 @@ def test_an_error_from_a_callback_and_ctrl_c_stop_fit(error: BaseException) -> N
     assert len(model.fit(X, Y, verbose=0, epochs=2).history["loss"]) == 2
 
 
+@pytest.mark.promise(20)
 def test_nan_in_the_data_is_reported_not_hidden() -> None:
     x = X.copy()
     x[3, 2] = np.nan

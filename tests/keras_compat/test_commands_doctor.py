@@ -51,6 +51,13 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "training", list)
 
 
+def test_the_threading_layer_comes_with_its_reason() -> None:
+    assert doctor._about_layer("tbb", "default") == "bears threads and forks"
+    assert "pip install tbb" in doctor._about_layer("omp", "default")
+    assert doctor._about_layer("workqueue", "workqueue").startswith("as NUMBA_THREADING_LAYER=workqueue says; ")
+    assert doctor._about_layer("none started", "omp") == ""
+
+
 def test_for_people(no_training: None, capsys: pytest.CaptureFixture[str]) -> None:
     with at.config.use(numba=False):
         assert cli.main(["doctor"]) == 0

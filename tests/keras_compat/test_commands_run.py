@@ -153,6 +153,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.promise(42)
 @pytest.mark.parametrize(("program", "stdin"), PROGRAMS, ids=lambda value: " ".join(value)[:40] or "_")
 def test_all_else_is_as_under_python(program: list[str], stdin: str, programs: Path) -> None:
     plain = process([sys.executable, *program], programs, environment(), stdin)
@@ -161,6 +162,7 @@ def test_all_else_is_as_under_python(program: list[str], stdin: str, programs: P
     assert plain.stdout or plain.stderr or plain.returncode or program == ["exit_none.py"]
 
 
+@pytest.mark.promise(42)
 @pytest.mark.skipif(os.name == "nt", reason="there the command waits for a process of the program's own")
 def test_the_whole_command_hands_over_to_python(programs: Path) -> None:
     """Options of Python itself, a terminating signal, standard input: nothing stands between."""
@@ -262,6 +264,7 @@ NAMES = """
 """
 
 
+@pytest.mark.promise(42)
 def test_every_way_to_import_keras_gives_one_keras(tmp_path: Path) -> None:
     """Also where another Keras is installed: that is hidden for this program alone."""
     for name in ("keras", "tensorflow", "theano"):
@@ -295,6 +298,7 @@ CHILDREN = """
 """
 
 
+@pytest.mark.promise(42)
 @pytest.mark.skipif(os.name == "nt", reason="fork")
 def test_children_of_the_program_have_keras_too(tmp_path: Path) -> None:
     script(tmp_path, CHILDREN)
@@ -377,6 +381,7 @@ ModuleNotFoundError: keras.nothing; docs/keras.md
 """
 
 
+@pytest.mark.promise(42)
 def test_what_stood_around_keras_is_served_and_all_else_explained(tmp_path: Path) -> None:
     script(tmp_path, STOOD_ON)
     done = launch(["program.py"], tmp_path, report=True)
@@ -421,6 +426,7 @@ def test_numpy_has_the_names_it_had(tmp_path: Path) -> None:
     assert good(launch(["program.py"], tmp_path)).strip() == "done"
 
 
+@pytest.mark.promise(33)
 def test_seed_level_and_deterministic(tmp_path: Path) -> None:
     script(tmp_path, DRAWS)
     lines = good(launch(["program.py"], tmp_path, seed=3, level="1.2", deterministic=True)).split("\n")

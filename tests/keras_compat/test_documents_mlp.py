@@ -36,12 +36,16 @@ from keras_compat.utils.np_utils import to_categorical
 """
 
 
-@pytest.fixture(params=LEVELS)
+WITH_KERNELS = pytest.param((LEVELS[-1], True), id=f"{LEVELS[-1]}-kernels", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=[*[pytest.param((name, False), id=name) for name in LEVELS], WITH_KERNELS])
 def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each level; with compiled kernels, which take long to make, only the last."""
+    """Each level; with compiled kernels, which take long to make, only the last, and only among the slow tests."""
     np.random.seed(1337)
-    with api_level(request.param), at.config.use(numba=request.param == LEVELS[-1]):
-        yield request.param
+    name, kernels = request.param
+    with api_level(name), at.config.use(numba=kernels):
+        yield name
 
 
 def run(program: str, **names: Any) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.img_to_array(image.load_img(tmp_path / "first.png")), X)
 
 
+@pytest.mark.promise(43)
 def test_open_files_and_options_of_pillow() -> None:
     stream = io.BytesIO()
     with pytest.warns(UserWarning, match="does not support RGBA"):
@@ -51,6 +52,7 @@ def test_open_files_and_options_of_pillow() -> None:
         image.load_img(io.BytesIO(stream.read(400)))
 
 
+@pytest.mark.promise(43)
 def test_how_a_picture_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "x.png"
     image.save_img(path, X, scale=False)
@@ -71,6 +73,7 @@ def test_how_a_picture_is_loaded(tmp_path: Path) -> None:
         image.load_img(tmp_path / "none.png")
 
 
+@pytest.mark.promise(43)
 @pytest.mark.filterwarnings("ignore:.*TIFF")
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
 @pytest.mark.filterwarnings("ignore:Corrupt")
@@ -91,6 +94,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
             image.load_img(tmp_path / "none.png")
 
 
+@pytest.mark.promise(43)
 def test_a_file_that_would_fill_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     Image.new("1", (20000, 10000)).save(path)
@@ -153,6 +157,7 @@ def test_parts_of_a_folder(tmp_path: Path) -> None:
     assert sorted(parts[0].filenames + parts[1].filenames) == sorted(from_folder(tmp_path).filenames)
 
 
+@pytest.mark.promise(43)
 def test_links_are_followed_where_asked_for(tmp_path: Path) -> None:
     write_files(str(tmp_path / "real"))
     (tmp_path / "linked" / "a").mkdir(parents=True)

@@ -77,7 +77,8 @@ def fails(hook: str, error: BaseException, after: int = 1) -> C.Callback:
     return callback
 
 
-@pytest.mark.parametrize("kind", [Own, KeyboardInterrupt, SystemExit, StopIteration])
+@pytest.mark.promise(35, 36)
+@pytest.mark.parametrize("kind", [Own, KeyboardInterrupt, SystemExit, StopIteration, GeneratorExit, MemoryError])
 @pytest.mark.parametrize("hook", HOOKS)
 def test_whatever_raises_comes_out_and_all_are_told(hook: str, kind: type[BaseException], tmp_path: Path) -> None:
     error, notes = kind("as it was"), []  # type: ignore[var-annotated]
@@ -103,6 +104,7 @@ def test_whatever_raises_comes_out_and_all_are_told(hook: str, kind: type[BaseEx
     assert np.isfinite(again.history["loss"]).all()
 
 
+@pytest.mark.promise(35)
 def test_training_after_an_interruption_is_as_if_there_had_been_none() -> None:
     expected, interrupted = model(), model()
     expected.fit(X, Y, epochs=1, shuffle=False, verbose=0)
@@ -116,6 +118,7 @@ def test_training_after_an_interruption_is_as_if_there_had_been_none() -> None:
         assert np.array_equal(a, b)
 
 
+@pytest.mark.promise(36)
 def test_what_on_train_end_raises_then_is_a_warning() -> None:
     notes: list[str] = []
     callbacks = [fails("on_train_end", Own("second")), fails("on_epoch_end", Own("first")), Told("last", notes)]
@@ -124,6 +127,7 @@ def test_what_on_train_end_raises_then_is_a_warning() -> None:
     assert notes[-1] == "last ends interrupted"
 
 
+@pytest.mark.promise(36)
 def test_a_generator_that_fails(tmp_path: Path) -> None:
     def batches() -> Any:
         yield X, Y
@@ -135,6 +139,7 @@ def test_a_generator_that_fails(tmp_path: Path) -> None:
     assert notes == ["one begins", "one ends interrupted"]
 
 
+@pytest.mark.promise(36, 37)
 def test_a_bar_that_is_left_ends_its_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     with pytest.raises(Own):
@@ -243,6 +248,7 @@ def go_on(folder: Path) -> None:
     assert [row.split(",")[1] for row in rows] == [str(loss) for loss in losses]
 
 
+@pytest.mark.promise(35)
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c(tmp_path: Path) -> None:
     assert interrupted(tmp_path, "", signal.SIGINT) == -signal.SIGINT  # 130 in a shell
@@ -252,13 +258,14 @@ def test_ctrl_c(tmp_path: Path) -> None:
     go_on(tmp_path)
 
 
+@pytest.mark.promise("interrupts")
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize(("how", "code"), [("polite", 143), ("", -signal.SIGTERM)])
-def test_a_process_that_is_ended(tmp_path: Path, how: str, code: int) -> None:
-    """SIGTERM ends a process at once; a program that makes an exit of it has its callbacks told."""
-    assert interrupted(tmp_path, how, signal.SIGTERM) == code
-    assert (tmp_path / "ended.json").exists() == (how == "polite")
+@pytest.mark.parametrize("how", ["polite", ""])
+def test_a_process_that_is_ended(tmp_path: Path, how: str) -> None:
+    """SIGTERM is an exit with callbacks told, by a handler of the program or by ours."""
+    assert interrupted(tmp_path, how, signal.SIGTERM) == 143
+    assert json.loads((tmp_path / "ended.json").read_text())["interrupted"]
     check_files(tmp_path)
     go_on(tmp_path)
 
@@ -300,6 +307,7 @@ def is_there(process: int) -> bool:
     return True
 
 
+@pytest.mark.promise(31, 35)
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_ends_the_processes_that_make_batches(tmp_path: Path) -> None:
@@ -351,6 +359,7 @@ def test_nan_in_the_data_makes_the_loss_nan_and_training_goes_on(where: str) -> 
     assert len(history["loss"]) == 2 and np.isnan(history["loss"]).all()
 
 
+@pytest.mark.promise(20)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", BAD)
 def test_terminate_on_nan_stops_after_the_bad_batch(where: str, value: float) -> None:
@@ -367,6 +376,7 @@ def test_terminate_on_nan_stops_after_the_bad_batch(where: str, value: float) ->
     assert not all(np.isfinite(w).all() for w in network.get_weights())
 
 
+@pytest.mark.promise(20)
 @pytest.mark.parametrize("where", BAD)
 def test_terminate_on_nan_goes_back_if_told(where: str, capsys: pytest.CaptureFixture[str]) -> None:
     expected = model()
@@ -385,6 +395,7 @@ def test_terminate_on_nan_goes_back_if_told(where: str, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == "Batch 1: Invalid loss, terminating training\n"
 
 
+@pytest.mark.promise(20)
 def test_weights_that_are_not_finite_from_the_start() -> None:
     network = model()
     network.set_weights([np.full_like(w, np.nan) for w in network.get_weights()])

@@ -21,6 +21,8 @@ from keras_compat import backend as K
 from keras_compat import layers as L
 from keras_compat.engine.registry import LAYERS
 
+pytestmark = pytest.mark.promise(24)
+
 FIRST, LAST = "channels_first", "channels_last"
 ORDERS = (LAST, FIRST)
 

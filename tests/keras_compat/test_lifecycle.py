@@ -45,6 +45,7 @@ def resident() -> float:
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
+@pytest.mark.promise(29)
 @pytest.mark.parametrize("build", [make, used])
 def test_a_model_is_collected_with_all_it_holds(build) -> None:
     model = build()
@@ -56,6 +57,7 @@ def test_a_model_is_collected_with_all_it_holds(build) -> None:
     assert [p() for p in parts] == [None] * len(parts)
 
 
+@pytest.mark.promise(29)
 def test_the_number_of_objects_does_not_grow_with_models() -> None:
     used()
     counts = []
@@ -66,6 +68,7 @@ def test_the_number_of_objects_does_not_grow_with_models() -> None:
     assert counts[2] - counts[1] < 50
 
 
+@pytest.mark.promise(29)
 def test_calling_a_model_on_values_keeps_nothing() -> None:
     model = Sequential([Dense(3, input_dim=4, activity_regularizer="l2"), Dropout(0.5), Dense(2)])
     x = at.Tensor(np.ones((2, 4), "float32"))
@@ -104,6 +107,7 @@ def growth_alone(expression: str) -> tuple[float, int]:
 
 @pytest.mark.slow
 @needs_proc
+@pytest.mark.promise(29)
 def test_a_hundred_models_leave_no_memory_behind() -> None:
     megabytes, _ = growth_alone("used, warm_up=10, times=100")
     assert megabytes < 15
@@ -111,6 +115,7 @@ def test_a_hundred_models_leave_no_memory_behind() -> None:
 
 @pytest.mark.slow
 @needs_proc
+@pytest.mark.promise(29)
 def test_five_hundred_models_leave_no_memory_behind() -> None:
     megabytes, objects = growth_alone("lambda: make().train_on_batch(X, Y), warm_up=50, times=500")
     assert megabytes < 8
@@ -119,6 +124,7 @@ def test_five_hundred_models_leave_no_memory_behind() -> None:
 
 @pytest.mark.slow
 @needs_proc
+@pytest.mark.promise(29)
 def test_ten_thousand_batches_do_not_grow() -> None:
     megabytes, objects = growth_alone("lambda model=make(): model.train_on_batch(X, Y), warm_up=200, times=10_000")
     assert objects < 50
@@ -127,6 +133,7 @@ def test_ten_thousand_batches_do_not_grow() -> None:
 
 @pytest.mark.slow
 @needs_proc
+@pytest.mark.promise(29)
 def test_memory_that_is_kept_is_seen() -> None:
     megabytes, objects = growth_alone("lambda kept=[]: kept.append([np.ones(10_000)]), warm_up=10, times=1000")
     assert megabytes > 50

@@ -185,6 +185,7 @@ def test_an_unused_input_is_allowed() -> None:
     assert model.predict(data()).shape == (6, 1)
 
 
+@pytest.mark.promise(28)
 def test_a_deep_chain_needs_no_recursion() -> None:
     depth = sys.getrecursionlimit() + 500
     x = y = Input((2,))

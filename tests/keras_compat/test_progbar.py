@@ -68,6 +68,7 @@ def test_stateful_values_are_shown_as_they_come(monkeypatch: pytest.MonkeyPatch,
     assert "acc: 0.7500" in out.getvalue().split("\r")[-1]
 
 
+@pytest.mark.promise(37)
 def test_redraws_are_rare(monkeypatch: pytest.MonkeyPatch, wide: None) -> None:
     out = screen(monkeypatch)
     bar = Progbar(10_000, interval=60.0)
@@ -80,6 +81,7 @@ def test_redraws_are_rare(monkeypatch: pytest.MonkeyPatch, wide: None) -> None:
     assert out.writes == 6  # each of them, as told
 
 
+@pytest.mark.promise(37)
 def test_at_most_ten_redraws_a_second(monkeypatch: pytest.MonkeyPatch, wide: None) -> None:
     out = screen(monkeypatch)
     clock = [0.0]
@@ -105,6 +107,7 @@ def test_a_log_gets_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) ->
     assert [line.split("/")[0].strip() for line in lines] == ["21", "41", "61", "81", "100"]
 
 
+@pytest.mark.promise(37)
 def test_a_notebook_rewrites_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
     monkeypatch.setenv("COLUMNS", "20")  # of the terminal that the server was started in
@@ -117,6 +120,7 @@ def test_a_notebook_rewrites_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert last.endswith("\n")
 
 
+@pytest.mark.promise(37)
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="terminals of POSIX")
 @pytest.mark.parametrize(("columns", "expected"), [(0, 80), (1, 10), (37, 37), (200, 200)])
 def test_a_real_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, expected: int) -> None:
@@ -142,6 +146,7 @@ def test_a_real_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, expected
     assert last.startswith("50/50 [====") and last.endswith("accuracy: 0.2500")
 
 
+@pytest.mark.promise(37)
 @pytest.mark.parametrize(("value", "expected"), [("", 80), ("0", 80), ("-5", 80), ("wide", 80), ("33", 33), ("3", 10)])
 def test_columns_of_the_environment(monkeypatch: pytest.MonkeyPatch, value: str, expected: int) -> None:
     monkeypatch.setenv("COLUMNS", value)
@@ -149,6 +154,7 @@ def test_columns_of_the_environment(monkeypatch: pytest.MonkeyPatch, value: str,
     assert progbar._columns() == expected
 
 
+@pytest.mark.promise(37)
 def test_a_log_gets_whole_lines_only(monkeypatch: pytest.MonkeyPatch) -> None:
     out = screen(monkeypatch, tty=False)
     bar = Progbar(100)
@@ -164,6 +170,7 @@ def test_unknown_target(monkeypatch: pytest.MonkeyPatch, wide: None) -> None:
     assert "3/Unknown" in out.getvalue()
 
 
+@pytest.mark.promise(37)
 @pytest.mark.parametrize("columns", [10, 20, 40, 60, 80])
 def test_a_narrow_terminal_is_not_overrun(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     out = screen(monkeypatch)
@@ -194,6 +201,7 @@ def small() -> tuple[Any, np.ndarray, np.ndarray]:
     return model, np.zeros((8, 2)), np.zeros(8)
 
 
+@pytest.mark.promise(37)
 def test_training_goes_on_without_output(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x, y = small()
     closed = io.StringIO()
@@ -210,6 +218,7 @@ def test_training_goes_on_without_output(monkeypatch: pytest.MonkeyPatch) -> Non
         os.dup2(os.open(os.devnull, os.O_WRONLY), write)  # what is still buffered has to go somewhere
 
 
+@pytest.mark.promise(37)
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe of POSIX")
 def test_a_reader_that_leaves_does_not_end_the_training(tmp_path: Path) -> None:
     program = f"""

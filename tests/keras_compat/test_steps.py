@@ -98,12 +98,14 @@ def test_sparse_rows_train_alike() -> None:
         assert history(net(), sparse.csr_matrix(x), shuffle=shuffle) == history(net(), x, shuffle=shuffle)
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_class_numbers_of_every_kind_train_alike() -> None:
     made = [history(net("sparse_categorical_crossentropy"), X, LABELS.astype(t)) for t in ("i8", "i4", "u1", "f8", "?")]
     made += [history(net("sparse_categorical_crossentropy"), X, LABELS[:, 0])]
     assert all(one == made[0] for one in made)
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_data_that_a_step_can_not_take_is_refused_by_name() -> None:
     target = at.placeholder((None, 2), "int32", name="counts")
     model = net()
@@ -297,6 +299,7 @@ def test_averages_are_those_of_the_logs() -> None:
     assert {name: quiet[name] for name in ("loss", "mae")} == {name: made[name] for name in ("loss", "mae")}
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_logs_of_batches_are_made_for_those_who_listen_only(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
 
@@ -317,6 +320,7 @@ def test_logs_of_batches_are_made_for_those_who_listen_only(monkeypatch: pytest.
     assert len([kwargs for kwargs in made if "batch" in kwargs]) == 15
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_a_callback_may_use_the_model_between_batches() -> None:
     class Busy(callbacks.Callback):
         def on_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -332,6 +336,7 @@ def test_a_callback_may_use_the_model_between_batches() -> None:
     assert history(net(), callbacks=[Busy()]) == history(net())
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_the_bar_shows_averages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keras_compat.utils.progbar._rewrites_lines", lambda: True)
     monkeypatch.setattr("keras_compat.utils.progbar.Progbar.due", lambda self: self.verbose == 1)

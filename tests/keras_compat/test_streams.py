@@ -67,6 +67,7 @@ def test_a_training(tmp_path: Path, level: str) -> None:
     assert [row[2] for row in found[1:]] == [str(value) for value in history["loss"]]
 
 
+@pytest.mark.promise(38)
 def test_the_header_comes_once(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     for _ in range(2):
@@ -79,6 +80,7 @@ def test_the_header_comes_once(tmp_path: Path) -> None:
     assert len(rows(path)) == 2
 
 
+@pytest.mark.promise(38)
 def test_appended_rows_follow_the_columns_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_bytes(b"epoch,val_loss,loss\r\n0,1.5,2.5")  # the last row was not ended
@@ -100,6 +102,7 @@ def test_values_that_some_epochs_do_not_have(tmp_path: Path) -> None:
     assert [row[2] == "NA" for row in found[1:]] == [True, False, True, False]
 
 
+@pytest.mark.promise(38)
 @pytest.mark.parametrize("moment", ["epoch", "batch"])
 def test_a_training_that_goes_on(tmp_path: Path, moment: str) -> None:
     """The process ends when a row is written, but the backup of its epoch is not, or in the middle of a row."""
@@ -131,11 +134,13 @@ def test_a_training_that_goes_on(tmp_path: Path, moment: str) -> None:
     assert [row[1] for row in found[1:]] == [str(value) for value in history.history["loss"]]
 
 
+@pytest.mark.promise(38)
 def test_a_file_that_can_not_be_opened_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         model().fit(X, Y, verbose=0, callbacks=[C.CSVLogger(tmp_path / "no" / "log.csv")])
 
 
+@pytest.mark.promise(38)
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = log_file.io.FileIO
 
@@ -154,6 +159,7 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert 2 <= len(found) < 9 and all(len(row) == 2 for row in found)
 
 
+@pytest.mark.promise(38)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that Linux has")
 def test_a_device_without_room() -> None:
     with pytest.warns(UserWarning, match="No space left"), LogFile("/dev/full", "CSVLogger") as file:
@@ -161,6 +167,7 @@ def test_a_device_without_room() -> None:
         assert file.closed
 
 
+@pytest.mark.promise(38)
 def test_a_disk_that_has_no_room_for_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(path: str, mode: str) -> Any:
         raise OSError(errno.EDQUOT, "Disk quota exceeded")

@@ -390,6 +390,7 @@ class Full:
         return File(path, mode)
 
 
+@pytest.mark.promise(38)
 def test_a_full_disk_is_a_warning_and_leaves_whole_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_file.io, "FileIO", Full(3000))
     with pytest.warns(UserWarning, match=r"\[TensorBoard\] could not write to .*No space left on device\. Training go"):

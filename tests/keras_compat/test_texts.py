@@ -75,11 +75,13 @@ def compared(level: str, every: int) -> tuple[int, int]:
     return len(found), len(expected)
 
 
+@pytest.mark.promise(44)
 @pytest.mark.parametrize("level", ["0.3", "1.2", "2.3"])
 def test_genuine_answers(level):
     assert compared(level, every=6)[0] > 50
 
 
+@pytest.mark.promise(44)
 @pytest.mark.slow
 @pytest.mark.parametrize("level", RELEASES)
 def test_all_genuine_answers(level):
@@ -358,6 +360,7 @@ def test_windows_as_json():
 # -- abuse ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise(44)
 def test_44_a_line_of_10_mb():
     """Ten million characters; numbers as for the line of 100,000 that genuine Keras was asked, times a hundred."""
     small, large = write_texts.line(write_texts.LONG), write_texts.line(100 * write_texts.LONG)
@@ -372,6 +375,7 @@ def test_44_a_line_of_10_mb():
     assert counts[0][1] == [small.count("word")] * 2 + [1]
 
 
+@pytest.mark.promise(44)
 @pytest.mark.parametrize("level", ["1.2", "2.3"])
 def test_44_nothing_and_one_word(level):
     with api_level(level):

@@ -76,6 +76,7 @@ def still_there(pids: Any) -> list[int]:
 # -- the same for any number ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("kind", [Batches, Planned, Drawing])
 def test_processes_make_what_none_make(kind: Any) -> None:
     """Three passes: what on_epoch_end changes reaches the processes, and the global generators are not disturbed."""
@@ -123,6 +124,7 @@ def test_an_array_in_a_file_is_not_copied(tmp_path: Path) -> None:
         np.testing.assert_array_equal([one[0, 2] for one in items[::2]], [np.float64(row.sum()) for row in x[:4]])
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("processes", [False, True])
 @pytest.mark.usefixtures("always_ahead")
 def test_training_is_the_same_for_any_number_of_workers(processes: bool) -> None:
@@ -232,6 +234,7 @@ def test_training_goes_on_with_processes_where_it_was(tmp_path: Path) -> None:
 # -- trouble ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise(32)
 @pytest.mark.parametrize(("how", "text"), [("killed", "killed by SIGKILL. Was memory"), ("ended", "exit status 7")])
 def test_a_worker_that_dies_is_an_error_that_names_it(how: str, text: str) -> None:
     source = Source(Failing(how=how), None, "fit_generator", workers=2, use_multiprocessing=True)
@@ -246,6 +249,7 @@ def test_a_worker_that_dies_is_an_error_that_names_it(how: str, text: str) -> No
     assert running is not None and not still_there(p.pid for p in running.processes)
 
 
+@pytest.mark.promise(31)
 def test_an_error_in_a_worker_comes_with_its_traceback() -> None:
     model = small()
     with pytest.raises(ZeroDivisionError, match="by hand") as caught:
@@ -258,6 +262,7 @@ def test_an_error_in_a_worker_comes_with_its_traceback() -> None:
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.promise(31, 36)
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("mine")])
 @pytest.mark.parametrize("processes", [False, True])
 @pytest.mark.usefixtures("always_ahead")
@@ -272,6 +277,7 @@ def test_an_error_in_a_callback_ends_all_workers(error: BaseException, processes
     assert not multiprocessing.active_children() and set(threading.enumerate()) <= before
 
 
+@pytest.mark.promise(31)
 def test_what_processes_can_not_have_is_made_here() -> None:
     seed()
     wanted = drawn(Passes(Batches(), True, True, 0), 10)
@@ -282,6 +288,7 @@ def test_what_processes_can_not_have_is_made_here() -> None:
     assert same(items, wanted) and not passes.with_processes
 
 
+@pytest.mark.promise(31)
 def test_a_generator_stays_in_a_thread_with_one_warning() -> None:
     batches = iter([(np.ones((2, 5)), np.ones((2, 2)))] * 5)
     with pytest.warns(UserWarning, match="generator can not be shared by processes.*may duplicate your data") as found:
@@ -289,6 +296,7 @@ def test_a_generator_stays_in_a_thread_with_one_warning() -> None:
     assert len(found) == 1 and found[0].filename == __file__
 
 
+@pytest.mark.promise(31)
 def test_a_helper_has_no_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
     present = multiprocessing.current_process()
     monkeypatch.setitem(present._config, "daemon", True)  # type: ignore[attr-defined]
@@ -333,6 +341,7 @@ model.fit_generator(Own(), verbose=0, workers=2, use_multiprocessing=True)
 """
 
 
+@pytest.mark.promise(31)
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["plain", "run", "prompt", "guarded"])
 def test_programs_without_a_guard(tmp_path: Path, way: str) -> None:
@@ -373,6 +382,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.promise(31)
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes_beside_warm_kernels(tmp_path: Path, method: str) -> None:
@@ -388,6 +398,7 @@ def test_processes_beside_warm_kernels(tmp_path: Path, method: str) -> None:
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 
+@pytest.mark.promise(31)
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
 def test_processes_end_with_the_program(tmp_path: Path, how: str) -> None:

@@ -366,6 +366,7 @@ def compare(a, b, same, size, what):
 QUIET = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 
 
+@pytest.mark.promise("soak")
 @settings(max_examples=max(60, settings().max_examples), deadline=None, suppress_health_check=QUIET)
 @given(programs())
 def test_every_way_to_run_a_program_agrees(program):
@@ -374,6 +375,7 @@ def test_every_way_to_run_a_program_agrees(program):
         check(program)
 
 
+@pytest.mark.promise("soak")
 @settings(max_examples=6, deadline=None, suppress_health_check=QUIET, derandomize=True)
 @given(programs())
 def test_compiled_kernels_agree_too(program):

@@ -87,6 +87,7 @@ def loss(outs):
     return sum(at.sum(at.cos(y)) for y in outs)
 
 
+@pytest.mark.promise("soak")
 @pytest.mark.parametrize("seed", range(40))
 def test_random_loops(seed):
     program = Program(seed)

@@ -16,6 +16,8 @@ import pytest
 
 import autotensor as at
 
+pytestmark = pytest.mark.promise(24)
+
 rng = np.random.default_rng(11)
 A = rng.normal(size=(4, 4))
 S = A @ A.T + 0.5 * np.eye(4)

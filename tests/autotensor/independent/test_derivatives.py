@@ -17,6 +17,8 @@ import autotensor as at
 from autotensor.core.op import OPS
 from autotensor.ops import special, special_scipy
 
+pytestmark = pytest.mark.promise(24)
+
 DATA = json.loads(Path(__file__).with_name("derivatives.json").read_text())
 
 # How a name of the data is called, where it is not the function of that name.

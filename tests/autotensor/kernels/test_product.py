@@ -92,6 +92,7 @@ def test_what_blas_can_not_do_is_left_to_numpy(x, y):
     np.testing.assert_array_equal(at.function([a, b], at.matmul(a, b))(x, y), want)
 
 
+@pytest.mark.promise(33)
 @needs_blas
 def test_deterministic_bits_do_not_depend_on_the_number_of_threads():
     rng = np.random.default_rng(2)
@@ -137,6 +138,7 @@ def test_the_user_keeps_the_threads_of_blas():
 
 
 @needs_blas
+@pytest.mark.promise(30, "threads")
 @pytest.mark.parametrize("layer", ["default", "workqueue"])
 def test_python_threads_may_compute_at_once(layer):
     code = (
@@ -160,6 +162,7 @@ def test_python_threads_may_compute_at_once(layer):
 
 
 @needs_blas
+@pytest.mark.promise("forks")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_computes_the_same():
     code = (

@@ -320,6 +320,7 @@ def test_noalias_reaches_llvm():
     assert counts[1] > 0
 
 
+@pytest.mark.promise(34)
 def test_fingerprint_sees_called_helpers():
     def make(constant):
         scope = {"np": np, "scalar": scalar, "jit": jit}
@@ -340,7 +341,7 @@ def test_fingerprint_sees_called_helpers():
 SCRIPT = """
 import sys
 import numpy as np
-from autotensor.kernels import jit as j
+from autotensor.kernels import cache, jit as j
 from helper import twice
 
 @j.jit
@@ -351,7 +352,7 @@ def kernel(x, out):
 if __name__ == "__main__":
     x = np.ones(3, np.float32)
     kernel(x, out := np.empty_like(x))
-    events = j.CACHE_EVENTS
+    events = cache.EVENTS
     print(out[0], events["loaded"], events["saved"], events["unwritable"], events["load failed"])
 """
 HELPER = """
@@ -372,6 +373,7 @@ def python(*args, cwd=ROOT, **env):
     return done.stdout
 
 
+@pytest.mark.promise(34)
 @compiled_only
 def test_disk_cache(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -379,25 +381,27 @@ def test_disk_cache(tmp_path):
     cache = tmp_path / "cache"
 
     def run_script(**env):
-        return python("script.py", cwd=tmp_path, **{"NUMBA_CACHE_DIR": str(cache), **env}).split()
+        return python("script.py", cwd=tmp_path, **{"AUTOTENSOR_CACHE_DIR": str(cache), **env}).split()
 
     assert run_script() == ["2.0", "0", "1", "0", "0"]
     assert run_script() == ["2.0", "1", "0", "0", "0"], "the second process loads"
     (tmp_path / "helper.py").write_text(HELPER.format(factor=30))
     assert run_script() == ["30.0", "0", "1", "0", "0"], "a changed helper in another file compiles anew"
-    for data in cache.rglob("*.nbc"):
+    for data in cache.rglob("*.kernel"):
         data.write_bytes(b"broken")
     assert run_script() == ["30.0", "0", "1", "0", "1"], "a broken cache is counted and replaced"
 
 
+@pytest.mark.promise(34)
 @compiled_only
 def test_unwritable_cache_is_counted(tmp_path):
     text = SCRIPT.replace("from helper import twice", HELPER.format(factor=2))
-    # code without a file has no place for a cache
-    out = python("-c", text, cwd=tmp_path, NUMBA_CACHE_DIR="")
+    (tmp_path / "file").touch()
+    out = python("-c", text, cwd=tmp_path, AUTOTENSOR_CACHE_DIR=str(tmp_path / "file" / "cache"))
     assert out.split() == ["2.0", "0", "0", "1", "0"]
 
 
+@pytest.mark.promise(34)
 @compiled_only
 def test_all_this_without_the_compiler():
     target = [str(Path(__file__)), "-q", "-x", "-p", "no:cacheprovider", "-W", "error::RuntimeWarning"]

@@ -9,6 +9,8 @@ import autotensor as at
 from autotensor import config
 from autotensor.kernels.scatter import scatter_add_rows
 
+pytestmark = pytest.mark.promise(23)
+
 
 @pytest.mark.parametrize("numba", [False, True])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "uint8"])

@@ -58,6 +58,7 @@ def test_a_block_nests_and_ends_with_an_error_too():
         pass
 
 
+@pytest.mark.promise("threads")
 def test_threads_see_what_is_set_but_not_a_block_elsewhere():
     set_api_level("2.2")
     seen = []

@@ -124,6 +124,7 @@ def _off(a: Any, b: Any) -> float:
     return float(np.abs(a - b).max() / max(1.0, np.abs(b).max()))
 
 
+@pytest.mark.promise(45)
 @pytest.mark.parametrize(("release", "backend", "level", "name"), CASES)
 def test_a_file_of_ours_in_genuine_keras(asked: Asked, release: str, backend: str, level: str, name: str) -> None:
     """Predictions agree to 1e-6 of the largest; two more epochs give the same losses and predictions; and back."""

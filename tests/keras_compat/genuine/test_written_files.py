@@ -69,6 +69,7 @@ def wrong_with(path: Path, level: str, resume: bool) -> str:
     return ""
 
 
+@pytest.mark.promise(45)
 @pytest.mark.parametrize(("release", "backend"), RELEASES)
 def test_files_of_genuine_keras(release: str, backend: str, tmp_path: Path) -> None:
     """All files of a release at its own level, with further training, and the predictions at another level."""
