@@ -605,7 +605,8 @@ _MODES = {
 # Generating kernels takes long: one sample of each operation is fused, in float32; all of them by the slow tests.
 _ONE_EACH = "fused_float32_once"
 _MODES[_ONE_EACH] = _MODES["fused_float32"]
-_SLOW_MODES = ("fused", "fused_float32")
+# Of CTC each sample is a loop with kernels of its own: a third of what all families take.
+_SLOW_MODES = {"fused", "fused_float32", ("ctc", _ONE_EACH)}
 
 
 class Symbolic:
@@ -676,9 +677,13 @@ def _run(graphs: list[Symbolic]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "mode", [pytest.param(mode, marks=[pytest.mark.slow] if mode in _SLOW_MODES else []) for mode in _MODES]
+    ("family", "mode"),
+    [
+        pytest.param(family, mode, marks=[pytest.mark.slow] if {mode, (family, mode)} & _SLOW_MODES else [])
+        for family in FAMILIES
+        for mode in _MODES
+    ],
 )
-@pytest.mark.parametrize("family", list(FAMILIES))
 def test_symbolic_is_eager(family, mode):
     """One graph holds all samples of a family, so that kernels are generated for many operations at once."""
     switches, dtype, unknown = _MODES[mode]

@@ -20,6 +20,8 @@ import keras_compat
 from keras_compat import backend as K
 from keras_compat.dialect.level import api_level
 
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("KERAS_GOLDEN", HERE.parents[2] / "shared" / "golden"))
 LEVELS = {"keras-1.2.2-theano": "1.2", "keras-2.3.1-tensorflow": "2.3"}

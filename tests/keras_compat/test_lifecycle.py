@@ -58,6 +58,7 @@ def test_a_model_is_collected_with_all_it_holds(build) -> None:
 
 
 @pytest.mark.promise(29)
+@pytest.mark.usefixtures("without_kernels")
 def test_the_number_of_objects_does_not_grow_with_models() -> None:
     used()
     counts = []

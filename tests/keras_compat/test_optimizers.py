@@ -12,6 +12,8 @@ from keras_compat import backend as K
 from keras_compat import optimizers
 from keras_compat.dialect.level import api_level
 
+pytestmark = pytest.mark.usefixtures("without_kernels")
+
 EPS = 1e-7
 STEPS = 6
 START = {"w": np.array([[1.0, -2.0], [0.5, 3.0]]), "b": np.array([0.3, -0.1])}

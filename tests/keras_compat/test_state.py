@@ -64,6 +64,7 @@ def test_two_models_in_turn_learn_as_each_alone() -> None:
         assert same(model.get_weights(), twin.get_weights())
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_compiling_again_keeps_weights_and_drops_the_optimizers_state() -> None:
     model = make()
     model.train_on_batch(X, Y)
@@ -173,6 +174,7 @@ def test_freezing_counts_from_the_next_compile() -> None:
     assert not same(before, model.layers[0].get_weights())
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_a_frozen_model_is_evaluated_and_learns_nothing() -> None:
     model = make()
     model.trainable = False
@@ -184,6 +186,7 @@ def test_a_frozen_model_is_evaluated_and_learns_nothing() -> None:
     assert (len(model.trainable_weights), len(model.non_trainable_weights)) == (0, 4)
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_a_model_frozen_within_another() -> None:
     """The two halves of a GAN: the same discriminator learns alone and is frozen in the chain."""
     discriminator = Sequential([Dense(1, input_dim=3)])
@@ -205,6 +208,7 @@ def test_a_model_frozen_within_another() -> None:
 # -- shared and nested layers -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_a_layer_used_twice_has_one_set_of_weights_and_both_gradients() -> None:
     shared = Dense(2, use_bias=False)
     a, b = Input((5,)), Input((5,))
@@ -230,6 +234,7 @@ def test_the_same_layer_twice_in_a_chain(tmp_path: Any) -> None:
     assert model.count_params() == 25
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_nested_models_share_weights_and_are_saved(tmp_path: Any) -> None:
     inner = Sequential([Dense(4, input_dim=5, activation="tanh"), Dropout(0.3)])
     x = Input((5,))

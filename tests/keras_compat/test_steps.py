@@ -141,6 +141,7 @@ def test_rows_go_into_the_arrays_of_the_step() -> None:
         assert feed(start, stop) == pytest.approx([X[start:stop].sum(), Y[start:stop].sum()], rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_a_shorter_last_batch_has_a_plan_of_its_own_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     plan_of = at.Function._compiled
@@ -229,6 +230,7 @@ def test_two_inputs_take_the_short_way_too() -> None:
         model.train_on_batch([X, Y[:5]], y)
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_short_ways_end_with_what_they_were_made_for() -> None:
     model = net()
     first = model.test_on_batch(X, Y)
@@ -247,6 +249,7 @@ def test_short_ways_end_with_what_they_were_made_for() -> None:
             model.predict(bad)
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_calls_leave_nothing_behind() -> None:
     model = net(metrics=["mae"])
     calls: list[Callable[[], Any]] = [
@@ -373,6 +376,7 @@ def first_step(model: Any) -> None:
     model.predict_on_batch(X[:, :2])
 
 
+@pytest.mark.usefixtures("without_kernels")
 @pytest.mark.parametrize("make", [chain, functional])
 def test_building_and_compiling_grow_linearly(make: Callable[[int], Any]) -> None:
     first_step(make(3))

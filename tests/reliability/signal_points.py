@@ -372,7 +372,8 @@ def one(kind: type[Scenario], points: Sequence[int], number: int = signal.SIGINT
     """Run a scenario with signals at points; how it came out, in a word. Raises AssertionError for a broken promise."""
     before = handlers(), threading.active_count(), gc.isenabled()
     error: BaseException | None = None
-    with a_folder() as folder, warnings.catch_warnings():
+    # A second signal may keep the scenario from giving standard output back.
+    with a_folder() as folder, warnings.catch_warnings(), contextlib.redirect_stdout(sys.stdout):
         warnings.simplefilter("ignore")
         scenario = kind(folder)
         scenario.twice = len(points) > 1

@@ -67,9 +67,9 @@ def soaked(folder: Path, seeds: Any, **how: Any) -> Soak:
 
 
 def test_a_short_soak(tmp_path: Path) -> None:
-    run = soaked(tmp_path, range(100, 108), gradients=2)
+    run = soaked(tmp_path, range(100, 104), gradients=2)
     assert not run.failures, str(run)
-    assert run.comparisons["compiled"] == run.comparisons["float32"] == 8
+    assert run.comparisons["compiled"] == run.comparisons["float32"] == 4
     assert {"file .h5", "file .keras", "JSON", "clone", "goes on", "gradients"} <= set(run.comparisons)
     assert len(run.levels) >= 3
 

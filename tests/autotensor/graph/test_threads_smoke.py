@@ -184,7 +184,7 @@ def test_a_damaged_cache_is_rebuilt(tmp_path):
 
 
 @pytest.mark.promise(34)
-@pytest.mark.parametrize("switch", ["NUMBA_BOUNDSCHECK", "NUMBA_DISABLE_JIT"])
+@pytest.mark.parametrize("switch", [pytest.param("NUMBA_BOUNDSCHECK", marks=pytest.mark.slow), "NUMBA_DISABLE_JIT"])
 def test_representative_graphs_under_numbas_switches(switch, tmp_path):
     """Bounds are checked in every kernel; and as plain Python the kernels give the same."""
     right(start(GRAPHS, tmp_path, **{switch: "1"}))
