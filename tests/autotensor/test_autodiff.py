@@ -183,6 +183,7 @@ def test_unknown_dimensions_stay_unknown():
     assert g.shape == (None, 3) and g.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_deep_chain_forward_backward_and_freed():
     n = 100_000
     x = leaf(1.0)

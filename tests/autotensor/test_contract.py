@@ -605,8 +605,12 @@ _MODES = {
 # Generating kernels takes long: one sample of each operation is fused, in float32; all of them by the slow tests.
 _ONE_EACH = "fused_float32_once"
 _MODES[_ONE_EACH] = _MODES["fused_float32"]
-# Of CTC each sample is a loop with kernels of its own: a third of what all families take.
-_SLOW_MODES = {"fused", "fused_float32", ("ctc", _ONE_EACH)}
+# What these families have are kernels of the library; of CTC each sample is a loop with kernels of its own.
+_SLOW_MODES = {
+    "fused",
+    "fused_float32",
+    *[(family, _ONE_EACH) for family in ("conv", "ctc", "normalization", "recurrent")],
+}
 
 
 class Symbolic:

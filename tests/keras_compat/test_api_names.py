@@ -111,6 +111,7 @@ def test_every_public_name_is_tried():
     assert not untried, f"{len(untried)} names without a test: {', '.join(untried)}"
 
 
+@pytest.mark.slow
 def test_a_name_without_a_test_is_noticed():
     assert "".join(("quite_a_new", "_name")) not in tried()
     assert {"Dense", "categorical_crossentropy", "get_source_inputs"} <= tried()

@@ -82,6 +82,13 @@ WITH_KERNELS = {
     "keras-2.3.1-tensorflow/optimizers/nadam__1",
     "keras-2.3.1-tensorflow/optimizers/sgd__4",
 }
+# Of these the kernels take 5 s and more to compile.
+COSTLY = {
+    "keras-1.2.2-theano/fit/fit__sample_weight",
+    "keras-2.2.4-tensorflow/models/mlp_softmax__b",
+    "keras-2.3.1-tensorflow/fit/fit__validation_split_b",
+    "keras-2.3.1-tensorflow/layers/dense__3d",
+}
 # Not at the last level: a row of docs/keras.md.
 PADDED_OTHERWISE = {
     "convolution__convolution2d_1": "Keras 0.x puts the odd zero of 'same' in front, at its level alone"
@@ -322,8 +329,14 @@ def count() -> Iterator[None]:
         print(f"  {times} x {reason}")
 
 
-@pytest.mark.parametrize("path", _cases([path for path in PART if _name(path) in WITH_KERNELS]))
+@pytest.mark.parametrize("path", _cases([path for path in PART if _name(path) in WITH_KERNELS - COSTLY]))
 def test_case_with_kernels(path: Path) -> None:
+    _check(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", _cases([path for path in PART if _name(path) in COSTLY]))
+def test_case_with_costly_kernels(path: Path) -> None:
     _check(path)
 
 

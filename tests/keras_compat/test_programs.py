@@ -18,14 +18,15 @@ from keras_compat.commands import run
 PROGRAMS = Path(__file__).parent / "programs"
 LEVELS = {"keras0": ("1.2",), "keras1": ("1.2",), "keras22": ("2.2",), "keras2": ("2.3",)}
 # Those in `data` train on pictures, texts and tables that they make, with scikit-learn and pandas too: seconds each.
+# Each program is a process of its own; every other one of a level waits for the slow tests.
 CASES = [
     pytest.param(
         path,
         level,
         id=f"{path.relative_to(PROGRAMS).parts[0]}-{path.stem}-{level}",
-        marks=[pytest.mark.slow] if path.parent.name == "data" else [],
+        marks=[pytest.mark.slow] if path.parent.name == "data" or number % 2 else [],
     )
-    for path in sorted([*PROGRAMS.glob("*/*.py"), *PROGRAMS.glob("*/data/*.py")])
+    for number, path in enumerate(sorted([*PROGRAMS.glob("*/*.py"), *PROGRAMS.glob("*/data/*.py")]))
     for level in LEVELS[path.relative_to(PROGRAMS).parts[0]]
 ]
 

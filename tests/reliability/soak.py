@@ -131,17 +131,24 @@ def trained(program: Program, model: Any, data: Any) -> Values:
 def computed(program: Program, way: str) -> Values:
     """What a program computes in one of the ``WAYS``."""
     switches, kind = WAYS[way]
+    with computing(program, kind, **switches), plain_kernels(way in PLAIN):
+        model = built(program)
+        data = data_of(program, model)
+        if not program.random:
+            return trained(program, model, data)
+        # The interpreter draws numbers for predictions, too, that are not used: each part with its own.
+        found = asked_of(program, model, data)
+        return found | learned(program, built(program), data)
+
+
+@contextmanager
+def computing(program: Program, kind: str, **switches: Any) -> Iterator[None]:
+    """The level of a program, a floating type and switches, for a while."""
     before = K.floatx()
     K.set_floatx(kind)
     try:
-        with at.config.use(**switches), api_level(program.level), plain_kernels(way in PLAIN):
-            model = built(program)
-            data = data_of(program, model)
-            if not program.random:
-                return trained(program, model, data)
-            # The interpreter draws numbers for predictions, too, that are not used: each part with its own.
-            found = asked_of(program, model, data)
-            return found | learned(program, built(program), data)
+        with at.config.use(**switches), api_level(program.level):
+            yield
     finally:
         K.set_floatx(before)
 
@@ -225,33 +232,28 @@ class Soak:
 
     def check_files(self, program: Program) -> None:
         """A file, JSON and a clone give the same model; training goes on from the file as it would have."""
-        before = K.floatx()
-        K.set_floatx("float64")
-        try:
-            with at.config.use(numba=False), api_level(program.level), networks.warnings_off():
-                model = built(program)
-                data, own = data_of(program, model), model.own_functions
-                trained(program, model, data)
-                targets = ["a.h5", "b.keras"] if program.seed % 2 else ["a.h5"]
-                for name in targets:
-                    path = self.folder / name
-                    model.save(path)
-                    again = load_model(path, custom_objects=own)
-                    self.same_predictions("file " + path.suffix, program, again, model, data)
-                    path.unlink()
-                text = model_from_json(model.to_json(), custom_objects=own)
-                text.set_weights(model.get_weights())
-                self.same_predictions("JSON", program, text, model, data)
-                if json.loads(text.to_json()) != json.loads(model.to_json()):
-                    raise Failure("JSON", "the config is another one after it was read")
-                if not program.old:  # of a Sequential that begins with a Merge there is none
-                    clone = clone_model(model)
-                    clone.set_weights(model.get_weights())
-                    self.same_predictions("clone", program, clone, model, data)
-                if not program.random:
-                    self.goes_on(program, model, data, own)
-        finally:
-            K.set_floatx(before)
+        with computing(program, "float64", numba=False), networks.warnings_off():
+            model = built(program)
+            data, own = data_of(program, model), model.own_functions
+            trained(program, model, data)
+            targets = ["a.h5", "b.keras"] if program.seed % 2 else ["a.h5"]
+            for name in targets:
+                path = self.folder / name
+                model.save(path)
+                again = load_model(path, custom_objects=own)
+                self.same_predictions("file " + path.suffix, program, again, model, data)
+                path.unlink()
+            text = model_from_json(model.to_json(), custom_objects=own)
+            text.set_weights(model.get_weights())
+            self.same_predictions("JSON", program, text, model, data)
+            if json.loads(text.to_json()) != json.loads(model.to_json()):
+                raise Failure("JSON", "the config is another one after it was read")
+            if not program.old:  # of a Sequential that begins with a Merge there is none
+                clone = clone_model(model)
+                clone.set_weights(model.get_weights())
+                self.same_predictions("clone", program, clone, model, data)
+            if not program.random:
+                self.goes_on(program, model, data, own)
 
     def same_predictions(self, what: str, program: Program, came: Any, model: Any, data: Any) -> None:
         values = [listed(m.predict(single(data[0]), batch_size=program.batch_size)) for m in (came, model)]
@@ -267,20 +269,15 @@ class Soak:
 
     def check_gradients(self, program: Program) -> None:
         """Gradients by the weights, against differences."""
-        before = K.floatx()
-        K.set_floatx("float64")
-        try:
-            with at.config.use(numba=False), api_level(program.level), networks.warnings_off():
-                model = built(program)
-                if model.count_params() > 150:
-                    return
-                x, y, weights = data_of(program, model)
-                report = model.check_gradients(single(x), single(y), order=1, raise_error=False, **weights)
-                if not report.ok:
-                    raise Failure("gradients", str(report)[:1500])
-                self.comparisons["gradients"] += 1
-        finally:
-            K.set_floatx(before)
+        with computing(program, "float64", numba=False), networks.warnings_off():
+            model = built(program)
+            if model.count_params() > 150:
+                return
+            x, y, weights = data_of(program, model)
+            report = model.check_gradients(single(x), single(y), order=1, raise_error=False, **weights)
+            if not report.ok:
+                raise Failure("gradients", str(report)[:1500])
+            self.comparisons["gradients"] += 1
 
     # -- a round
 

@@ -128,17 +128,22 @@ def test_a_read_only_folder_is_read(entry: Path, monkeypatch: pytest.MonkeyPatch
         assert computed() == computed() == {"missed": 1, "save failed": 1}
 
 
-def test_a_folder_of_a_read_only_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_warned", False)
-    place = tmp_path / "mounted"
+@contextlib.contextmanager
+def mounted(place: Path, option: str) -> Iterator[Path]:
+    """A file system of its own in a new folder."""
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(place)], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", option, "tmpfs", str(place)], capture_output=True).returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        with config.use(cache_dir=str(place)), warned(1):
-            assert computed() == computed() == {"missed": 1, "unwritable": 1}
+        yield place
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_folder_of_a_read_only_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_warned", False)
+    with mounted(tmp_path / "mounted", "ro") as place, config.use(cache_dir=str(place)), warned(1):
+        assert computed() == computed() == {"missed": 1, "unwritable": 1}
 
 
 def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,17 +173,11 @@ def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_disk_of_40_kb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_warned", False)
-    place = tmp_path / "mounted"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(place)], capture_output=True).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
+    with mounted(tmp_path / "mounted", "size=40k") as place:
         (place / "full").write_bytes(b"x" * 30_000)
         with config.use(cache_dir=str(place)), warned(1):
             assert computed() == computed() == {"missed": 1, "save failed": 1}
         assert not list((place / "compiled").iterdir())
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.parametrize("name", ["with spaces", "ümläut 字 🙂", "-rf", "a'b\"c", "%s {0}"])

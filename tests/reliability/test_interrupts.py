@@ -40,11 +40,11 @@ X, Y = np.random.RandomState(0).standard_normal((12, 3)), np.ones(12)
 COURSES = [
     ("fit", signal.SIGINT, 14, 300, 0),
     ("fit", signal.SIGTERM, 5, 150, 0),
-    ("fit", signal.SIGINT, 5, 150, 25),
+    ("fit", signal.SIGINT, 0, 150, 25),
     ("first", signal.SIGINT, 1, 60, 0),
     ("goes-on", signal.SIGINT, 3, 100, 0),
     ("ahead", signal.SIGINT, 5, 150, 0),
-    ("ahead", signal.SIGINT, 3, 100, 25),
+    ("ahead", signal.SIGINT, 0, 100, 25),
     ("processes", signal.SIGINT, 0, 60, 0),
     ("evaluate-and-predict", signal.SIGINT, 12, 300, 0),
     ("save", signal.SIGINT, 4, 150, 0),

@@ -235,6 +235,7 @@ def test_plans_and_buffers_go_without_the_garbage_collector():
         gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.promise(29)
 def test_many_functions_made_and_dropped_leave_nothing_behind():
     def cycle():

@@ -66,6 +66,7 @@ def test_many_readers_of_one_value(without_numba):
     np.testing.assert_allclose(f(np.ones(4))[-1], np.tanh(1) * 399)
 
 
+@pytest.mark.slow
 @pytest.mark.promise(28)
 def test_a_chain_far_deeper_than_the_recursion_limit():
     x = at.placeholder((3,), np.float64)

@@ -172,6 +172,7 @@ def test_processes_that_generate_the_same_kernel_at_once(tmp_path):
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.slow
 @pytest.mark.promise(34)
 def test_a_damaged_cache_is_rebuilt(tmp_path):
     right(start(SMALL, tmp_path))

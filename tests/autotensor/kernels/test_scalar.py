@@ -373,6 +373,7 @@ def python(*args, cwd=ROOT, **env):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.promise(34)
 @compiled_only
 def test_disk_cache(tmp_path):
